@@ -1,0 +1,1 @@
+"""animegan: trains a GAN on a folder of anime faces and draws new ones."""

@@ -1,0 +1,13 @@
+"""What a user can cause, told in one line a problem."""
+
+
+class UsageError(Exception):
+    """A mistake the user can mend; `main.py` prints each problem on a line and exits with 2.
+
+    A problem names the flag, the fact and the way out:
+    ``--batch-size 256: the folder has 40 pictures; take 40 or fewer``.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,39 @@
+"""Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and PNG files."""
+
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 [..., C, H, W] -> float32 in [-1, 1], same shape and memory format."""
+    return pixels.to(torch.float32).mul_(2 / 255).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float [..., C, H, W] in [-1, 1] -> uint8, rounded to nearest; what lies outside is clamped."""
+    return images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def grid(pixels: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
+    """uint8 [N, C, H, W] -> one uint8 [3, H', W'] sheet, row by row, black lines between."""
+    return make_grid(pixels.cpu(), nrow=columns, padding=padding)
+
+
+def to_pil(pixels: Tensor) -> Image.Image:
+    """uint8 [C, H, W] with 1 or 3 channels -> a grey or RGB Pillow image."""
+    array = pixels.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def save_png(pixels: Tensor, path: str | Path) -> None:
+    """Write uint8 [C, H, W] as PNG; aside first, then moved into place. Makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    to_pil(pixels).save(aside, format="PNG")
+    aside.replace(path)
