@@ -1,0 +1,179 @@
+"""Objectives: pure functions of the discriminator's logits, and the table that names them.
+
+Logits are float32 of shape [B], or [B, H] from a discriminator with H heads: each loss is the mean
+over the batch, summed over heads. A loss is a scalar to minimise. `real` and `fake` are logits of
+real pictures and of generated ones.
+
+Over several processes the mean over the local batch is right, because gradients are averaged
+afterwards. Where a mean stands inside a non-linear function it has to cover all processes; such a
+loss takes it from its argument `mean` (dim 0 -> one value a head, differentiable).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Mean = Callable[[Tensor], Tensor]
+
+
+def local_mean(values: Tensor) -> Tensor:
+    """The mean over dim 0: what `mean` is when there is one process."""
+    return values.mean(0)
+
+
+class LossD(Protocol):
+    def __call__(self, real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor: ...
+
+
+class LossG(Protocol):
+    def __call__(self, fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor: ...
+
+
+def _average(values: Tensor) -> Tensor:
+    """[B] or [B, H] -> scalar: mean over the batch, sum over heads."""
+    return values.mean(0).sum()
+
+
+def bce_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))), D = sigmoid of the logit."""
+    return _average(F.softplus(-real)) + _average(F.softplus(fake))
+
+
+def bce_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """-log D(G(z)): the non-saturating loss."""
+    return _average(F.softplus(-fake))
+
+
+def minimax_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """log(1 - D(G(z))): the saturating loss; its gradient fades when the discriminator is sure."""
+    return -_average(F.softplus(fake))
+
+
+def lsgan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """1/2 (D(x) - 1)² + 1/2 D(G(z))²: the paper's 0-1 coding."""
+    return 0.5 * (_average((real - 1).square()) + _average(fake.square()))
+
+
+def lsgan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """1/2 (D(G(z)) - 1)²."""
+    return 0.5 * _average((fake - 1).square())
+
+
+def critic_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """D(G(z)) - D(x): minus the estimate of the Wasserstein distance."""
+    return _average(fake) - _average(real)
+
+
+def critic_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """-D(G(z))."""
+    return -_average(fake)
+
+
+def hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
+    return _average(F.relu(1 - real)) + _average(F.relu(1 + fake))
+
+
+def ra_hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """Hinge on each logit less the other side's mean."""
+    return hinge_d(real - mean(fake), fake - mean(real))
+
+
+def ra_hinge_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """The discriminator's loss with the two sides exchanged."""
+    assert real is not None
+    return ra_hinge_d(fake, real, mean)
+
+
+def r3gan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
+    """softplus(-(D(x) - D(G(z)))): i-th real paired with i-th fake; batches of one size."""
+    return _average(F.softplus(fake - real))
+
+
+def r3gan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
+    """softplus(-(D(G(z)) - D(x)))."""
+    assert real is not None
+    return r3gan_d(fake, real)
+
+
+def r3gan_gamma(image_size: int) -> float:
+    """Weight of R1 and R2 for faces of `image_size`: 2 at 64 and 150 at 256 as published (FFHQ).
+
+    Between and beyond, a power law through these two points; 7.1 at 96.
+    """
+    return float(f"{2 * (image_size / 64) ** 3.114:.2g}")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A row of the table.
+
+    penalty: "gp" or "dragan" (`animegan/penalties.py`, weight `gp`), or None.
+    needs_real: the generator's loss looks at the logits of a real batch.
+    defaults: published values, by Config's option names; what is missing is Config's own default.
+    by_size: defaults that depend on the picture size.
+    """
+
+    name: str
+    loss_d: LossD
+    loss_g: LossG
+    source: str
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    by_size: Mapping[str, Callable[[int], object]] = field(default_factory=dict)
+    penalty: str | None = None
+    needs_real: bool = False
+
+    def defaults_at(self, image_size: int) -> dict[str, object]:
+        """All the defaults for pictures of `image_size`."""
+        return {**self.defaults, **{key: rule(image_size) for key, rule in self.by_size.items()}}
+
+
+def _adam(lr: float, beta1: float, beta2: float, g_every: int = 1) -> dict[str, object]:
+    """Adam's options, one rate for both nets; the generator is updated every `g_every` batches."""
+    rates: dict[str, object] = {"optimizer": "adam", "lr1": lr, "lr2": lr}
+    return {**rates, "beta1": beta1, "beta2": beta2, "d_every": 1, "g_every": g_every}
+
+
+_RMSPROP: dict[str, object] = {"optimizer": "rmsprop", "lr1": 5e-5, "lr2": 5e-5}
+
+# fmt: off
+OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
+    Objective("bce", bce_d, bce_g, "Goodfellow et al. 2014, section 3"),
+    Objective("minimax", bce_d, minimax_g, "Goodfellow et al. 2014, equation 1"),
+    Objective("lsgan", lsgan_d, lsgan_g, "Mao et al. 2017, equation 9",
+              _adam(1e-3, 0.5, 0.999)),
+    Objective("wgan", critic_d, critic_g, "Arjovsky et al. 2017, algorithm 1",
+              {**_RMSPROP, "clip": 0.01, "d_every": 1, "g_every": 5}),
+    Objective("wgan-gp", critic_d, critic_g, "Gulrajani et al. 2017, algorithm 1",
+              {**_adam(1e-4, 0.0, 0.9, g_every=5), "gp": 10.0, "d_norm": "none"}, penalty="gp"),
+    Objective("dragan", bce_d, bce_g, "Kodali et al. 2017, algorithm 1",
+              {**_adam(2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan"),
+    Objective("hinge", hinge_d, critic_g, "Lim & Ye 2017; settings of Miyato et al. 2018",
+              {**_adam(2e-4, 0.0, 0.9, g_every=5), "d_norm": "spectral"}),
+    Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",
+              _adam(2e-4, 0.5, 0.999), needs_real=True),
+    Objective("r3gan", r3gan_d, r3gan_g, "Huang et al. 2024, equations 2 and 3",
+              {**_adam(2e-4, 0.0, 0.99), "d_norm": "none"},
+              by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True),
+)}
+# fmt: on
+
+
+def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """AC-GAN's loss: cross-entropy of the discriminator's class logits, summed over attributes.
+
+    class_logits [B, sum(sizes)]: the attributes' logits side by side; labels int64
+    [B, len(sizes)], -1 where unknown: that picture does not count for that attribute.
+    Odena et al. 2017; several attributes as in Jin et al. 2017 (make.girls.moe).
+    """
+    total = class_logits.new_zeros(())
+    for logits, label in zip(
+        torch.split(class_logits, list(sizes), 1), labels.unbind(1), strict=True
+    ):
+        losses = F.cross_entropy(logits, label, ignore_index=-1, reduction="none")
+        total = total + losses.sum() / label.ge(0).sum().clamp(min=1)
+    return total
