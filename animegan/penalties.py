@@ -37,7 +37,8 @@ def zero_centred(critic: Critic, images: Tensor) -> Tensor:
     Mescheder et al. 2018, equations 9 and 10 without gamma. The images are raw; augmentation
     belongs inside `critic`, so that the gradient runs through it.
     """
-    return _gradient(critic, images).square().sum((1, 2, 3)).mean().mul(0.5)
+    squares: Tensor = _gradient(critic, images).square().flatten(1).sum(1)
+    return 0.5 * squares.mean()
 
 
 def _one_centred(critic: Critic, images: Tensor) -> Tensor:
