@@ -37,8 +37,8 @@ def zero_centred(critic: Critic, images: Tensor) -> Tensor:
     Mescheder et al. 2018, equations 9 and 10 without gamma. The images are raw; augmentation
     belongs inside `critic`, so that the gradient runs through it.
     """
-    squares: Tensor = _gradient(critic, images).square().flatten(1).sum(1)
-    return 0.5 * squares.mean()
+    penalty: Tensor = 0.5 * _gradient(critic, images).square().flatten(1).sum(1).mean()
+    return penalty
 
 
 def _one_centred(critic: Critic, images: Tensor) -> Tensor:
