@@ -21,11 +21,8 @@ def _gradient(critic: Critic, images: Tensor) -> Tensor:
     """d sum(critic(images)) / d images: [B, C, H, W], itself differentiable."""
     images = images.detach().to(torch.promote_types(images.dtype, torch.float32))
     images.requires_grad_(True)
-    with (
-        contextlib.nullcontext()
-        if images.is_meta
-        else torch.autocast(images.device.type, enabled=False)
-    ):
+    device = images.device.type
+    with contextlib.nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
         logits = critic(images)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient
@@ -37,14 +34,14 @@ def zero_centred(critic: Critic, images: Tensor) -> Tensor:
     Mescheder et al. 2018, equations 9 and 10 without gamma. The images are raw; augmentation
     belongs inside `critic`, so that the gradient runs through it.
     """
-    penalty: Tensor = 0.5 * _gradient(critic, images).square().flatten(1).sum(1).mean()
-    return penalty
+    return 0.5 * _gradient(critic, images).square().sum((1, 2, 3)).mean()
 
 
 def _one_centred(critic: Critic, images: Tensor) -> Tensor:
     """(|gradient| - 1)², mean over the batch."""
     norms = torch.linalg.vector_norm(_gradient(critic, images), dim=(1, 2, 3))
-    return (norms - 1).square().mean()
+    penalty: Tensor = (norms - 1).square().mean()
+    return penalty
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
