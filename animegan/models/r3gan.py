@@ -1,9 +1,9 @@
 """R3GAN (Huang et al. 2024, arXiv:2501.05441): residual nets without normalisation, both alike.
 
 A stage is two blocks x + f(x): f is a 1x1 convolution C -> 2C, a grouped 3x3 convolution of 16
-channels a group, a 1x1 convolution 2C -> C, with bias and LeakyReLU 0.2 between; no convolution has a
-bias itself. Stages meet in a resampling with the [1, 3, 3, 1] filter and, where widths differ, a 1x1
-convolution.
+channels a group and a 1x1 convolution 2C -> C, with bias and LeakyReLU 0.2 between; there are no
+other biases. Stages meet in a resampling with the [1, 3, 3, 1] filter and, where widths differ, a
+1x1 convolution.
 """
 
 import math
