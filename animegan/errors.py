@@ -11,3 +11,7 @@ class UsageError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class TrainingStopped(Exception):  # noqa: N818
+    """Training cannot go on (non-finite loss, no memory); one line, exit code 1."""

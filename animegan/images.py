@@ -15,13 +15,14 @@ def to_float(pixels: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float [..., C, H, W] in [-1, 1] -> uint8, rounded to nearest; what lies outside is clamped."""
+    """Float [..., C, H, W] in [-1, 1] -> uint8, rounded to nearest; what is outside is clamped."""
     return images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def grid(pixels: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
     """uint8 [N, C, H, W] -> one uint8 [3, H', W'] sheet, row by row, black lines between."""
-    return make_grid(pixels.cpu(), nrow=columns, padding=padding)
+    sheet: Tensor = make_grid(pixels.cpu(), nrow=columns, padding=padding)
+    return sheet
 
 
 def to_pil(pixels: Tensor) -> Image.Image:
@@ -30,10 +31,10 @@ def to_pil(pixels: Tensor) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def save_png(pixels: Tensor, path: str | Path) -> None:
-    """Write uint8 [C, H, W] as PNG; aside first, then moved into place. Makes the folder."""
+def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
+    """Write uint8 [C, H, W] in the suffix's format; aside first, then moved. Makes the folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    to_pil(pixels).save(aside, format="PNG")
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    to_pil(pixels).save(aside, **how)  # type: ignore[arg-type]
     aside.replace(path)

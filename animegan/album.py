@@ -1,0 +1,93 @@
+"""A run's sample grids over time: the strip of the same noises, and the time-lapse."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+STRIP_EPOCHS = (1, 10, 20, 30, 40)
+GRID = re.compile(r"fake_e(\d+)_s(\d+)\.png")
+LONGEST = 600  # frames of a time-lapse
+
+
+@dataclass(frozen=True, order=True)
+class Sheet:
+    """One sample grid on disk."""
+
+    step: int
+    epoch: int
+    path: Path
+
+
+def grid_name(epoch: int, step: int) -> str:
+    """The file name of the grid drawn after `epoch` whole epochs and `step` batches."""
+    return f"fake_e{epoch:04d}_s{step:08d}.png"
+
+
+def sheets(folder: Path) -> list[Sheet]:
+    """The grids in a folder in the order of their steps."""
+    found = [(path, GRID.fullmatch(path.name)) for path in folder.glob("fake_e*_s*.png")]
+    return sorted(Sheet(int(m[2]), int(m[1]), path) for path, m in found if m)
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Delete the grids of steps beyond `step`: a resumed run draws them again."""
+    for sheet in sheets(folder):
+        if sheet.step > step:
+            sheet.path.unlink()
+
+
+def write_strip(folder: Path, out: Path) -> None:
+    """The first row of the grids at epochs 1, 10, 20, 30, 40 and of the last, one below the other.
+
+    Writes nothing where there is no grid.
+    """
+    grids = sheets(folder)
+    chosen = [one for one in _first_of_epoch(grids) if one.epoch in STRIP_EPOCHS]
+    if grids and grids[-1] not in chosen:
+        chosen.append(grids[-1])
+    if not chosen:
+        return
+    rows = []
+    for sheet in chosen:
+        with Image.open(sheet.path) as picture:
+            # eight faces a row, each with a line of 2 pixels around
+            side = (picture.width - 2) // 8
+            rows.append(picture.convert("RGB").crop((0, 0, picture.width, side + 2)))
+    strip = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
+    top = 0
+    for row in rows:
+        strip.paste(row, (0, top))
+        top += row.height
+    _save(strip, out, format="PNG")
+
+
+def write_timelapse(folder: Path, out: Path, milliseconds: int = 200) -> None:
+    """All grids as an animated WebP, the last one held for two seconds; nothing for under two."""
+    grids = sheets(folder)
+    if len(grids) < 2:
+        return
+    stride = -(-len(grids) // LONGEST)
+    chosen = grids[::-1][::stride][::-1]
+    frames = []
+    for sheet in chosen:
+        with Image.open(sheet.path) as picture:
+            frames.append(picture.convert("RGB"))
+    times = [milliseconds] * (len(frames) - 1) + [2000]
+    _save(frames[0], out, format="WEBP", save_all=True, append_images=frames[1:], duration=times,
+          loop=0, quality=75, method=2)  # fmt: skip
+
+
+def _first_of_epoch(grids: list[Sheet]) -> list[Sheet]:
+    """The grid drawn right after each epoch; later ones within the next epoch are left out."""
+    first: dict[int, Sheet] = {}
+    for sheet in grids:
+        first.setdefault(sheet.epoch, sheet)
+    return list(first.values())
+
+
+def _save(picture: Image.Image, out: Path, **how: object) -> None:
+    aside = out.with_name(f".{out.name}.tmp")
+    picture.save(aside, **how)  # type: ignore[arg-type]
+    aside.replace(out)

@@ -1,0 +1,152 @@
+"""The command line, read before Fire sees it, and the help pages.
+
+Fire reports an unknown flag only after the command has run, and guesses types; so every word is
+checked here first, all problems together, and Fire is handed clean `--name=value` words.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from animegan.options import Option
+
+HELP = ("--help", "-h", "help")
+
+
+@dataclass
+class Line:
+    """A command line taken apart: values are text still, by option name."""
+
+    command: str | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    help: bool = False
+
+
+def parse(
+    words: Sequence[str],
+    commands: Sequence[str],
+    options: Mapping[str, Option],
+    positional: Mapping[str, str] | None = None,
+) -> Line:
+    """Take `words` (without the program's name) apart.
+
+    `positional` names, for a command, the option that its one bare word fills (`prepare SRC`).
+    """
+    line = Line(help=any(word in HELP for word in words[:1]) or not words)
+    if line.help:
+        line.command = next((word for word in words[1:] if word in commands), None)
+        return line
+    line.command, rest = words[0], list(words[1:])
+    if line.command not in commands:
+        near = _near(line.command, commands)
+        line.problems.append(
+            f"{line.command}: no such command; {near or 'there are ' + ', '.join(commands)}"
+        )
+        return line
+    line.help = "--help" in rest or "-h" in rest
+    bare_word = (positional or {}).get(line.command)
+    while rest and not line.help:
+        word = rest.pop(0)
+        if not _is_flag(word):
+            if bare_word and bare_word not in line.values:
+                line.values[bare_word] = word
+            else:
+                line.problems.append(
+                    f"{word}: a stray word; options are written --name=value "
+                    f"(see `python main.py {line.command} --help`)"
+                )
+            continue
+        _take_flag(word, rest, line, options)
+    return line
+
+
+def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Option]) -> None:
+    name, equals, value = word.lstrip("-").partition("=")
+    name = name.replace("-", "_")
+    option, off = _find(name, options)
+    has_next = bool(rest) and not _is_flag(rest[0])
+    if option is None or not word.startswith("--"):
+        if has_next and not equals:  # its value would only be reported once more as a stray word
+            rest.pop(0)
+        known = [one.flag for one in options.values() if line.command in one.on]
+        near = _near("--" + name.replace("_", "-"), known)
+        way = near or f"`python main.py {line.command} --help` lists them all"
+        line.problems.append(f"{word.partition('=')[0]}: unknown option; {way}")
+        return
+    if line.command not in option.on:
+        if has_next and not equals:
+            rest.pop(0)
+        where = " and ".join(option.on)
+        line.problems.append(f"{option.flag}: not an option of {line.command}, but of {where}")
+        return
+    if off:
+        if equals or has_next:
+            value = value if equals else rest.pop(0)
+            line.problems.append(
+                f"{word.partition('=')[0]} {value}: takes no value; "
+                f"write {option.flag}=true or {option.flag}=false"
+            )
+            return
+        value = "false"
+    elif not equals:
+        if has_next:
+            value = rest.pop(0)
+        elif option.is_switch:
+            value = "true"
+        else:
+            line.problems.append(f"{option.flag}: has no value; it takes {option.wants}")
+            return
+    if option.name in line.values:
+        line.problems.append(
+            f"{option.flag}: given twice ({line.values[option.name]} and {value}); keep one"
+        )
+        return
+    line.values[option.name] = value
+
+
+def _is_flag(word: str) -> bool:
+    return bool(re.match(r"--.|-[a-zA-Z]", word))
+
+
+def _find(name: str, options: Mapping[str, Option]) -> tuple[Option | None, bool]:
+    """The option of that name, and whether the word switches it off (`--nogpu`, `--no-gpu`)."""
+    if name in options:
+        return options[name], False
+    bare = name.removeprefix("no").removeprefix("_")
+    if name.startswith("no") and bare in options and options[bare].is_switch:
+        return options[bare], True
+    return None, False
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def help_page(
+    command: str, summary: str, options: Mapping[str, Option], bare_word: str = ""
+) -> str:
+    """Every option of one command: name, what it takes, default, meaning."""
+    word = f" {bare_word.upper()}" if bare_word else ""
+    lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary, ""]
+    for one in options.values():
+        if command not in one.on or one.name == bare_word:
+            continue
+        default = "" if one.default is None else f"; default {one.default}"
+        takes = one.wants + ("" if type(None) not in one.kinds else ", or left out")
+        lines.append(f"  {one.flag}  ({takes}{default})")
+        lines.append(f"      {one.help}")
+    lines += ["", "A switch is set by --name, --name=true or --name=false, and unset by --noname."]
+    return "\n".join(lines)
+
+
+def overview(summaries: Mapping[str, str]) -> str:
+    """The commands, a line each."""
+    width = max(map(len, summaries))
+    rows = [f"  {name:<{width}}  {text}" for name, text in summaries.items()]
+    head = "usage: python main.py COMMAND [--option=value ...]"
+    return "\n".join(
+        [head, "", *rows, "", "python main.py COMMAND --help lists a command's options."]
+    )

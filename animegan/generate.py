@@ -1,0 +1,180 @@
+"""Drawing: candidates from noise, scored by netd, the best kept, in memory that stays flat."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from animegan import checkpoint, images, runtime
+from animegan.errors import UsageError
+from animegan.runs import all_runs, write_text
+
+if TYPE_CHECKING:
+    from config import Config
+
+BLOCK = 64  # candidates that one generator of noise makes; part of what a seed means
+CHUNK = 256  # candidates drawn and scored at once
+SHEET = 1024  # pictures that the grid shows at most
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Candidate `i` of a seed: the same vector whatever else is drawn, and in what pieces."""
+
+    seed: int
+    nz: int
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __call__(self, indices: Sequence[int]) -> Tensor:
+        """float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
+        blocks: dict[int, Tensor] = {}
+        for block in {index // BLOCK for index in indices}:
+            source = runtime.generator(self.seed, "candidates", block)
+            blocks[block] = torch.randn(BLOCK, self.nz, 1, 1, generator=source)
+        rows = [blocks[index // BLOCK][index % BLOCK] for index in indices]
+        return torch.stack(rows).mul_(self.std).add_(self.mean)
+
+
+def best(
+    netg: nn.Module, netd: nn.Module, noise: Noise, count: int, keep: int, device: torch.device,
+    progress: Callable[[int], object] = lambda done: None,
+) -> tuple[list[int], list[float]]:  # fmt: skip
+    """Indices and logits of the `keep` best-scored of candidates 0 .. count-1, best first.
+
+    Only scores and indices outlive a chunk. Equal scores are ordered by index.
+    """
+    scores = torch.empty(0)
+    indices = torch.empty(0, dtype=torch.long)
+    with runtime.evaluating(netg, netd):
+        for start in range(0, count, CHUNK):
+            chunk = range(start, min(count, start + CHUNK))
+            logits = netd(netg(noise(chunk).to(device))).float().cpu()
+            scores = torch.cat([scores, logits])
+            indices = torch.cat([indices, torch.tensor(chunk)])
+            order = torch.argsort(scores, descending=True, stable=True)[:keep]
+            scores, indices = scores[order], indices[order]
+            progress(len(chunk))
+    return indices.tolist(), scores.tolist()
+
+
+def draw(
+    netg: nn.Module, noise: Noise, indices: Sequence[int], device: torch.device
+) -> Iterator[Tensor]:
+    """uint8 [n, C, S, S] on the CPU, the candidates in the given order, a chunk at a time."""
+    for start in range(0, len(indices), CHUNK):
+        with runtime.evaluating(netg):
+            pictures = netg(noise(indices[start : start + CHUNK]).to(device))
+        yield images.to_uint8(pictures).cpu()
+
+
+def generate(config: "Config", say: Callable[[str], None]) -> None:
+    """The `generate` command: the grid at `gen_img`, and single files where asked for."""
+    from tqdm import tqdm
+
+    problems = [*_writable("--gen-img", Path(config.gen_img).parent)]
+    if config.save_each:
+        problems += _writable("--save-each", Path(config.save_each))
+    chosen, wrong = parse_indices(config.indices)
+    if problems or wrong:
+        raise UsageError(*problems, *wrong)
+    on = runtime.start(config.gpu, config.device, config.threads)
+    netg_path, netd_path = find_weights(config, say)
+    loaded = checkpoint.load_net(netg_path, "netg", on.device)
+    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std)
+    scores: list[float] | None = None
+    if chosen is None and netd_path is not None:
+        netd = checkpoint.load_net(netd_path, "netd", on.device)
+        same = ("image_size", "channels")
+        if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
+            raise UsageError(
+                f"--netd-path {netd_path}: scores pictures of {netd.spec.image_size} px and "
+                f"{netd.spec.channels} channel(s), the generator draws {loaded.spec.image_size} and "
+                f"{loaded.spec.channels}; take the two from one run"
+            )
+        with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:
+            chosen, scores = best(
+                loaded.net,
+                netd.net,
+                noise,
+                config.gen_search_num,
+                config.gen_num,
+                on.device,
+                bar.update,
+            )
+    elif chosen is None:
+        say("no --netd-path: the pictures are not ranked, these are the first candidates")
+        chosen = list(range(config.gen_num))
+    sheet = []
+    for k, pictures in enumerate(draw(loaded.net, noise, chosen, on.device)):
+        if k * CHUNK < SHEET:
+            sheet.append(pictures)
+        if config.save_each:
+            for j, picture in enumerate(pictures):
+                images.save_picture(
+                    picture, Path(config.save_each) / f"{chosen[k * CHUNK + j]:08d}.png"
+                )
+    images.save_picture(images.grid(torch.cat(sheet)), config.gen_img)
+    if config.save_each:
+        _write_manifest(config, netg_path, chosen, scores)
+    say(f"{config.gen_img}: {len(chosen)} pictures of {loaded.spec.image_size} pixels")
+
+
+def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
+    """`3,17,40-44` as a list, or what is wrong with it."""
+    if text is None:
+        return None, []
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not (last.isdigit() and int(last) >= int(first))):
+            return None, [f"--indices {text}: '{part}' is no index; write 3,17,40-44"]
+        found += range(int(first), int(last or first) + 1)
+    return found, []
+
+
+def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Path | None]:
+    """The weight files named, or those of that name in the newest run that has them.
+
+    The textbook keeps its files in checkpoints/ itself; ours lie in a run's folder below it.
+    """
+    assert config.netg_path is not None
+    wanted = [Path(config.netg_path)] + ([Path(config.netd_path)] if config.netd_path else [])
+    missing = [path for path in wanted if not path.exists()]
+    root = Path(config.runs_path)
+    if missing and all(path.parent.resolve() == root.resolve() for path in wanted):
+        for run in reversed(all_runs(config.runs_path)):
+            there = [run.path / path.name for path in wanted]
+            if all(path.exists() for path in there):
+                say(f"{root}: has no {missing[0].name}; taking it from the newest run, {run.name}")
+                wanted = there
+                break
+    return wanted[0], wanted[1] if len(wanted) > 1 else None
+
+
+def _writable(flag: str, folder: Path) -> list[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return [f"{flag} {folder}: cannot be written ({error.strerror}); name another folder"]
+    return []
+
+
+def _write_manifest(
+    config: "Config", netg_path: Path, chosen: list[int], scores: list[float] | None
+) -> None:
+    record = {
+        "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
+        "gen_std": config.gen_std,
+        "pictures": [
+            {"file": f"{index:08d}.png", "index": index,
+             "score": None if scores is None else scores[k]}
+            for k, index in enumerate(chosen)
+        ],
+    }  # fmt: skip
+    assert config.save_each is not None
+    write_text(Path(config.save_each) / "manifest.json", json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,72 @@
+"""What `runs` prints: every run with its options, epoch, losses and time; or its command."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from animegan.errors import UsageError
+from animegan.options import Option
+from animegan.runs import Run, all_runs, last_change
+
+NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run")
+
+
+def listing(root: str, options: Mapping[str, Option]) -> str:
+    """A line a run, the newest last; options are shown where they are not the default."""
+    runs = all_runs(root)
+    if not runs:
+        return f"no runs in {root}; `python main.py train` starts one"
+    rows: list[tuple[str, ...]] = [
+        ("run", "epoch", "step", "time", "last seen", "last metrics", "options")
+    ]
+    rows += [_row(run, options) for run in runs]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    )
+
+
+def _row(run: Run, options: Mapping[str, Option]) -> tuple[str, ...]:
+    record = run.read_options()
+    last: dict[str, Any] = {}
+    for line in run.history():
+        last.update(line)
+    shown = [f"{k}={last[k]:.3g}" for k in ("loss_d", "loss_g", "fd", "kid") if k in last]
+    when = datetime.fromtimestamp(last_change(run))
+    changed = [
+        f"{name}={value}" for name, value in record["options"].items()
+        if name in options and value != options[name].default and name not in NOT_SHOWN
+    ]  # fmt: skip
+    return (
+        run.name,
+        f"{last['epoch']:.1f}" if "epoch" in last else "-",
+        str(last.get("step", "-")),
+        _duration(last.get("seconds", 0.0)),
+        f"{when:%Y-%m-%d %H:%M}",
+        " ".join(shown) or "-",
+        " ".join(changed),
+    )
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{int(seconds) % 60:02d}s"
+
+
+def command_of(root: str, name: str, options: Mapping[str, Option]) -> str:
+    """The command line that repeats a run; UsageError if there is no such run."""
+    path = Path(name) if (Path(name) / "options.json").exists() else Path(root) / name
+    if not (path / "options.json").exists():
+        known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
+        raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
+    saved = Run(path).read_options()["options"]
+    words = [
+        f"{options[key].flag}={value}"
+        for key, value in saved.items()
+        if key in options and key not in NOT_SHOWN and value != options[key].default
+        and key != "preset"
+    ]  # fmt: skip
+    return shlex.join(["python", "main.py", "train", *words])

@@ -1,0 +1,196 @@
+"""The training loop: batches, and once in a while a look, a grid, a weight file, a state."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tqdm import tqdm
+
+from animegan import album, checkpoint, images
+from animegan.errors import TrainingStopped
+from animegan.meters import line
+from animegan.models import Spec
+from animegan.monitor import Monitor
+from animegan.runs import Run
+from animegan.signals import Stop
+from animegan.trainer import Trainer
+
+if TYPE_CHECKING:
+    from config import Config
+
+Say = Callable[[str], None]
+
+
+class Loop:
+    """One call of `train`: runs a trainer to its end or until it is stopped, and keeps traces."""
+
+    def __init__(
+        self,
+        config: "Config",
+        trainer: Trainer,
+        run: Run,
+        monitor: Monitor,
+        spec: Spec,
+        options: dict[str, Any],
+        say: Say,
+    ) -> None:
+        self.config = config
+        self.trainer = trainer
+        self.run = run
+        self.monitor = monitor
+        self.spec = spec
+        self.options = options
+        self.say = say
+        self.samples = Path(config.save_path) if config.save_path else run.path / "samples"
+        self.per_epoch = trainer.batches.steps_per_epoch
+        self.last_step = config.max_epoch * self.per_epoch
+        if config.max_steps is not None:
+            self.last_step = min(self.last_step, config.max_steps)
+        self.noise = trainer.fixed_noise()
+        self.seconds = 0.0  # of training, over all calls
+        self._state_step = -1  # of the newest state
+
+    # --- the loop
+
+    def fit(self, stop: Stop) -> bool:
+        """Train until the end, `max_minutes` or a signal; True if the last step was reached."""
+        config, trainer = self.config, self.trainer
+        start = last_state = last_tick = self._last_look = time.monotonic()
+        self._last_look_step = trainer.step
+        with self._bar() as bar:
+            while trainer.step < self.last_step and not stop.asked:
+                trainer.train_batch()
+                now = time.monotonic()
+                self.seconds, last_tick = self.seconds + now - last_tick, now
+                bar.update(config.batch_size)
+                if trainer.step % config.plot_every == 0:
+                    self.look(bar)
+                if trainer.step % self.per_epoch == 0:
+                    bar.set_description(self._where())
+                    self.end_epoch(trainer.step // self.per_epoch)
+                if now - last_state > 60 * config.state_every_minutes:
+                    self.save_state()
+                    self.save_grid()
+                    last_state = now
+                if config.max_minutes and now - start > 60 * config.max_minutes:
+                    self.say(f"{config.max_minutes:g} minutes are over")
+                    break
+            if trainer.step % config.plot_every:
+                self.look(bar)
+        self.save_state()
+        self.finish()
+        return bool(trainer.step >= self.last_step)
+
+    def _bar(self) -> "tqdm[Any]":
+        batch = self.config.batch_size
+        return tqdm(
+            desc=self._where(),
+            initial=self.trainer.step * batch,
+            total=self.last_step * batch,
+            unit="img",
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
+
+    def _where(self) -> str:
+        epochs = -(-self.last_step // self.per_epoch)
+        return f"epoch {min(self.trainer.step // self.per_epoch + 1, epochs)}/{epochs}"
+
+    # --- once in a while
+
+    def look(self, bar: "tqdm[Any]") -> None:
+        """Read the meters, write and show them, and stop if a loss was not finite."""
+        step = self.trainer.step
+        means, (bad,) = self.trainer.meters.read(self.trainer.guard.bad_step)
+        if bad >= 0:
+            raise TrainingStopped(self._advice(int(bad)))
+        bar.set_postfix(line(means), refresh=False)
+        pictures = (step - self._last_look_step) * self.config.batch_size
+        now = time.monotonic()
+        rate = pictures / max(1e-9, now - self._last_look)
+        self._last_look, self._last_look_step = now, step
+        values = {"images_per_second": round(rate, 2), **means}
+        self.run.record(
+            {"step": step, "epoch": round(step / self.per_epoch, 4),
+             "seconds": round(self.seconds, 2), **values}
+        )  # fmt: skip
+        self.monitor.scalars(step, values)
+        self.monitor.images("fake", step, self.draw_grid())
+        real = self.trainer.batches.images(max(0, step - 1))[:64]
+        self.monitor.images("real", step, images.grid(images.to_uint8(real)))
+        if Path(self.config.debug_file).exists():
+            bar.clear()
+            breakpoint()
+
+    def end_epoch(self, epoch: int) -> None:
+        """Grids and weight files that are due after an epoch."""
+        due = epoch % self.config.save_every == 0
+        if due or epoch in album.STRIP_EPOCHS:
+            self.save_grid()
+        if due:
+            self.save_nets(str(epoch))
+
+    def draw_grid(self) -> torch.Tensor:
+        """The fixed noises as a sheet, uint8 [C, H, W]."""
+        return images.grid(images.to_uint8(self.trainer.sample(self.noise)))
+
+    def save_grid(self) -> None:
+        name = album.grid_name(self.trainer.step // self.per_epoch, self.trainer.step)
+        images.save_picture(self.draw_grid(), self.samples / name)
+
+    def save_nets(self, tag: str) -> None:
+        """Write netg_<tag>.pth and netd_<tag>.pth."""
+        step = self.trainer.step
+        about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
+        for kind, net in (("netg", self.trainer.netg), ("netd", self.trainer.netd)):
+            path = self.run.path / f"{kind}_{tag}.pth"
+            checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
+
+    def save_state(self) -> None:
+        """Write a state to resume from, and the newest weights; nothing if this step has one."""
+        step = self.trainer.step
+        if step == self._state_step:
+            return
+        state = {
+            "format": checkpoint.FORMAT,
+            "trainer": self.trainer.state_dict(),
+            "seconds": self.seconds,
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
+        checkpoint.save(state, self.run.states / f"state_{step:08d}.pt")
+        self._state_step = step
+        checkpoint.prune(self.run.state_files(), self.config.keep)
+        self.save_nets("last")
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that `save_state` wrote."""
+        self.trainer.load_state_dict(state["trainer"])
+        self.seconds = state["seconds"]
+        self._state_step = self.trainer.step
+        if (state["torch"], state["threads"]) != (torch.__version__, torch.get_num_threads()):
+            self.say(
+                f"the state was saved by torch {state['torch']} with {state['threads']} threads, "
+                f"this is {torch.__version__} with {torch.get_num_threads()}: the run goes on, "
+                "but not to the same bits"
+            )
+
+    def finish(self) -> None:
+        """What is shown of a run: the last grid, the curves, the strip, the time-lapse."""
+        from animegan.curves import draw_curves  # matplotlib takes a second to import
+
+        self.save_grid()
+        draw_curves(self.run.metrics, self.run.path / "curves.png")
+        album.write_strip(self.samples, self.run.path / "strip.png")
+        album.write_timelapse(self.samples, self.run.path / "timelapse.webp")
+
+    def _advice(self, bad: int) -> str:
+        states = self.run.state_files()
+        good = f"the last good state is {states[0]}" if states else "no state was saved before it"
+        return (
+            f"a loss or gradient was not finite at step {bad}; the weights were kept from it, and "
+            f"{good}: "
+            f"try lower rates (--lr1 {self.config.lr1 / 2:g} --lr2 {self.config.lr2 / 2:g})"
+        )

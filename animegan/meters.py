@@ -1,0 +1,45 @@
+"""Running means that stay on the device until somebody looks."""
+
+import math
+
+import torch
+from torch import Tensor
+
+NAMES = ("loss_d", "loss_g", "d_x", "d_g_z")
+
+
+class Meters:
+    """Means since the last look of both losses, of D(x) and of D(G(z))."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.table = torch.zeros(2, len(NAMES), device=device)  # sums, counts
+
+    def add(self, **values: Tensor) -> None:
+        """Take scalars in, by name; nothing is copied to the host."""
+        for name, value in values.items():
+            column = self.table[:, NAMES.index(name)]
+            column[0] += value.detach()
+            column[1] += 1
+
+    def read(self, *beside: Tensor) -> tuple[dict[str, float], list[float]]:
+        """The means, and the scalars `beside`, in one copy to the host; then start anew.
+
+        A meter that saw nothing is left out.
+        """
+        flat = torch.cat([self.table.flatten(), *(one.to(torch.float32).view(1) for one in beside)])
+        numbers = flat.tolist()
+        sums, counts = numbers[: len(NAMES)], numbers[len(NAMES) : 2 * len(NAMES)]
+        means = {n: s / c for n, s, c in zip(NAMES, sums, counts, strict=True) if c}
+        self.table.zero_()
+        return means, numbers[2 * len(NAMES) :]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"table": self.table}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.table.copy_(state["table"])
+
+
+def line(means: dict[str, float]) -> dict[str, str]:
+    """The means as a progress bar shows them."""
+    return {name: f"{value:.3f}" for name, value in means.items() if math.isfinite(value)}

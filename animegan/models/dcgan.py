@@ -1,0 +1,143 @@
+"""DCGAN (Radford et al. 2015, arXiv:1511.06434) as the textbook example builds it, at any size.
+
+At 96 x 96: noise -> 4 -> 8 -> 16 -> 32 -> 96, the last layer with kernel 5 and stride 3. The names
+of the weights (`main.0.weight`, ...) are those of the original example, whose files load unchanged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a side is built: from `base` by `doublings` of stride 2, then once by `last`."""
+
+    base: int
+    doublings: int
+    last: int
+
+    @property
+    def image_size(self) -> int:
+        return self.base * (1 << self.doublings) * self.last
+
+    @property
+    def widths(self) -> list[int]:
+        """Multiples of the width, from the innermost stage out: [8, 4, 2, 1] at 96 x 96."""
+        return [min(8, 2**k) for k in range(self.doublings, -1, -1)]
+
+    @property
+    def outer(self) -> tuple[int, int, int]:
+        """Kernel, stride and padding of the layer next to the picture."""
+        return (5, 3, 1) if self.last == 3 else (4, 2, 1)
+
+
+def shape_of(image_size: int) -> Shape | None:
+    """The shape for a side in pixels, or None where there is none.
+
+    4 x 4 is the first choice for the innermost map; 5, 6 and 7 serve sizes such as 28 = 7 * 2 * 2.
+    """
+    for base in (4, 5, 6, 7):
+        for last in (2, 3):
+            side, doublings = base * last, 0
+            while side < image_size:
+                side, doublings = side * 2, doublings + 1
+            if side == image_size:
+                return Shape(base, doublings, last)
+    return None
+
+
+def _shape(image_size: int) -> Shape:
+    shape = shape_of(image_size)
+    if shape is None:
+        raise ValueError(f"no DCGAN of {image_size} pixels")
+    return shape
+
+
+class Generator(nn.Module):
+    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1]."""
+
+    def __init__(self, image_size: int, channels: int, nz: int, ngf: int) -> None:
+        super().__init__()
+        shape = _shape(image_size)
+        widths = [ngf * multiple for multiple in shape.widths]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(nz, widths[0], shape.base, 1, 0, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for wide, narrow in pairwise(widths):
+            layers += [
+                nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(narrow),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [
+            nn.ConvTranspose2d(widths[-1], channels, *shape.outer, bias=False),
+            nn.Tanh(),
+        ]
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        images: Tensor = self.main(noise)
+        return images
+
+
+class Discriminator(nn.Module):
+    """Pictures [B, channels, image_size, image_size] in [-1, 1] -> logits [B].
+
+    The textbook's ends in a Sigmoid; that is left to the loss, where it is numerically safe.
+    """
+
+    def __init__(self, image_size: int, channels: int, ndf: int) -> None:
+        super().__init__()
+        shape = _shape(image_size)
+        widths = [ndf * multiple for multiple in reversed(shape.widths)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, widths[0], *shape.outer, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for narrow, wide in pairwise(widths):
+            layers += [
+                nn.Conv2d(narrow, wide, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers.append(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=False))
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.main(images)
+        return logits.flatten()
+
+
+def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:
+    """The sizes of the net that a plain state dict of `main.*` belongs to, or None.
+
+    Returns image_size, channels, and nz with ngf (a generator) or ndf (a discriminator); so it can
+    be told which of the two the file holds.
+    """
+    convolutions = [
+        weights[name]
+        for name in sorted(
+            (name for name in weights if name.startswith("main.") and name.endswith(".weight")),
+            key=lambda name: int(name.split(".")[1]) if name.split(".")[1].isdigit() else -1,
+        )
+        if weights[name].dim() == 4
+    ]
+    if len(convolutions) < 2:
+        return None
+    first, last = convolutions[0], convolutions[-1]
+    # a discriminator ends in one logit, from a kernel as large as its map; transposed convolutions
+    # keep (in, out, kernel, kernel), plain ones (out, in, kernel, kernel)
+    is_netd = (
+        last.shape[0] == 1 and first.shape[1] in (1, 3) and last.shape[2] == last.shape[3] >= 4
+    )
+    inner, outer = (last, first) if is_netd else (first, last)
+    shape = Shape(int(inner.shape[2]), len(convolutions) - 2, 3 if outer.shape[2] == 5 else 2)
+    sizes = {"image_size": shape.image_size, "channels": int(outer.shape[1])}
+    if is_netd:
+        return sizes | {"ndf": int(outer.shape[0])}
+    return sizes | {"nz": int(inner.shape[0]), "ngf": int(outer.shape[0])}

@@ -1,0 +1,179 @@
+"""How an option is declared, read from text, and settled from several layers.
+
+An option is a dataclass field made by `option()`. Its type is the field's annotation:
+int, float, str or bool, each also with `| None`, and `bool | str` for a switch that may name a path.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from animegan.errors import UsageError
+
+C = TypeVar("C")
+
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: what `--help` says of it and what its values may be."""
+
+    name: str
+    kinds: tuple[type, ...]  # of int, float, str, bool, NoneType
+    default: Any
+    help: str
+    on: tuple[str, ...]  # the commands that take it
+    low: float | None
+    high: float | None
+    above: float | None  # like low, but the bound itself is refused
+    choices: tuple[str, ...]
+    free: bool  # may differ when a run is resumed, since it changes no weight
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def is_switch(self) -> bool:
+        return bool in self.kinds
+
+    @property
+    def wants(self) -> str:
+        """What a value must be, in words: `a whole number from 1 to 8`."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.is_switch and str in self.kinds:
+            return "true, false or a path"
+        if self.is_switch:
+            return "true or false"
+        if str in self.kinds:
+            return "text"
+        noun = "a whole number" if int in self.kinds else "a number"
+        if self.above is not None:
+            noun += f" above {self.above:g}"
+        if self.low is not None and self.high is not None:
+            return f"{noun} from {self.low:g} to {self.high:g}"
+        if self.low is not None:
+            noun += f" of at least {self.low:g}"
+        if self.high is not None:
+            noun += f" of at most {self.high:g}"
+        return noun
+
+    def read(self, raw: object) -> Any:
+        """The value that `raw` stands for: text from the command line, or a TOML or JSON value.
+
+        Raises ValueError, with what is wanted instead as its text.
+        """
+        value = self._convert(raw)
+        wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
+        if self.choices and value is not None and value not in self.choices:
+            raise wrong
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            below = self.low is not None and value < self.low
+            over = self.high is not None and value > self.high
+            bound = self.above is not None and value <= self.above
+            if below or over or bound or value != value or value in (float("inf"), -float("inf")):
+                raise wrong
+        return value
+
+    def _convert(self, raw: object) -> Any:
+        wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
+        text = str(raw).strip()
+        if raw is None or (text.lower() in ("none", "") and types.NoneType in self.kinds):
+            if types.NoneType not in self.kinds:
+                raise wrong
+            return None
+        if bool in self.kinds and text.lower() in TRUE:
+            return True
+        if bool in self.kinds and text.lower() in FALSE:
+            return False
+        if str in self.kinds and not isinstance(raw, bool):
+            if not text:
+                raise wrong
+            return text
+        if isinstance(raw, bool) or bool in self.kinds:
+            raise wrong
+        try:
+            number = float(text)
+        except ValueError:
+            raise wrong from None
+        if int not in self.kinds:
+            return number
+        if not number.is_integer():  # False for inf and nan as well
+            raise wrong
+        return int(text) if text.lstrip("+-").isdigit() else int(number)
+
+
+def _shown(raw: object) -> str:
+    return f"'{raw}'" if isinstance(raw, str) else repr(raw)
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    on: str = "train",
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: Sequence[str] = (),
+    free: bool = False,
+) -> Any:
+    """A dataclass field that is an option; see `Option` for the arguments."""
+    known = {"help": help, "on": tuple(on.split()), "low": low, "high": high, "above": above}
+    return dataclasses.field(
+        default=default, metadata=known | {"choices": tuple(choices), "free": free}
+    )
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """Every option that the dataclass declares, by name, in its order."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
+        found[field.name] = Option(field.name, kinds, field.default, **field.metadata)
+    return found
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values from one source, strongest last: `Layer("preset book", {"batch_size": 256})`."""
+
+    source: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Values checked one by one, and where each that is not the default came from."""
+
+    values: dict[str, Any]
+    sources: dict[str, str]
+    problems: tuple[str, ...]
+
+    def build(self, cls: type[C]) -> C:
+        """The dataclass made of the values; UsageError with every problem there is."""
+        if self.problems:
+            raise UsageError(*self.problems)
+        return cls(**self.values)
+
+
+def settle(options: Mapping[str, Option], layers: Sequence[Layer]) -> Settled:
+    """Lay the layers over the defaults; a value that cannot be read becomes a problem."""
+    values: dict[str, Any] = {name: one.default for name, one in options.items()}
+    sources: dict[str, str] = {}
+    problems = []
+    for layer in layers:
+        for name, raw in layer.values.items():
+            try:
+                values[name] = options[name].read(raw)
+                sources[name] = layer.source
+            except ValueError as error:
+                place = "" if layer.source == "flag" else f" ({layer.source})"
+                problems.append(f"{options[name].flag}{place}: {error}")
+    return Settled(values, sources, tuple(problems))

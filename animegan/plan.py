@@ -1,0 +1,82 @@
+"""The plan of a training in words: what will be done, with what, and who chose each option."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from animegan import models
+from animegan.data.cache import FaceSet
+from animegan.models import Spec
+from animegan.trainer import Trainer
+
+if TYPE_CHECKING:
+    from config import Config
+
+
+def describe(
+    config: "Config",
+    names: Sequence[str],
+    sources: Mapping[str, str],
+    faces: FaceSet,
+    trainer: Trainer,
+    where: str,
+) -> str:
+    """Several lines: the options `names` with their sources, pictures, nets, device, memory, steps."""
+    names = [name for name in names if name not in ("dry_run", "config")]
+    width = max(map(len, names))
+    lines = ["options:"]
+    for name in names:
+        source = sources.get(name, "default")
+        lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
+    per_epoch = trainer.batches.steps_per_epoch
+    steps = config.max_epoch * per_epoch
+    if config.max_steps is not None:
+        steps = min(steps, config.max_steps)
+    classes = f" in {len(faces.classes)} classes" if len(faces.classes) > 1 else ""
+    memory = estimate_memory(models.Spec.of(config), config.batch_size // config.accumulate)
+    lines += [
+        "plan:",
+        f"  pictures    {len(faces):,}{classes}, {config.image_size}x{config.image_size}, "
+        f"{config.channels} channel(s), {len(faces.broken)} broken",
+        f"  netg        {models.parameters_of(trainer.netg):,} parameters",
+        f"  netd        {models.parameters_of(trainer.netd):,} parameters",
+        f"  device      {trainer.device}, {torch.get_num_threads()} CPU threads",
+        f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
+        f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
+        f"  run folder  {where}",
+    ]
+    return "\n".join(lines)
+
+
+def estimate_memory(spec: Spec, batch_size: int) -> int:
+    """Bytes a step takes: weights, gradients, Adam's two moments, and what backward keeps.
+
+    The activations are summed over a forward pass on the meta device, which computes nothing.
+    """
+    with torch.device("meta"):
+        netg, netd = models.build_netg(spec), models.build_netd(spec)
+        noise = torch.empty(batch_size, spec.nz, 1, 1)
+        fake, in_g = _activations(netg, noise)
+        _, in_d = _activations(netd, fake)
+    weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
+    # D keeps its graphs of the reals and of the fakes, G those of both nets in a row
+    kept = max(2 * in_d + 2 * fake.numel(), in_g + in_d)
+    return 4 * (4 * weights + kept)
+
+
+def _activations(net: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """The output, and the numbers that the leaves of the net put out on the way."""
+    total = 0
+
+    def count(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        total += output.numel()
+
+    leaves = [one for one in net.modules() if not list(one.children())]
+    hooks = [leaf.register_forward_hook(count) for leaf in leaves]
+    output = net(inputs)
+    for hook in hooks:
+        hook.remove()
+    return output, total

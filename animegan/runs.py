@@ -1,0 +1,174 @@
+"""A run's folder: what lies where, its lock, its options, its record. Needs no torch.
+
+checkpoints/<name>/
+  options.json                  resolved options, where each came from, the command
+  metrics.jsonl                 a line a look: step, epoch, seconds, losses, ...
+  netg_<epoch>.pth netd_<epoch>.pth netg_last.pth netd_last.pth
+  states/state_<step>.pt        all that is needed to go on
+  samples/fake_e<epoch>_s<step>.png
+  curves.png strip.png timelapse.webp
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from animegan.errors import UsageError
+
+STATE = re.compile(r"state_(\d+)\.pt")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside, then move into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def options_file(self) -> Path:
+        return self.path / "options.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def states(self) -> Path:
+        return self.path / "states"
+
+    def lock(self) -> FileLock:
+        """Take the folder for this process; UsageError if another trains in it.
+
+        The system drops the lock when the process ends, however it ends.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"--name {self.name}: another process is training in {self.path}; "
+                "wait for it, or take another name"
+            ) from None
+        return lock
+
+    def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """Keep the resolved options, their sources and the command that was typed."""
+        record = {"options": dict(values), "sources": dict(sources), "command": sys.argv[1:]}
+        write_text(self.options_file, json.dumps(record, indent=1) + "\n")
+
+    def read_options(self) -> dict[str, Any]:
+        """The record that `write_options` kept; UsageError if there is none."""
+        try:
+            record = json.loads(self.options_file.read_text(encoding="utf-8"))
+            assert isinstance(record["options"], dict)
+        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            raise UsageError(
+                f"--resume {self.path}: no run's folder (its options.json is missing or damaged); "
+                "`python main.py runs` lists the runs"
+            ) from None
+        return record  # type: ignore[no-any-return]
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(values)) + "\n")
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line cut short by a crash is passed over."""
+        if not self.metrics.exists():
+            return
+        with self.metrics.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+    def forget_after(self, step: int) -> None:
+        """Drop records and states of steps beyond `step`: a resumed run goes through them again."""
+        kept = [line for line in self.history() if line["step"] <= step]
+        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        for path in self.state_files():
+            if int(path.stem.rpartition("_")[2]) > step:
+                path.unlink()
+
+    def state_files(self) -> list[Path]:
+        """Resumable states, newest first."""
+        found = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
+                 if (m := STATE.fullmatch(path.name))]  # fmt: skip
+        return [path for _, path in sorted(found, reverse=True)]
+
+
+def new_run(root: str, name: str | None, preset: str | None) -> Run:
+    """The folder for a new run; UsageError if the name is taken by a run that has states."""
+    if name is None:
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
+        taken = {path.name for path in Path(root).glob(f"{stem}*")}
+        name = next(one for one in (stem, *(f"{stem}-{k}" for k in range(2, 1000)))
+                    if one not in taken)  # fmt: skip
+    elif not re.fullmatch(r"[\w.\-+=@ ]+", name) or name.startswith("."):
+        raise UsageError(
+            f"--name {name}: takes letters, digits, and . - _ + = @, for a folder name"
+        )
+    run = Run(Path(root) / name)
+    if run.options_file.exists():
+        raise UsageError(
+            f"--name {name}: {run.path} holds a run already; add --resume to go on with it, "
+            "or take another name"
+        )
+    return run
+
+
+def all_runs(root: str) -> list[Run]:
+    """Every run below `root`, the one written to last at the end."""
+    found = [Run(path.parent) for path in Path(root).glob("*/options.json")]
+    return sorted(found, key=last_change)
+
+
+def last_change(run: Run) -> float:
+    """When a state, record or option of the run was written last, in seconds since 1970."""
+    files = [run.options_file, run.metrics, *run.state_files()[:1]]
+    return max(path.stat().st_mtime for path in files if path.exists())
+
+
+def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:
+    """The run that `--resume` means, and its states to try in turn, newest first."""
+    if isinstance(resume, str):
+        path = Path(resume)
+        if path.is_file():
+            return Run(path.parent.parent), [path]
+        run = Run(path)
+    elif name is not None:
+        run = Run(Path(root) / name)
+    else:
+        runs = [run for run in all_runs(root) if run.state_files()]
+        if not runs:
+            raise UsageError(f"--resume: no run in {root} has a state; start one without --resume")
+        run = runs[-1]
+    if not run.state_files():
+        raise UsageError(
+            f"--resume: no state in {run.states}; `python main.py runs` lists the runs, "
+            "or start a new one without --resume"
+        )
+    return run, run.state_files()

@@ -1,0 +1,114 @@
+"""Device, threads, seeds: the only module that knows of CUDA, processes and precision."""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from animegan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where tensors live. Every tensor of a run is made on `device` or moved to it by `place`."""
+
+    device: torch.device
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device; from pinned memory without waiting where that is CUDA."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def fused(self) -> bool:
+        """Whether torch has fused optimizers here; they can skip an update on the device itself."""
+        return self.device.type != "meta"
+
+
+def start(
+    gpu: bool | None = None, device: str | None = None, threads: int | None = None
+) -> Runtime:
+    """Choose the device and set the threads.
+
+    gpu True demands CUDA, False the CPU, None takes CUDA, then MPS, then the CPU; `device` names
+    one outright. Raises UsageError where the device is not to be had; never falls back in silence.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device is not None:
+        return Runtime(_named(device))
+    if gpu and not torch.cuda.is_available():
+        raise UsageError(
+            "--gpu: torch finds no CUDA device here; leave it out to use what there is, "
+            "or --gpu=false for the CPU"
+        )
+    if gpu or (gpu is None and torch.cuda.is_available()):
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        return Runtime(torch.device("cuda", torch.cuda.current_device()))
+    if gpu is None and torch.backends.mps.is_available():
+        return Runtime(torch.device("mps"))
+    return Runtime(torch.device("cpu"))
+
+
+def _named(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        with warnings.catch_warnings():  # torch warns of a missing driver before it raises
+            warnings.simplefilter("ignore")
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")[:120]
+        raise UsageError(f"--device {name}: cannot be used here ({reason}); try cpu") from None
+    if device.type == "meta":
+        raise UsageError("--device meta: holds no pictures; try cpu")
+    return device
+
+
+def generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
+    """A CPU generator that depends on nothing but its key.
+
+    Randomness keyed by step needs no state of its own: a resumed run draws what an uninterrupted
+    one would, on any device and any number of processes.
+    """
+    digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch's global generators (weight initialisation, dropout)."""
+    torch.manual_seed(seed)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the error says that a device, or the machine, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def free_memory(device: torch.device) -> None:
+    """Give cached blocks back after an out-of-memory error."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def evaluating(*nets: nn.Module) -> Iterator[None]:
+    """Nets in eval mode, gradients off; each module's own mode is given back afterwards."""
+    modes = [(module, module.training) for net in nets for module in net.modules()]
+    for net in nets:
+        net.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,307 @@
+"""animegan's commands: `python main.py train`, `generate`, `monitor`, `demo`, `runs`.
+
+The command line is checked whole before anything is imported or done; each command then gets the
+Config it resolves to and wires the parts together. Needs nothing heavy until a command runs.
+"""
+
+import dataclasses
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from animegan import flags
+from animegan.errors import TrainingStopped, UsageError
+from animegan.options import Layer
+from config import OPTIONS, Config, resolve
+
+if TYPE_CHECKING:
+    from animegan.runs import Run
+
+
+def say(text: str) -> None:
+    """Prose goes to stderr, so that stdout holds results alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Ended(Exception):  # noqa: N818
+    """A command ended with this exit code; it has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+# --- commands
+
+
+def train(**words: str) -> None:
+    """Train on a folder of pictures; Ctrl-C saves and stops, --resume goes on."""
+    from animegan import runs
+
+    resumed = None
+    if words.get("resume", "false").lower() not in ("false", "no", "off", "0"):
+        resume: bool | str = OPTIONS["resume"].read(words["resume"])
+        root = words.get("runs_path", OPTIONS["runs_path"].default)
+        resumed = runs.to_resume(root, words.get("name"), resume)
+    config, sources = resolve("train", words, *(_saved_options(resumed[0]) if resumed else ()))
+    if resumed and not config.allow_changes:
+        _refuse_changes(resumed[0], config)
+    _train(config, sources, resumed)
+
+
+def _train(
+    config: Config, sources: Mapping[str, str], resumed: "tuple[Run, Sequence[Any]] | None" = None
+) -> "Run":
+    """Wire data, networks, trainer, monitor and checkpoints together, and train."""
+    from animegan import album, checkpoint, models, plan, runs, runtime
+    from animegan.data.batches import Batches
+    from animegan.data.cache import open_set
+    from animegan.loop import Loop
+    from animegan.losses import OBJECTIVES
+    from animegan.monitor import NullMonitor
+    from animegan.signals import Stop
+    from animegan.trainer import Trainer
+    from animegan.visdom_client import connect
+
+    on = runtime.start(config.gpu, config.device, config.threads)
+    netg, netd, config = _nets(config, sources)
+    run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
+    faces = open_set(
+        config.data_path, image_size=config.image_size, channels=config.channels,
+        background=config.background, resize=config.resize, num_workers=config.num_workers,
+        max_broken=config.max_broken, say=say,
+    )  # fmt: skip
+    batches = Batches(faces, config.batch_size, config.seed, device=on.device)
+    trainer = Trainer(config, netg, netd, OBJECTIVES["bce"], batches, on)
+    names = [one.name for one in OPTIONS.values() if "train" in one.on]
+    text = plan.describe(config, names, sources, faces, trainer, str(run.path))
+    if config.dry_run:
+        print(text)
+        return run
+
+    with run.lock(), Stop(say) as stop:
+        monitor: Any = NullMonitor()
+        if config.vis:
+            monitor = connect(
+                config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
+            )
+        options = dataclasses.asdict(config)
+        spec = models.Spec.of(config)
+        loop = Loop(config, trainer, run, monitor, spec, options, say)
+        if resumed:
+            state = checkpoint.load_first(resumed[1], "--resume", say)
+            loop.load_state(state)
+            run.forget_after(trainer.step)
+            album.forget_after(loop.samples, trainer.step)
+        run.write_options(options, sources)
+        monitor.text("options", text)
+        say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
+        try:
+            loop.fit(stop)
+        finally:
+            monitor.close()
+    if stop.asked:
+        say(f"saved; go on with: python main.py train --resume={run.path}")
+        raise Ended(128 + stop.asked)
+    say(f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
+        f"python main.py generate --netg-path={run.path}/netg_last.pth "
+        f"--netd-path={run.path}/netd_last.pth")  # fmt: skip
+    return run
+
+
+def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]:
+    """New nets, or those of a warm start, whose sizes the config then takes over."""
+    from animegan import checkpoint, models, runtime
+
+    runtime.seed_everything(config.seed)
+    loaded: dict[str, Any] = {}
+    problems = []
+    for kind, path, names in (
+        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf")),
+        ("netd", config.netd_path, ("image_size", "channels", "ndf")),
+    ):
+        if path is None:
+            continue
+        start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
+        for name in names:
+            theirs = getattr(start.spec, name)
+            if name in sources and getattr(config, name) != theirs:
+                problems.append(
+                    f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
+                    "leave the option out"
+                )
+            config = dataclasses.replace(config, **{name: theirs})
+    sizes = {(one.spec.image_size, one.spec.channels) for one in loaded.values()}
+    if len(sizes) > 1:
+        problems.append("--netg-path, --netd-path: the two are of different picture sizes")
+    if problems:
+        raise UsageError(*problems)
+    spec = models.Spec.of(config)
+    models.check(spec)
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    return (
+        loaded["netg"].net if "netg" in loaded else netg,
+        loaded["netd"].net if "netd" in loaded else netd,
+        config,
+    )
+
+
+def _saved_options(run: "Run") -> list[Layer]:
+    saved = run.read_options()["options"]
+    calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
+             "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
+    kept = {name: value for name, value in saved.items() if name in OPTIONS and name not in calls}
+    return [Layer(f"run {run.name}", kept)]
+
+
+def _refuse_changes(run: "Run", config: Config) -> None:
+    """UsageError that lists each option on which the weights depend and which is not the run's."""
+    saved = run.read_options()["options"]
+    raise_for = [
+        f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
+        "or add --allow-changes"
+        for name, one in OPTIONS.items()
+        if not one.free and "train" in one.on and name in saved
+        and name not in ("netg_path", "netd_path") and saved[name] != getattr(config, name)
+    ]  # fmt: skip
+    if raise_for:
+        raise UsageError(*raise_for)
+
+
+def generate(**words: str) -> None:
+    """Draw new pictures from trained weights; with --netd-path the best-scored are kept."""
+    config, _ = resolve("generate", words)
+    from animegan.generate import generate as run
+
+    run(config, say)
+
+
+def monitor(**words: str) -> None:
+    """Start the visdom server, on which a training shows its losses and pictures."""
+    config, _ = resolve("monitor", words)
+    from animegan.visdom_server import serve
+
+    serve(config.visdom_port, config.host, say=say)
+
+
+def demo(**words: str) -> None:
+    """Draw a set of simple faces, train on it for a few minutes, and draw new ones."""
+    config, sources = resolve("demo", words, Layer("demo", DEMO))
+    from pathlib import Path
+
+    from animegan.drawn import draw_set
+
+    folder = Path("data") / "demo"
+    if not config.dry_run:
+        draw_set(folder, count=DEMO_PICTURES, size=DEMO["image_size"], seed=0,
+                 workers=config.num_workers)  # fmt: skip
+    config = dataclasses.replace(config, data_path=str(folder), preset="demo")
+    run = _train(config, sources)
+    if not config.dry_run:
+        generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
+                 gen_img=f"{run.path}/result.png")  # fmt: skip
+
+
+DEMO_PICTURES = 4000
+DEMO: dict[str, Any] = {
+    "image_size": 64, "ngf": 32, "ndf": 32, "max_minutes": 4.0, "state_every_minutes": 1.0,
+}  # fmt: skip
+
+
+def runs(**words: str) -> None:
+    """List the runs; with --repeat=RUN, the command that repeats one."""
+    config, _ = resolve("runs", words)
+    from animegan.listing import command_of, listing
+
+    if config.repeat:
+        print(command_of(config.runs_path, config.repeat, OPTIONS))
+    else:
+        print(listing(config.runs_path, OPTIONS))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "generate": generate,
+    "monitor": monitor,
+    "demo": demo,
+    "runs": runs,
+}
+
+# --- the command line
+
+
+def summaries() -> dict[str, str]:
+    return {name: (command.__doc__ or "").splitlines()[0] for name, command in COMMANDS.items()}
+
+
+def exposed(name: str) -> Callable[..., None]:
+    """The command as Fire sees it: one keyword for each of its options, values kept as text."""
+    from fire.decorators import SetParseFn
+
+    def command(**words: str) -> None:
+        COMMANDS[name](**words)
+
+    command.__doc__ = COMMANDS[name].__doc__
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default)
+            for one in OPTIONS.values()
+            if name in one.on
+        ]
+    )
+    return SetParseFn(str)(command)  # type: ignore[no-any-return]
+
+
+def check(line: flags.Line) -> None:
+    """UsageError with every problem of the command line, those between options included."""
+    problems = list(line.problems)
+    if line.command in COMMANDS:
+        try:
+            resolve(line.command, line.values)
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
+    line = flags.parse(words, list(COMMANDS), OPTIONS)
+    try:
+        if line.problems and line.command not in COMMANDS:
+            raise UsageError(*line.problems)
+        if line.help:
+            about = summaries()
+            page = flags.overview(about)
+            if line.command in COMMANDS:
+                page = flags.help_page(line.command, about[line.command], OPTIONS)
+            print(page)
+            return 0
+        check(line)
+        import fire
+
+        assert line.command is not None
+        words = [line.command, *(f"--{name}={value}" for name, value in line.values.items())]
+        fire.Fire({line.command: exposed(line.command)}, command=words, name="animegan")
+    except UsageError as error:
+        for problem in error.problems:
+            say(problem)
+        return 2
+    except TrainingStopped as error:
+        say(str(error))
+        return 1
+    except Ended as end:
+        return end.code
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    except BrokenPipeError:  # `python main.py runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+import dataclasses
+
+import pytest
+
+from animegan.errors import UsageError
+from animegan.options import Layer
+from config import OPTIONS, PRESETS, Config, resolve
+
+BOOK = ["data_path", "num_workers", "image_size", "batch_size", "max_epoch", "lr1", "lr2", "beta1", "gpu", "nz", "ngf", "ndf", "save_path", "vis", "env", "plot_every", "debug_file", "d_every", "g_every", "save_every", "netd_path", "netg_path", "gen_img", "gen_num", "gen_search_num", "gen_mean", "gen_std"]
+
+
+def problems_of(command, **flags):
+    with pytest.raises(UsageError) as caught:
+        resolve(command, flags)
+    return caught.value.problems
+
+
+def test_every_option_of_the_textbook_is_there():
+    assert [name for name in BOOK if name not in OPTIONS] == []
+
+
+def test_config_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().nz = 3
+
+
+def test_every_option_says_what_it_means():
+    assert [one.name for one in OPTIONS.values() if len(one.help) < 10] == []
+
+
+def test_defaults_pass_their_own_checks():
+    for one in OPTIONS.values():
+        assert one.read(one.default) == one.default
+
+
+def test_preset_book_has_the_textbook_values():
+    config, sources = resolve("train", {"preset": "book"})
+    assert (config.image_size, config.batch_size, config.max_epoch) == (96, 256, 200)
+    assert (config.lr1, config.lr2, config.beta1) == (2e-4, 2e-4, 0.5)
+    assert (config.nz, config.ngf, config.ndf) == (100, 64, 64)
+    assert (config.plot_every, config.d_every, config.g_every, config.save_every) == (20, 1, 5, 10)
+    assert (config.gen_num, config.gen_search_num) == (64, 512)
+    assert sources["g_every"] == "preset book"
+
+
+def test_presets_hold_valid_options():
+    for name in PRESETS:
+        resolve("train", {"preset": name})
+
+
+def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('preset = "book"\nbatch-size = 32\nlr1 = 1e-3\n')
+    config, sources = resolve(
+        "train", {"config": str(file), "lr1": "5e-4"}, Layer("run x", {"nz": 7})
+    )
+    assert (config.g_every, config.batch_size, config.lr1, config.nz) == (5, 32, 5e-4, 100)
+    assert sources["batch_size"] == str(file)
+    assert sources["lr1"] == "flag"
+
+
+def test_wrong_files_are_told(tmp_path):
+    assert "cannot be read" in problems_of("train", config=str(tmp_path / "none.toml"))[0]
+    file = tmp_path / "my.toml"
+    file.write_text("batch_size = = 3")
+    assert "not TOML" in problems_of("train", config=str(file))[0]
+    file.write_text("batchsize = 3\nbatch_size = 'x'")
+    found = problems_of("train", config=str(file))
+    assert "'batchsize' is not an option of train" in found[0]
+    assert found[1].startswith(f"--batch-size ({file}): got 'x'")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "start"),
+    [
+        ("train", {"channels": "2"}, "--channels 2"),
+        ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
+        ("train", {"resume": "true", "netg_path": "x"}, "--resume: goes on"),
+        ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
+        ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
+        ("generate", {}, "--netg-path: missing"),
+        ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9", "gen_search_num": "8"},
+         "--gen-num 9: more than --gen-search-num 8"),
+        ("generate", {"netg_path": "x", "gen_img": "out.txt"}, "--gen-img out.txt"),
+    ],
+)  # fmt: skip
+def test_conflicts_are_told_by_flag(command, flags, start):
+    (problem,) = problems_of(command, **flags)
+    assert problem.startswith(start)

@@ -1,0 +1,49 @@
+"""A trainer small enough for tests: random 16 x 16 pictures, narrow DCGAN."""
+
+import numpy as np
+import torch
+
+from animegan import models, runtime
+from animegan.data.batches import Batches
+from animegan.data.cache import FaceSet
+from animegan.losses import OBJECTIVES
+from animegan.models import Spec
+from animegan.runtime import Runtime
+from animegan.trainer import Trainer
+from config import resolve
+
+CPU = torch.device("cpu")
+
+
+def face_set(count=24, size=16, channels=3):
+    pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, channels), np.uint8)
+    files = tuple(f"{k}.png" for k in range(count))
+    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+
+
+def config_of(**options):
+    given = {"image_size": 16, "nz": 5, "ngf": 2, "ndf": 2, "batch_size": 4, "vis": False} | options
+    return resolve("train", {name: str(value) for name, value in given.items()})[0]
+
+
+def trainer_of(device=CPU, netg=None, netd=None, objective="bce", **options):
+    config = config_of(**options)
+    runtime.seed_everything(config.seed)
+    spec = Spec.of(config)
+    batches = Batches(face_set(), config.batch_size, config.seed, device=device)
+    return Trainer(
+        config,
+        netg or models.build_netg(spec),
+        netd or models.build_netd(spec),
+        OBJECTIVES[objective],
+        batches,
+        Runtime(device),
+    )
+
+
+def weights_of(net):
+    return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
