@@ -1,0 +1,59 @@
+"""The curves of a run as a picture, drawn from its `metrics.jsonl`."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from animegan.panels import KNOWN_KEYS, PANELS, Series, collect
+
+WIDTH, HEIGHT = 8.0, 2.6  # inches of one panel
+DPI = 100
+
+
+def draw_curves(metrics: Path, out: Path) -> None:
+    """Draw the record's curves, one panel above the other, as PNG; aside first, then moved.
+
+    `metrics` holds a JSON object a line, with "step" and scalars by key; lines that are cut off
+    are left out. Without any point of a known key, or without the file, nothing is written.
+    """
+    series = collect(read_records(metrics), KNOWN_KEYS) if metrics.exists() else {}
+    panels = [panel for panel in PANELS if any(key in series for key in panel.labels)]
+    if not panels:
+        return
+    figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)  # the figure's canvas from here on; pyplot's state is left alone
+    rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True)
+    for axes, panel in zip(rows[:, 0], panels, strict=True):
+        axes.set_title(panel.title, loc="left")
+        axes.grid(alpha=0.3)
+        for key, label in panel.labels.items():
+            points = series.get(key, Series()).points()
+            if points[0]:
+                axes.plot(*points, label=label, linewidth=1, marker="." if _sparse(points) else "")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    rows[-1, 0].set_xlabel("step")
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    figure.savefig(aside, format="png")
+    aside.replace(out)
+
+
+def read_records(metrics: Path) -> Iterator[dict[str, object]]:
+    """The record's lines, in order; one that is no JSON object (cut off by a crash) is left out."""
+    with metrics.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+def _sparse(points: tuple[list[int], list[float]]) -> bool:
+    return len(points[0]) <= 50

@@ -1,0 +1,106 @@
+"""What is plotted: which scalars share a panel, under which names, and series of points."""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share a pair of axes. `name` is stable: the window's id in visdom."""
+
+    name: str
+    title: str
+    labels: Mapping[str, str]  # scalar's key -> its name in the legend
+
+
+PANELS = (
+    Panel("losses", "losses", {"loss_d": "discriminator", "loss_g": "generator"}),
+    Panel("scores", "D(x) and D(G(z))", {"d_x": "D(x)", "d_g_z": "D(G(z))"}),
+    Panel("kid", "KID", {"kid": "KID"}),
+    Panel("fd", "Fréchet distance", {"fd": "FD"}),
+    Panel("images_per_second", "images per second", {"images_per_second": "images/s"}),
+)
+_PANEL_OF = {key: panel for panel in PANELS for key in panel.labels}
+KNOWN_KEYS = frozenset(_PANEL_OF)
+
+
+def panel_of(key: str) -> Panel:
+    """The panel a scalar is drawn in; a key not in `PANELS` has one to itself."""
+    return _PANEL_OF.get(key) or Panel(key, key, {key: key})
+
+
+class Series:
+    """Points (step, value) with rising steps; a step seen again replaces it and what followed.
+
+    That is what a run resumed from an earlier state writes: the later line is the one that holds.
+    """
+
+    def __init__(self) -> None:
+        self._steps = array("q")
+        self._values = array("d")
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @property
+    def last_step(self) -> int:
+        """The last point's step, -1 without points."""
+        return self._steps[-1] if self._steps else -1
+
+    def add(self, step: int, value: float) -> None:
+        """Append a point. What is not finite becomes NaN: a gap in the curve."""
+        while self._steps and self._steps[-1] >= step:
+            self._steps.pop()
+            self._values.pop()
+        self._steps.append(step)
+        self._values.append(value if math.isfinite(value) else math.nan)
+
+    def after(self, step: int) -> Iterable[tuple[int, float]]:
+        """The points with a larger step, in order."""
+        start = int(np.searchsorted(np.array(self._steps), step, side="right"))
+        return list(zip(self._steps[start:], self._values[start:], strict=True))
+
+    def points(self, limit: int | None = None) -> tuple[list[int], list[float]]:
+        """Steps and values; above `limit` points, means of neighbours, at most `limit` of them.
+
+        A mean stands at the last step of its neighbours and leaves NaN out.
+        """
+        steps, values = np.array(self._steps), np.array(self._values)
+        if limit is None or len(steps) <= limit:
+            return steps.tolist(), values.tolist()
+        width = -(-len(steps) // limit)
+        starts = np.arange(0, len(steps), width)
+        ends = np.append(starts[1:], len(steps))
+        finite = np.isfinite(values)
+        sums = np.add.reduceat(np.where(finite, values, 0.0), starts)
+        counts = np.add.reduceat(finite.astype(np.int64), starts)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
+        return steps[ends - 1].tolist(), means.tolist()
+
+
+def collect(
+    records: Iterable[Mapping[str, object]], keys: Iterable[str] | None = None
+) -> dict[str, Series]:
+    """Records of `metrics.jsonl` -> one series a key.
+
+    Only `keys` (default: all), only numbers; a record without a step is left out.
+    """
+    wanted = None if keys is None else frozenset(keys)
+    series: dict[str, Series] = {}
+    for record in records:
+        step = record.get("step")
+        if not _is_number(step) or not math.isfinite(step):
+            continue
+        for key, value in record.items():
+            if key != "step" and _is_number(value) and (wanted is None or key in wanted):
+                series.setdefault(key, Series()).add(int(step), float(value))
+    return series
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

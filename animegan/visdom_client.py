@@ -1,0 +1,306 @@
+"""Sends what a training shows to a visdom server, from a thread of its own.
+
+Windows are written whole, as JSON over HTTP (the form visdom's README gives under "Customizing
+plots"), not with visdom's client: that one has no time-outs, prints, and starts threads of its own.
+A server that was away therefore needs no special care: what it lacks is sent again.
+"""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from torch import Tensor
+
+from animegan.errors import UsageError
+from animegan.monitor import Monitor, NullMonitor
+from animegan.panels import KNOWN_KEYS, Series, collect, panel_of
+from animegan.visdom_windows import image_window, order, plot_window, text_window
+
+Record = Mapping[str, float]
+FAILURES = (OSError, http.client.HTTPException)
+
+MAX_WAITING = 10_000  # steps not yet taken by the thread; older ones are read back from history
+PROBE_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
+
+
+class VisdomServer:
+    """Where a visdom server listens, and how to post to it.
+
+    `timeout` bounds each wait for the network, in seconds. Raises UsageError for an address that
+    is none. No proxy is used.
+    """
+
+    def __init__(self, server: str, port: int, timeout: float) -> None:
+        parts = urlsplit(server if "//" in server else f"http://{server}")
+        try:
+            port = parts.port or port
+        except ValueError:
+            parts = parts._replace(scheme="")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"--visdom-server {server}: no address of a server; one is http://127.0.0.1"
+            )
+        self.host, self.port = parts.hostname, port
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
+        self._path = parts.path.rstrip("/")
+        secure = parts.scheme == "https"
+        self._kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._timeout = timeout
+        self._connection: http.client.HTTPConnection | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it would run on this machine."""
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
+    def post(self, endpoint: str, message: Mapping[str, object]) -> str:
+        """Post a message, return the answer's text; any failure raises one of FAILURES."""
+        body = json.dumps(message, allow_nan=False)
+        connection = self._kind(self.host, self.port, timeout=self._timeout)
+        self._connection = connection
+        try:
+            connection.request("POST", f"{self._path}/{endpoint}", body=body.encode())
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        finally:
+            self._connection = None
+            connection.close()
+        if answer.status != http.client.OK:
+            raise http.client.HTTPException(f"HTTP {answer.status}")
+        return text
+
+    def abort(self) -> None:
+        """From another thread: break off the post that is going on."""
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def connect(
+    server: str,
+    port: int,
+    env: str,
+    history: Callable[[], Iterable[Record]],
+    say: Callable[[str], None],
+) -> Monitor:
+    """The monitor for a visdom server; without one, a line that says so and a `NullMonitor`.
+
+    Takes at most about 2 s. For `history` see `VisdomMonitor`. Raises UsageError for an address
+    that is none.
+    """
+    fault = ["it did not answer in time"]
+
+    def probe() -> None:
+        fault[0] = _fault(VisdomServer(server, port, timeout=PROBE_SECONDS))
+
+    where = VisdomServer(server, port, timeout=PROBE_SECONDS)
+    thread = threading.Thread(target=probe, name="visdom-probe", daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)  # names may take longer to look up than a socket may wait
+    if not fault[0]:
+        return VisdomMonitor(server, port, env, history=history, say=say)
+    command = "python main.py monitor"
+    if where.port != 8097:
+        command += f" --visdom-port {where.port}"
+    place = "" if where.is_here else f" on {where.host}"
+    say(
+        f"visdom: no server at {where.url} ({fault[0]}); training goes on without it. "
+        f"To watch, start one with `{command}`{place} before training"
+    )
+    return NullMonitor()
+
+
+def _fault(server: VisdomServer) -> str:
+    """What is wrong with a server, in words; empty if it is a visdom server that answers."""
+    try:
+        envs = json.loads(server.post("env_state", {}))
+    except FAILURES as failure:
+        return _words(failure)
+    except ValueError:
+        envs = None
+    return "" if isinstance(envs, list) else "what listens there is not visdom"
+
+
+class VisdomMonitor:
+    """A `Monitor` that shows curves, image sheets and texts in an environment of a visdom server.
+
+    `history` yields the run's own records so far, each with "step" and scalars by key, as often as
+    it is called; whenever the server was away, curves are made whole from it. `say` takes lines
+    for the user. Calls only leave their values for the thread, which waits for the network at most
+    `timeout` s at a time and works at most the `share` of the time, every `interval` s or more
+    seldom; after a failure its pauses double up to `longest_pause` s.
+    """
+
+    def __init__(
+        self,
+        server: str = "http://127.0.0.1",
+        port: int = 8097,
+        env: str = "main",
+        *,
+        history: Callable[[], Iterable[Record]],
+        say: Callable[[str], None],
+        timeout: float = 5.0,
+        interval: float = 1.0,
+        longest_pause: float = 30.0,
+        share: float = 0.01,
+    ) -> None:
+        self._server = VisdomServer(server, port, timeout)
+        self._env = env
+        self._history = history
+        self._say = say
+        self._interval, self._longest_pause, self._share = interval, longest_pause, share
+
+        # what the trainer left for the thread, under the lock
+        self._lock = threading.Lock()
+        self._scalars: deque[tuple[int, dict[str, float]]] = deque()
+        self._images: dict[str, tuple[int, Tensor]] = {}
+        self._texts: dict[str, str] = {}
+        self._overflowed = False
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self._given_up = threading.Event()
+
+        # the thread's own: all there is to show, and the windows the server has yet to get
+        self._series: dict[str, Series] = {}
+        self._keys = set(KNOWN_KEYS)
+        self._sheets: dict[str, tuple[int, Tensor]] = {}
+        self._notes: dict[str, str] = {}
+        self._due: set[str] = set()
+        self._witness = ""  # a window the server has, unless it was started anew
+        self._stale = True
+        self._thread = threading.Thread(target=self._run, name="visdom", daemon=True)
+        self._thread.start()
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """As `Monitor.scalars`; past MAX_WAITING waiting steps the oldest are dropped."""
+        with self._lock:
+            self._scalars.append((step, dict(values)))
+            if len(self._scalars) > MAX_WAITING:
+                self._scalars.popleft()
+                self._overflowed = True
+        self._news.set()
+
+    def images(self, name: str, step: int, pixels: Tensor) -> None:
+        """As `Monitor.images`; an older sheet of that name which still waits is dropped."""
+        sheet = (step, pixels.detach().cpu().clone())
+        with self._lock:
+            self._images[name] = sheet
+        self._news.set()
+
+    def text(self, name: str, content: str) -> None:
+        """As `Monitor.text`."""
+        with self._lock:
+            self._texts[name] = content
+        self._news.set()
+
+    def close(self) -> None:
+        """Send what is left; a server that does not take it within 2 s is given up."""
+        self._closing.set()
+        self._news.set()
+        self._thread.join(CLOSE_SECONDS)
+        self._given_up.set()
+        self._server.abort()
+
+    def _run(self) -> None:
+        pause = self._interval
+        away = closing = False
+        while not closing:
+            self._news.wait()
+            closing = self._closing.is_set()  # read first: what came before it is taken below
+            self._news.clear()
+            started = time.thread_time()
+            self._take()
+            try:
+                self._deliver()
+            except FAILURES as failure:
+                if not away and not closing:
+                    self._say(
+                        f"visdom: {self._server.url} is lost ({_words(failure)}); training goes "
+                        "on, and its plots are made whole when it is back"
+                    )
+                away = self._stale = True
+                self._news.set()
+                self._closing.wait(pause)
+                pause = min(pause * 2, self._longest_pause)
+            else:
+                if away:
+                    self._say(f"visdom: {self._server.url} is back, its plots are whole")
+                away = False
+                pause = self._interval
+                self._closing.wait(max(pause, (time.thread_time() - started) / self._share))
+
+    def _take(self) -> None:
+        """Move what the trainer left into the thread's own record."""
+        with self._lock:
+            scalars, self._scalars = self._scalars, deque()
+            images, self._images = self._images, {}
+            texts, self._texts = self._texts, {}
+            overflowed, self._overflowed = self._overflowed, False
+        keys = {key for _, values in scalars for key in values}
+        if overflowed or keys - self._keys:  # a new key may have a past: the run was resumed
+            self._stale = True
+        self._keys |= keys
+        if self._stale:
+            self._recall()
+        for step, values in scalars:
+            for key, value in values.items():
+                self._series.setdefault(key, Series()).add(step, float(value))
+        self._sheets |= images
+        self._notes |= texts
+        self._due |= {panel_of(key).name for key in keys} | images.keys() | texts.keys()
+
+    def _recall(self) -> None:
+        """Read the series from history, keep what it does not have yet; every window is due."""
+        known, self._series = self._series, {}
+        try:
+            self._series = collect(self._history(), self._keys)
+        except (OSError, ValueError) as failure:
+            self._say(f"visdom: the run's record cannot be read ({failure}); plots have gaps")
+        for key, old in known.items():
+            series = self._series.setdefault(key, Series())
+            for step, value in old.after(series.last_step):
+                series.add(step, value)
+        self._stale = False
+        self._make_all_due()
+
+    def _make_all_due(self) -> None:
+        self._witness = ""
+        self._due |= {panel_of(key).name for key in self._series}
+        self._due |= self._sheets.keys() | self._notes.keys()
+
+    def _deliver(self) -> None:
+        """Send every window that is due; raises one of FAILURES, what is not sent stays due."""
+        if self._witness and self._due:
+            place = {"win": self._witness, "eid": self._env}
+            if self._server.post("win_exists", place) != "true":
+                self._make_all_due()
+        for name in sorted(self._due, key=order):
+            if self._given_up.is_set():
+                return
+            self._server.post("events", {"win": name, "eid": self._env, **self._content(name)})
+            self._due.discard(name)
+            self._witness = name
+
+    def _content(self, name: str) -> dict[str, object]:
+        if name in self._notes:
+            return text_window(name, self._notes[name])
+        if name in self._sheets:
+            return image_window(name, *self._sheets[name])
+        return plot_window({k: s for k, s in self._series.items() if panel_of(k).name == name})
+
+
+def _words(failure: Exception) -> str:
+    if isinstance(failure, TimeoutError):
+        return "it does not answer"
+    if isinstance(failure, ConnectionRefusedError):
+        return "nothing listens there"
+    return str(failure) or type(failure).__name__

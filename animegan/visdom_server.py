@@ -1,0 +1,155 @@
+"""Runs visdom's server: what `python main.py monitor` does."""
+
+import errno
+import getpass
+import logging
+import os
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from animegan.errors import UsageError
+from animegan.visdom_scripts import ScriptsError, lacking, static_folder
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+MAX_MESSAGE = 1024**3  # bytes; visdom's own bound
+
+
+def serve(
+    port: int,
+    host: str = "127.0.0.1",
+    *,
+    cache_dir: Path | None = None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until Ctrl-C. `cache_dir`: default $ANIMEGAN_CACHE, else $XDG_CACHE_HOME/animegan.
+
+    Environments that are saved in the browser go to `visdom-environments` in the cache. Raises
+    UsageError where the address cannot be had.
+    """
+    for taken in _listen(port, host):  # first of all: what follows may take a while
+        taken.close()
+    cache = cache_root() if cache_dir is None else cache_dir
+    _name_the_user()
+    try:
+        _serve(port, host, cache, say)
+    except KeyboardInterrupt:
+        say("visdom: ended")
+
+
+def cache_root() -> Path:
+    """Where the tool keeps what it can make or fetch again."""
+    if named := os.environ.get("ANIMEGAN_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "animegan"
+
+
+def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> None:
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop
+    from visdom.server import app as visdom_app
+
+    settings = visdom_app.tornado_settings
+    static = _static(Path(settings["static_path"]), cache, say)
+    settings["static_path"] = settings["template_path"] = str(static)
+    settings["static_handler_class"] = _static_files()
+    settings["autoreload"] = False  # visdom has tornado's debug mode on, which starts anew on edits
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+
+    environments = cache / "visdom-environments"
+    try:
+        environments.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise UsageError(
+            f"ANIMEGAN_CACHE {cache}: cannot be written ({failure.strerror}); name another folder"
+        ) from None
+    application = visdom_app.Application(  # type: ignore[no-untyped-call]
+        port=port, env_path=str(environments)
+    )
+    application.add_handlers(r".*", [(r".*/favicon\.png", _no_icon())])
+    server = HTTPServer(application, max_buffer_size=MAX_MESSAGE)
+    server.add_sockets(_listen(port, host))
+    if host not in LOCAL:
+        say(
+            f"--host {host}: whoever reaches this machine can see and change the pages; "
+            "visdom has no login"
+        )
+    say(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C ends the server")
+    IOLoop.current().start()
+
+
+def _static(own: Path, cache: Path, say: Callable[[str], None]) -> Path:
+    """The folder with the page and its scripts; where there are none, visdom's, and a line."""
+    try:
+        return static_folder(own, metadata.version("visdom"), cache, say)
+    except ScriptsError as failure:
+        missing = len(lacking(own))
+        say(
+            f"visdom: {failure}; trainings can log here all the same, but the page lacks {missing} "
+            "scripts and styles and stays blank until this is mended and the server started anew"
+        )
+        return own
+
+
+def _static_files() -> type:
+    """A handler of static files which lets visdom's page be drawn though files are not there.
+
+    The page asks for the version of `../user/style.css`, which no tornado since 6.6 gives (403).
+    """
+    from tornado.web import StaticFileHandler
+
+    class StaticFiles(StaticFileHandler):
+        @classmethod
+        def make_static_url(
+            cls, settings: dict[str, Any], path: str, include_version: bool = True
+        ) -> str:
+            inside = ".." not in path and (Path(settings["static_path"]) / path).is_file()
+            return super().make_static_url(settings, path, include_version and inside)
+
+    return StaticFiles
+
+
+def _no_icon() -> type:
+    """Answers for the icon that visdom's page names and visdom does not have (0.3: an error)."""
+    from tornado.web import RequestHandler
+
+    class NoIcon(RequestHandler):
+        def get(self) -> None:
+            self.set_status(HTTPStatus.NO_CONTENT)
+
+    return NoIcon
+
+
+def _listen(port: int, host: str) -> list[socket.socket]:
+    from tornado.netutil import bind_sockets
+
+    try:
+        return bind_sockets(port, address=host)
+    except socket.gaierror:
+        raise UsageError(f"--host {host}: no such address; take 127.0.0.1 or 0.0.0.0") from None
+    except PermissionError:
+        raise UsageError(f"--visdom-port {port}: not allowed; take one above 1023") from None
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"--visdom-port {port}: in use already, by a visdom server or by another program; "
+                "take another port, here and in training"
+            ) from None
+        raise UsageError(f"--host {host}: {failure.strerror}; take 127.0.0.1 or 0.0.0.0") from None
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def _name_the_user() -> None:
+    """visdom puts the user's name on its page, and fails where there is none (a bare container)."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["USER"] = "visdom"
