@@ -47,7 +47,7 @@ class Config:
     channels: int = option(3, "3 for colour, 1 for grey", low=1, high=3)
     background: str = option("white", "what shows through transparent pictures: a name or #rrggbb")
     resize: str = option(
-        "crop", "crop: short side resized, centre cut out; pad: zeros around, nothing interpolated; "
+        "crop", "crop: short side resized, centre cut out; pad: zeros around, never interpolated; "
         "native: pictures must have the size", choices=("crop", "pad", "native"))
     num_workers: int = option(
         4, "workers that decode the pictures when the cache is built", on="train demo", low=0,

@@ -93,7 +93,7 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
         if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
             raise UsageError(
                 f"--netd-path {netd_path}: scores pictures of {netd.spec.image_size} px and "
-                f"{netd.spec.channels} channel(s), the generator draws {loaded.spec.image_size} and "
+                f"{netd.spec.channels} channel(s), netg draws {loaded.spec.image_size} and "
                 f"{loaded.spec.channels}; take the two from one run"
             )
         with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:

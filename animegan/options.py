@@ -1,7 +1,8 @@
 """How an option is declared, read from text, and settled from several layers.
 
 An option is a dataclass field made by `option()`. Its type is the field's annotation:
-int, float, str or bool, each also with `| None`, and `bool | str` for a switch that may name a path.
+int, float, str or bool, each also with `| None`, and `bool | str` for a switch that may
+name a path.
 """
 
 import dataclasses

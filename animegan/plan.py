@@ -23,7 +23,7 @@ def describe(
     trainer: Trainer,
     where: str,
 ) -> str:
-    """Several lines: the options `names` with their sources, pictures, nets, device, memory, steps."""
+    """Several lines: the options `names` and their sources, pictures, nets, memory, steps."""
     names = [name for name in names if name not in ("dry_run", "config")]
     width = max(map(len, names))
     lines = ["options:"]

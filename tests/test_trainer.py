@@ -161,7 +161,7 @@ def test_out_of_memory_is_retried_in_pieces_with_the_same_result():
 def test_out_of_memory_with_batch_norm_stops_with_a_batch_that_should_fit():
     trainer = trainer_of()
     trainer.netd = Plain(trainer.netd, 1)
-    with pytest.raises(TrainingStopped, match="BatchNorm.*try --batch-size 2"):
+    with pytest.raises(TrainingStopped, match=r"BatchNorm.*try --batch-size 2"):
         trainer.train_batch()
 
 
