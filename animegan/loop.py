@@ -157,7 +157,7 @@ class Loop:
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),
             "seconds": self.seconds,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         }
         checkpoint.save(state, self.run.states / f"state_{step:08d}.pt")
@@ -170,7 +170,10 @@ class Loop:
         self.trainer.load_state_dict(state["trainer"])
         self.seconds = state["seconds"]
         self._state_step = self.trainer.step
-        if (state["torch"], state["threads"]) != (torch.__version__, torch.get_num_threads()):
+        if (state["torch"], state["threads"]) != (
+            str(torch.__version__),
+            torch.get_num_threads(),
+        ):
             self.say(
                 f"the state was saved by torch {state['torch']} with {state['threads']} threads, "
                 f"this is {torch.__version__} with {torch.get_num_threads()}: the run goes on, "
