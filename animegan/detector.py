@@ -1,0 +1,263 @@
+"""Where the anime faces are in a picture: animeface 2.0.3, or OpenCV with the user's own cascade.
+
+animeface (Apache 2.0, nagadomi's nvxs with its network inside the package) was compiled against the
+headers of Pillow 4.2.1 and reads the pixels out of Pillow's own C struct. Pillow 12 changed that
+struct (`mode` became a number of 4 bytes where 7 letters were), so that the compiled code now reads
+half a pointer as the height of the picture, takes the picture for empty and finds nothing, without a
+word. `_Pixels` lays the old struct out itself, and the answers are those of Pillow 11 to the bit.
+"""
+
+import ctypes
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from animegan.errors import UsageError
+
+Box = tuple[int, int, int, int]
+Point = tuple[float, float]
+
+BEST_BOX = 76  # px: animeface finds faces whose box is 55 to 100 px wide, these best
+_STEP = 1.4  # between the levels of the pyramid: with it each face comes once within 64 to 90 px
+_BORDER = 16  # px of replicated border: a tight cut-out has no room for the search window
+_CUT_OUT_SIDES = (112, 96, 128)  # px, for `has_face`: each finds a few faces that the others miss
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face: its box (from the brows to the chin, about as wide as the head) in pixels."""
+
+    box: Box  # x0, y0, x1, y1; may reach over the edge of the picture
+    score: float  # 0.5 to 1 from animeface; 1 from a cascade, which gives none
+    eyes: tuple[Point, Point] | None = None  # the one on the left of the picture first
+
+
+class Detector(Protocol):
+    """What `prepare` needs of a detector."""
+
+    def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
+        """All faces of an RGB picture whose box is at least `smallest` px wide."""
+
+
+class FaceDetector:
+    """animeface 2.0.3, offline. It keeps the GIL while it works: use processes, not threads.
+
+    Each face that it finds leaks about 750 bytes inside the package: begin a new process every
+    few thousand pictures. Raises UsageError if the package is missing or does not work here.
+    """
+
+    def __init__(self) -> None:
+        self._detect = _load()
+        self_test(self._detect)
+
+    def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
+        """All faces of an RGB picture of any size whose box is about `smallest` px or wider.
+
+        The search runs over a pyramid, whose finest level shows the smallest wanted face at the
+        width that the detector likes; faces found on several levels are told once. Best first.
+        """
+        found: list[Face] = []
+        scale = min(BEST_BOX * 0.85 / smallest, 2.0)
+        while True:
+            width, height = round(image.width * scale), round(image.height * scale)
+            if min(width, height) < 48:
+                break
+            level = image.resize((width, height), Image.Resampling.LANCZOS)
+            pixels = _bordered(level)
+            found += [_face(raw, scale, _BORDER) for raw in self._detect(pixels)]
+            scale /= _STEP
+        return [f for f in merge(found) if f.box[2] - f.box[0] >= 0.8 * smallest]
+
+    def has_face(self, image: Image.Image) -> bool:
+        """Whether a square cut-out of 48 to 256 px, RGB or grey, shows a face: for the face rate.
+
+        The picture is brought to 112, 96 and 128 px, the sizes at which a face that fills it is
+        found, with 16 px of replicated border, until one of them shows a face.
+        """
+        image = image.convert("RGB")
+        for side in _CUT_OUT_SIDES:
+            level = image.resize((side, side), Image.Resampling.BICUBIC)
+            if self._detect(_bordered(level)):
+                return True
+        return False
+
+
+class CascadeDetector:
+    """OpenCV's cascade classifier with a cascade file of the user's (no eyes, no score).
+
+    `file` is an XML such as nagadomi's lbpcascade_animeface.xml. Raises UsageError if OpenCV is
+    missing or does not read the file.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        try:
+            cv2: Any = importlib.import_module("cv2")
+            classifier = cv2.CascadeClassifier
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"--cascade {file}: it needs OpenCV 4 ({error}); "
+                'pip install "opencv-python-headless<5"'
+            ) from error
+        if not Path(file).is_file():
+            raise UsageError(f"--cascade {file}: no such file")
+        try:
+            self._cascade = classifier(str(file))
+            usable = not self._cascade.empty()
+        except (cv2.error, SystemError):
+            usable = False
+        if not usable:
+            raise UsageError(f"--cascade {file}: OpenCV does not read it as a cascade")
+        cv2.setNumThreads(1)  # prepare runs one process a core
+        self._equalize = cv2.equalizeHist
+
+    def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
+        """All faces whose box is at least `smallest` px wide, largest first."""
+        grey = self._equalize(np.asarray(image.convert("L")))
+        boxes = self._cascade.detectMultiScale(
+            grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest)
+        )
+        faces = [Face((int(x), int(y), int(x + w), int(y + h)), 1.0) for x, y, w, h in boxes]
+        return sorted(faces, key=lambda face: (face.box[0] - face.box[2], face.box))
+
+
+def merge(faces: list[Face], overlap: float = 0.3) -> list[Face]:
+    """One face for each group whose boxes overlap (intersection over union); best first.
+
+    The box is the mean over the group, which is steadier than any of its members; score and eyes
+    are those of the best member.
+    """
+    groups: list[list[Face]] = []
+    for face in sorted(faces, key=lambda face: (-face.score, face.box)):
+        home = next((g for g in groups if overlap_of(g[0].box, face.box) > overlap), None)
+        if home is None:
+            groups.append([face])
+        else:
+            home.append(face)
+    merged = []
+    for group in groups:
+        x0, y0, x1, y1 = (round(sum(f.box[i] for f in group) / len(group)) for i in range(4))
+        merged.append(Face((x0, y0, x1, y1), group[0].score, group[0].eyes))
+    return merged
+
+
+def overlap_of(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def self_test(detect: "Callable[[Pixels], list[dict[str, Any]]] | None" = None) -> None:
+    """Let animeface look for one drawn face; UsageError if it finds it not, or not where it is."""
+    detect = detect or _load()
+    found = detect(np.asarray(drawn_face()))
+    eyes_met = any(_face(raw, 1.0, 0).box[0] < 70 < 90 < _face(raw, 1.0, 0).box[2] for raw in found)
+    if len(found) != 1 or not eyes_met:
+        raise UsageError(
+            "animeface: installed, but it finds "
+            f"{len(found)} faces in the test picture, which shows one; {_PIP}"
+        )
+
+
+def drawn_face(side: int = 160) -> Image.Image:
+    """A face of ellipses, `side` px square, that animeface takes for one: for tests."""
+    picture = Image.new("RGB", (4 * side, 4 * side), (230, 230, 235))
+    pen = ImageDraw.Draw(picture)
+    unit = 4 * side / 160  # drawn four times as large, then reduced: smooth edges
+
+    def ellipse(x: float, y: float, rx: float, ry: float, colour: tuple[int, int, int]) -> None:
+        pen.ellipse([unit * (x - rx), unit * (y - ry), unit * (x + rx), unit * (y + ry)], colour)
+
+    hair, skin, ink = (90, 60, 50), (250, 225, 205), (40, 25, 30)
+    ellipse(80, 75, 55, 59, hair)
+    ellipse(80, 90, 38, 38, skin)
+    fringe = [(40, 45), (120, 45), (118, 70), (95, 62), (85, 70), (70, 62), (42, 70)]
+    pen.polygon([(unit * x, unit * y) for x, y in fringe], fill=hair)
+    for x in (61, 99):
+        ellipse(x, 87, 10, 13, ink)
+        ellipse(x, 88, 8, 11, (255, 255, 255))
+        ellipse(x, 88, 7, 10, (80, 60, 140))
+        ellipse(x, 88, 3, 4, ink)
+        ellipse(x - 2, 83, 2, 3, (255, 255, 255))
+    mouth = [unit * v for v in (74, 115, 86, 121)]
+    pen.arc(mouth, 20, 160, fill=(150, 60, 60), width=round(2 * unit))
+    return picture.resize((side, side), Image.Resampling.LANCZOS)
+
+
+# ---------------------------------------------------------------------------------------------
+# animeface's own side
+
+_PIP = 'pip install -e ".[prepare]" brings animeface 2.0.3, which works with Python 3.8 to 3.13'
+Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
+
+
+class _Pixels(ctypes.Structure):
+    """The head of Pillow 4.2.1's ImagingMemoryInstance, as far as animeface reads it."""
+
+    _fields_ = (
+        ("mode", ctypes.c_char * 7),
+        ("type", ctypes.c_int),
+        ("depth", ctypes.c_int),
+        ("bands", ctypes.c_int),
+        ("xsize", ctypes.c_int),
+        ("ysize", ctypes.c_int),
+        ("palette", ctypes.c_void_p),
+        ("image8", ctypes.c_void_p),
+        ("image32", ctypes.c_void_p),
+        ("image", ctypes.c_void_p),  # one pointer a row, to 4 bytes a pixel
+    )
+
+
+def _load() -> "Callable[[Pixels], list[dict[str, Any]]]":
+    """animeface's compiled search as a function of RGB pixels; UsageError if it is not there."""
+    try:
+        compiled: Any = importlib.import_module("animeface._nvxs")
+    except ImportError as error:
+        raise UsageError(f"animeface: not installed ({error}); {_PIP}") from error
+    if not str(compiled.__file__).endswith((".so", ".pyd")):
+        raise UsageError(f"animeface: installed without its compiled part; {_PIP}")
+    probe = _Pixels()
+    # The compiled code takes the pointer that follows the head of the Python object; in a ctypes
+    # object that is the address of its bytes. Made sure of, since a wrong guess would crash.
+    behind_head = ctypes.c_void_p.from_address(id(probe) + object.__basicsize__)
+    if behind_head.value != ctypes.addressof(probe):
+        raise UsageError(f"animeface: this Python lays its objects out in another way; {_PIP}")
+
+    def detect(pixels: Pixels) -> list[dict[str, Any]]:
+        height, width = pixels.shape[:2]
+        padded = np.zeros((height, width, 4), dtype=np.uint8)
+        padded[:, :, :3] = pixels
+        rows = padded.ctypes.data + np.arange(height, dtype=np.uintp) * padded.strides[0]
+        struct = _Pixels(
+            mode=b"RGB", depth=8, bands=3, xsize=width, ysize=height, image=rows.ctypes.data
+        )
+        raw: list[dict[str, Any]] = compiled.detect(struct)
+        return raw
+
+    return detect
+
+
+def _bordered(image: Image.Image) -> Pixels:
+    edges = ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0))
+    return np.pad(np.asarray(image), edges, mode="edge")
+
+
+def _face(raw: dict[str, Any], scale: float, border: int) -> Face:
+    """animeface's answer for a level -> a Face in pixels of the whole picture."""
+    x, y, width, height = raw["face_box"]
+    corners = (x, y, x + width, y + height)
+    x0, y0, x1, y1 = (round((v - border) / scale) for v in corners)
+    eyes = []
+    for side in ("right_eye_box", "left_eye_box"):  # the person's right is the picture's left
+        ex, ey, ew, eh = raw[side]
+        eyes.append(((ex + ew / 2 - border) / scale, (ey + eh / 2 - border) / scale))
+    eyes.sort()
+    return Face((x0, y0, x1, y1), float(raw["likelihood"]), (eyes[0], eyes[1]))
