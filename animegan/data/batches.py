@@ -1,0 +1,104 @@
+"""Batches by step: what step 1,234 sees follows from the seed alone, so a resume needs no state."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animegan.data.cache import FaceSet
+from animegan.errors import UsageError
+from animegan.images import to_float
+from animegan.runtime import Runtime, generator
+
+_CPU = torch.device("cpu")
+
+
+class Batches:
+    """Endless batches of a set; each epoch is one permutation, its incomplete last batch dropped.
+
+    Every process of a distributed run draws the same batch and takes its own slice of it.
+    """
+
+    def __init__(
+        self,
+        faces: FaceSet,
+        batch_size: int,
+        seed: int,
+        *,
+        flip: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device = _CPU,
+        resident: bool = False,
+    ) -> None:
+        """`batch_size` counts all processes together.
+
+        Args:
+            flip: mirror half of the pictures, chosen anew each step.
+            resident: keep the whole set on the device, as uint8; otherwise it is read batch by
+                batch from where `faces` keeps it.
+
+        Raises:
+            UsageError: fewer pictures than a batch, or a batch that does not divide evenly.
+        """
+        assert batch_size > 0
+        assert 0 <= rank < world_size
+        if len(faces) < batch_size:
+            most = len(faces) // world_size * world_size
+            way_out = f"take {most} or fewer" if most else f"{world_size} processes need more"
+            raise UsageError(
+                f"--batch-size {batch_size}: there are only {len(faces)} pictures; {way_out}"
+            )
+        if batch_size % world_size:
+            raise UsageError(
+                f"--batch-size {batch_size}: does not divide among {world_size} processes; take "
+                f"{batch_size // world_size * world_size or world_size}"
+            )
+        self.faces = faces
+        self.batch_size = batch_size
+        self.seed = seed
+        self.flip = flip
+        self.steps_per_epoch = len(faces) // batch_size
+        share = batch_size // world_size
+        self._slice = slice(rank * share, (rank + 1) * share)
+        self._runtime = Runtime(device)
+        self._resident = self._whole() if resident else None
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """Indices of this process's share of global batch `step` (from 0), int64 [B / world]."""
+        assert step >= 0
+        epoch, index = divmod(step, self.steps_per_epoch)
+        order = self._order
+        if order[0] != epoch:
+            random = generator(self.seed, "order", epoch)
+            order = (epoch, torch.randperm(len(self.faces), generator=random).numpy())
+            self._order = order
+        batch = order[1][index * self.batch_size : (index + 1) * self.batch_size]
+        return batch[self._slice]
+
+    def images(self, step: int) -> Tensor:
+        """float32 [B / world, C, S, S] in [-1, 1] on the device, channels_last."""
+        rows = self.rows(step)
+        if self._resident is None:
+            pixels = self._runtime.place(torch.from_numpy(self.faces.images[rows]))
+        else:
+            pixels = self._resident[self._runtime.place(torch.from_numpy(rows))]
+        if self.flip:
+            random = generator(self.seed, "flip", step)
+            mirrored = torch.rand(self.batch_size, generator=random)[self._slice] < 0.5
+            mirrored = self._runtime.place(mirrored).view(-1, 1, 1, 1)
+            pixels = torch.where(mirrored, pixels.flip(2), pixels)
+        return to_float(pixels.permute(0, 3, 1, 2))
+
+    def labels(self, step: int) -> Tensor:
+        """Class of each picture of `images(step)`: int64 [B / world] on the device."""
+        return self._runtime.place(torch.from_numpy(self.faces.labels[self.rows(step)]))
+
+    def _whole(self, rows: int = 4096) -> Tensor:
+        """The set on the device, uint8 [N, S, S, C], moved piece by piece."""
+        whole = torch.empty(self.faces.images.shape, dtype=torch.uint8, device=self._runtime.device)
+        for start in range(0, len(whole), rows):
+            piece = np.array(self.faces.images[start : start + rows])  # torch warns of read-only
+            whole[start : start + rows] = self._runtime.place(torch.from_numpy(piece))
+        return whole

@@ -1,0 +1,125 @@
+"""Which pictures a folder holds, and the class of each: torchvision's ImageFolder, and flat too."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from animegan.data.decode import PICTURE_SUFFIXES
+from animegan.errors import UsageError
+
+_SHAPE = (
+    "put pictures into it (data/1.jpg, ...), or one subfolder for each class (data/faces/1.jpg)"
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Absolute paths, sorted by class and name; `labels[i]` indexes `classes`.
+
+    A flat folder is one class that bears its own name.
+    """
+
+    files: tuple[Path, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+
+
+def find_pictures(data_path: str | Path) -> Listing:
+    """List the pictures of a folder; subfolders are classes and are searched to any depth.
+
+    Names that begin with a dot, files that are no pictures and subfolders without pictures count
+    as not there. Links are followed; a dangling one to a picture is listed, to be named as broken
+    later. The order depends on the names alone.
+
+    Raises:
+        UsageError: the folder is missing or unreadable, holds no pictures, or has pictures beside
+            subfolders with pictures.
+    """
+    root = Path(os.path.abspath(data_path))
+    if not root.is_dir():
+        fact = "is a file, unpack it first" if root.exists() else "there is no such folder"
+        raise UsageError(f"--data-path {data_path}: {fact}; make the folder and {_SHAPE}")
+    try:
+        loose, folders = _scan(str(root))
+        found = {name: sorted(_below(str(root), name, frozenset())) for name in sorted(folders)}
+    except OSError as error:
+        raise UsageError(
+            f"--data-path {data_path}: cannot read {error.filename}: {error.strerror}; "
+            "set its permissions"
+        ) from error
+    found = {name: pictures for name, pictures in found.items() if pictures}
+    if loose and found:
+        raise UsageError(
+            f"--data-path {data_path}: {len(loose)} pictures ({_some(sorted(loose))}) lie beside "
+            f"subfolders with pictures ({_some(list(found))}), and subfolders are classes; move "
+            f"the loose ones into a subfolder, or train on one: --data-path "
+            f"{Path(data_path) / next(iter(found))}"
+        )
+    if loose:
+        found = {root.name: sorted(loose)}
+    if not found:
+        raise UsageError(
+            f"--data-path {data_path}: no pictures ({' '.join(sorted(PICTURE_SUFFIXES))}) in "
+            f"{root} or its subfolders, {_what_else(root)}; {_SHAPE}"
+        )
+    return Listing(
+        files=tuple(root / name for pictures in found.values() for name in pictures),
+        labels=tuple(label for label, pictures in enumerate(found.values()) for _ in pictures),
+        classes=tuple(found),
+    )
+
+
+def _scan(folder: str) -> tuple[list[str], list[str]]:
+    """Names of the pictures and of the subfolders that lie directly in `folder`."""
+    pictures, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES and (
+                entry.is_symlink() or entry.is_file()
+            ):
+                pictures.append(entry.name)
+    return pictures, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _below(root: str, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Pictures in `folder` and under it, named from `root` with "/".
+
+    `above` holds the folders on the way down: a link that leads back to one is not followed.
+    """
+    path = os.path.join(root, folder)
+    status = os.stat(path)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    pictures, folders = _scan(path)
+    for name in pictures:
+        yield f"{folder}/{name}"
+    for name in folders:
+        yield from _below(root, f"{folder}/{name}", above | {here})
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _what_else(root: Path) -> str:
+    """What lies there instead, for the message that there are no pictures."""
+    kinds: Counter[str] = Counter()
+    for _, _, files in os.walk(root):
+        kinds.update(os.path.splitext(name)[1].lower() or name for name in files if name[0] != ".")
+    if not kinds:
+        return "which are empty"
+    return "only " + _some([f"{count} {kind}" for kind, count in kinds.most_common()])

@@ -1,0 +1,93 @@
+"""Many picture files -> rows of pixels, in order, decoded by threads with a progress bar."""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from animegan.data.decode import BrokenPicture, decode, fit
+
+_CHUNK = 16  # pictures a thread takes at a time
+
+Row: TypeAlias = tuple[NDArray[np.uint8], bool]  # the pixels, and whether they were enlarged
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a file becomes pixels; the arguments of `decode` and `fit`."""
+
+    image_size: int
+    channels: int
+    background: str
+    resize: str
+
+    def row(self, file: Path) -> Row:
+        """The picture, uint8 [S, S, C], and whether it had to be enlarged."""
+        size, cropped = self.image_size, self.resize == "crop"
+        at_least = 4 * size if cropped else 0
+        image = decode(file, self.channels, self.background, at_least=at_least)
+        return fit(image, size, self.resize), cropped and min(image.size) < size
+
+    def rows(self, files: Sequence[Path]) -> list[Row | BrokenPicture]:
+        """A row for each file, or why there is none."""
+        found: list[Row | BrokenPicture] = []
+        for file in files:
+            try:
+                found.append(self.row(file))
+            except BrokenPicture as reason:
+                found.append(reason)
+        return found
+
+
+@dataclass
+class Outcome:
+    """What decoding met."""
+
+    broken: dict[str, str] = field(default_factory=dict)  # name -> reason
+    enlarged: int = 0
+
+
+def decode_all(
+    files: Sequence[Path],
+    names: Sequence[str],
+    recipe: Recipe,
+    outcome: Outcome,
+    num_workers: int,
+) -> Iterator[NDArray[np.uint8]]:
+    """The good pictures one by one, uint8 [S, S, C], in the order given; the rest to `outcome`.
+
+    Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes, so
+    they fill the cores; they start at once, copy nothing between processes, and disturb neither
+    CUDA nor scripts without a `__main__` guard. Little is decoded ahead of what is taken.
+    """
+    workers = max(1, num_workers)
+    chunks = deque(files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
+    running: deque[Future[list[Row | BrokenPicture]]] = deque()
+    left = iter(names)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    with (
+        warnings.catch_warnings(),  # around all threads: see `decode`
+        tqdm(total=len(files), desc="decode", unit=" pictures", disable=None) as bar,
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            while chunks or running:
+                while chunks and len(running) < 4 * workers:
+                    running.append(pool.submit(recipe.rows, chunks.popleft()))
+                for found in running.popleft().result():
+                    name = next(left)
+                    bar.update()
+                    if isinstance(found, BrokenPicture):
+                        outcome.broken[name] = str(found)
+                    else:
+                        outcome.enlarged += found[1]
+                        yield found[0]
+        finally:
+            pool.shutdown(cancel_futures=True)

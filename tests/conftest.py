@@ -1,0 +1,31 @@
+"""Small pictures, and a cache folder that no test shares with another or with the user."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """ANIMEGAN_CACHE: a fresh folder outside `tmp_path`."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ANIMEGAN_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_faces() -> Callable[..., list[Path]]:
+    """`make_faces(folder, n=8, size=32)` writes n differing RGB pictures 000.png, 001.png, ..."""
+
+    def make(folder: Path, n: int = 8, size: int = 32) -> list[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / f"{index:03}.png" for index in range(n)]
+        for index, file in enumerate(files):
+            spots = np.random.default_rng(index).integers(0, 256, (4, 4, 3), np.uint8)
+            Image.fromarray(spots).resize((size, size)).save(file)
+        return files
+
+    return make
