@@ -1,0 +1,26 @@
+"""The upsampling generator at the size that the projected discriminator is trained with."""
+
+import torch
+from torch import nn
+
+from animegan.models import fastgan
+
+
+def test_widths_and_parameters() -> None:
+    netg = fastgan.Generator(image_size=96, channels=3, nz=100, width=64)
+    assert fastgan._widths(5, 64) == [192, 128, 64, 32, 16]
+    assert fastgan._widths(7, 64)[:3] == [192, 192, 192]
+    assert sum(one.numel() for one in netg.parameters()) == 2_304_368  # 2.3 M
+
+
+def test_glu_equals_torchs() -> None:
+    x = torch.randn(2, 6, 3, 3)
+    torch.testing.assert_close(fastgan._GLU()(x), nn.GLU(1)(x))
+
+
+def test_coarse_maps_gate_fine_ones() -> None:
+    """6 -> 24, 12 -> 48, 24 -> 96: shutting the last gate makes the picture grey."""
+    netg = fastgan.Generator(image_size=96, channels=3, nz=10, width=16).eval()
+    assert len(netg.excite) == 3
+    netg.excite[-1].gate.append(nn.Threshold(2.0, 0.0))
+    assert not netg(torch.randn(2, 10, 1, 1)).any()
