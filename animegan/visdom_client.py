@@ -222,7 +222,9 @@ class VisdomMonitor:
             try:
                 self._deliver()
             except FAILURES as failure:
-                if not away and not closing:
+                if self._given_up.is_set():
+                    return
+                if not away and not self._closing.is_set():
                     self._say(
                         f"visdom: {self._server.url} is lost ({_words(failure)}); training goes "
                         "on, and its plots are made whole when it is back"
@@ -285,7 +287,7 @@ class VisdomMonitor:
                 self._make_all_due()
         for name in sorted(self._due, key=order):
             if self._given_up.is_set():
-                return
+                raise http.client.HTTPException("given up")
             self._server.post("events", {"win": name, "eid": self._env, **self._content(name)})
             self._due.discard(name)
             self._witness = name
