@@ -59,6 +59,10 @@ class Loop:
         config, trainer = self.config, self.trainer
         start = last_state = last_tick = self._last_look = time.monotonic()
         self._last_look_step = trainer.step
+        if trainer.step >= self.last_step:
+            self.say(
+                f"all {self.last_step:,} steps are done already; raise --max-epoch or --max-steps"
+            )
         with self._bar() as bar:
             while trainer.step < self.last_step and not stop.asked:
                 trainer.train_batch()
@@ -77,7 +81,7 @@ class Loop:
                 if config.max_minutes and now - start > 60 * config.max_minutes:
                     self.say(f"{config.max_minutes:g} minutes are over")
                     break
-            if trainer.step % config.plot_every:
+            if trainer.step > self._last_look_step:
                 self.look(bar)
         self.save_state()
         self.finish()

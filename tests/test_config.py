@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -6,7 +7,12 @@ from animegan.errors import UsageError
 from animegan.options import Layer
 from config import OPTIONS, PRESETS, Config, resolve
 
-BOOK = [
+BOOK = re.findall(
+    r"\w+",
+    """data_path num_workers image_size batch_size max_epoch lr1 lr2 beta1 gpu nz ngf ndf save_path vis
+    env plot_every debug_file d_every g_every save_every netd_path netg_path gen_img gen_num
+    gen_search_num gen_mean gen_std""",
+)
     "data_path",
     "num_workers",
     "image_size",
