@@ -9,38 +9,10 @@ from config import OPTIONS, PRESETS, Config, resolve
 
 BOOK = re.findall(
     r"\w+",
-    """data_path num_workers image_size batch_size max_epoch lr1 lr2 beta1 gpu nz ngf ndf save_path vis
-    env plot_every debug_file d_every g_every save_every netd_path netg_path gen_img gen_num
-    gen_search_num gen_mean gen_std""",
+    """data_path num_workers image_size batch_size max_epoch lr1 lr2 beta1 gpu nz ngf ndf
+    save_path vis env plot_every debug_file d_every g_every save_every netd_path netg_path gen_img
+    gen_num gen_search_num gen_mean gen_std""",
 )
-    "data_path",
-    "num_workers",
-    "image_size",
-    "batch_size",
-    "max_epoch",
-    "lr1",
-    "lr2",
-    "beta1",
-    "gpu",
-    "nz",
-    "ngf",
-    "ndf",
-    "save_path",
-    "vis",
-    "env",
-    "plot_every",
-    "debug_file",
-    "d_every",
-    "g_every",
-    "save_every",
-    "netd_path",
-    "netg_path",
-    "gen_img",
-    "gen_num",
-    "gen_search_num",
-    "gen_mean",
-    "gen_std",
-]
 
 
 def problems_of(command, **flags):
