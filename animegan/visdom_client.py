@@ -215,8 +215,8 @@ class VisdomMonitor:
         away = closing = False
         while not closing:
             self._news.wait()
-            closing = self._closing.is_set()  # read first: what came before it is taken below
-            self._news.clear()
+            self._news.clear()  # before what it announces is looked at
+            closing = self._closing.is_set()
             started = time.thread_time()
             self._take()
             try:

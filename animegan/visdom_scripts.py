@@ -186,8 +186,9 @@ def static_folder(
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / "lock"):
             if not _complete(static, packages):
+                npm = _npm()
                 say(f"visdom: its page's scripts are installed through npm, once, into {static}")
-                _install(own, static, packages)
+                _install(own, static, packages, npm)
     except OSError as failure:
         raise ScriptsError(f"{home} cannot be written ({failure})") from failure
     return static
@@ -198,10 +199,17 @@ def _complete(static: Path, packages: tuple[Package, ...]) -> bool:
     return all((static / target).is_file() for target in ("index.html", *targets))
 
 
-def _install(own: Path, static: Path, packages: tuple[Package, ...]) -> None:
+def _npm() -> str:
+    found = shutil.which("npm")
+    if found is None:
+        raise ScriptsError("npm is not installed; it comes with Node.js")
+    return found
+
+
+def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -> None:
     with tempfile.TemporaryDirectory(dir=static.parent) as name:
         folder = Path(name)
-        _fetch(packages, folder)
+        _fetch(packages, folder, npm)
         made = folder / "static"
         shutil.copytree(own, made)
         for package in packages:
@@ -213,11 +221,8 @@ def _install(own: Path, static: Path, packages: tuple[Package, ...]) -> None:
         made.rename(static)
 
 
-def _fetch(packages: tuple[Package, ...], folder: Path) -> None:
+def _fetch(packages: tuple[Package, ...], folder: Path, npm: str) -> None:
     """Have npm write each package's archive into the folder, without running anything of it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ScriptsError("npm is not installed; it comes with Node.js")
     specs = [f"{package.name}@{package.version}" for package in packages]
     command = [npm, "pack", "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
     try:
@@ -246,7 +251,10 @@ def _unpack(package: Package, archive: Path) -> Iterator[tuple[str, bytes]]:
         raise ScriptsError(f"{archive.name} has not the content it must have, its hash is another")
     with tarfile.open(archive) as tar:
         for name, target in package.files.items():
-            member = tar.extractfile(f"package/{name}")
+            try:
+                member = tar.extractfile(f"package/{name}")
+            except KeyError:
+                member = None
             if member is None:
                 raise ScriptsError(f"{archive.name} has no file {name}")
             yield target, member.read()

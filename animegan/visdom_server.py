@@ -30,8 +30,7 @@ def serve(
     Environments that are saved in the browser go to `visdom-environments` in the cache. Raises
     UsageError where the address cannot be had.
     """
-    for taken in _listen(port, host):  # first of all: what follows may take a while
-        taken.close()
+    _listen(port, host).close()  # first of all: what follows may take a while
     cache = cache_root() if cache_dir is None else cache_dir
     _name_the_user()
     try:
@@ -71,7 +70,7 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
     )
     application.add_handlers(r".*", [(r".*/favicon\.png", _no_icon())])
     server = HTTPServer(application, max_buffer_size=MAX_MESSAGE)
-    server.add_sockets(_listen(port, host))
+    server.add_socket(_listen(port, host))
     if host not in LOCAL:
         say(
             f"--host {host}: whoever reaches this machine can see and change the pages; "
@@ -123,11 +122,12 @@ def _no_icon() -> type:
     return NoIcon
 
 
-def _listen(port: int, host: str) -> list[socket.socket]:
-    from tornado.netutil import bind_sockets
-
+def _listen(port: int, host: str) -> socket.socket:
     try:
-        return bind_sockets(port, address=host)
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.create_server(address, family=family)
     except socket.gaierror:
         raise UsageError(f"--host {host}: no such address; take 127.0.0.1 or 0.0.0.0") from None
     except PermissionError:
@@ -139,6 +139,8 @@ def _listen(port: int, host: str) -> list[socket.socket]:
                 "take another port, here and in training"
             ) from None
         raise UsageError(f"--host {host}: {failure.strerror}; take 127.0.0.1 or 0.0.0.0") from None
+    listening.setblocking(False)
+    return listening
 
 
 def _in_url(host: str) -> str:
