@@ -116,6 +116,8 @@ class Objective:
     needs_real: the generator's loss looks at the logits of a real batch.
     defaults: published values, by Config's option names; what is missing is Config's own default.
     by_size: defaults that depend on the picture size.
+    boundary: the logit that parts reals from fakes, for `--augment auto`; None where only
+    differences of logits mean something: the mean of the fakes' logits then.
     """
 
     name: str
@@ -126,15 +128,18 @@ class Objective:
     by_size: Mapping[str, Callable[[int], object]] = field(default_factory=dict)
     penalty: str | None = None
     needs_real: bool = False
+    boundary: float | None = 0.0
 
     def defaults_at(self, image_size: int) -> dict[str, object]:
         """All the defaults for pictures of `image_size`."""
         return {**self.defaults, **{key: rule(image_size) for key, rule in self.by_size.items()}}
 
 
-def _adam(lr: float, beta1: float, beta2: float, g_every: int = 1) -> dict[str, object]:
-    """Adam's options, one rate for both nets; the generator is updated every `g_every` batches."""
-    rates: dict[str, object] = {"optimizer": "adam", "lr1": lr, "lr2": lr}
+def _adam(
+    lr1: float, lr2: float, beta1: float, beta2: float, g_every: int = 1
+) -> dict[str, object]:
+    """Adam's options; the generator (lr1) is updated every `g_every` batches."""
+    rates: dict[str, object] = {"optimizer": "adam", "lr1": lr1, "lr2": lr2}
     return {**rates, "beta1": beta1, "beta2": beta2, "d_every": 1, "g_every": g_every}
 
 
@@ -145,20 +150,22 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
     Objective("bce", bce_d, bce_g, "Goodfellow et al. 2014, section 3"),
     Objective("minimax", bce_d, minimax_g, "Goodfellow et al. 2014, equation 1"),
     Objective("lsgan", lsgan_d, lsgan_g, "Mao et al. 2017, equation 9",
-              _adam(1e-3, 0.5, 0.999)),
+              _adam(1e-3, 1e-3, 0.5, 0.999), boundary=0.5),
     Objective("wgan", critic_d, critic_g, "Arjovsky et al. 2017, algorithm 1",
-              {**_RMSPROP, "clip": 0.01, "d_every": 1, "g_every": 5}),
+              {**_RMSPROP, "clip": 0.01, "d_every": 1, "g_every": 5}, boundary=None),
     Objective("wgan-gp", critic_d, critic_g, "Gulrajani et al. 2017, algorithm 1",
-              {**_adam(1e-4, 0.0, 0.9, g_every=5), "gp": 10.0, "d_norm": "none"}, penalty="gp"),
+              {**_adam(1e-4, 1e-4, 0.0, 0.9, g_every=5), "gp": 10.0, "d_norm": "none"},
+              penalty="gp", boundary=None),
     Objective("dragan", bce_d, bce_g, "Kodali et al. 2017, algorithm 1",
-              {**_adam(2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan"),
-    Objective("hinge", hinge_d, critic_g, "Lim & Ye 2017; settings of Miyato et al. 2018",
-              {**_adam(2e-4, 0.0, 0.9, g_every=5), "d_norm": "spectral"}),
+              {**_adam(2e-4, 2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan"),
+    Objective("hinge", hinge_d, critic_g, "Lim & Ye 2017; settings of Zhang et al. 2019 (SAGAN)",
+              {**_adam(1e-4, 4e-4, 0.0, 0.9), "d_norm": "spectral"}),
     Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",
-              _adam(2e-4, 0.5, 0.999), needs_real=True),
+              _adam(2e-4, 2e-4, 0.5, 0.999), needs_real=True, boundary=None),
     Objective("r3gan", r3gan_d, r3gan_g, "Huang et al. 2024, equations 2 and 3",
-              {**_adam(2e-4, 0.0, 0.99), "d_norm": "none"},
-              by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True),
+              {**_adam(2e-4, 2e-4, 0.0, 0.99), "d_norm": "none"},
+              by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True,
+              boundary=None),
 )}
 # fmt: on
 
