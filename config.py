@@ -205,6 +205,10 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
             )
+        for name in ("data_path", "netg_path", "netd_path"):
+            path = getattr(config, name)
+            if path is not None and not Path(path).exists():
+                found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
         if isinstance(config.resume, str) and not Path(config.resume).exists():
             found.append(
                 f"--resume {config.resume}: no such state or run folder; "

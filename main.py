@@ -58,6 +58,7 @@ def _train(
     from animegan import album, checkpoint, models, plan, runs, runtime
     from animegan.data.batches import Batches
     from animegan.data.cache import open_set
+    from animegan.data.folder import find_pictures
     from animegan.loop import Loop
     from animegan.losses import OBJECTIVES
     from animegan.monitor import NullMonitor
@@ -68,6 +69,13 @@ def _train(
     on = runtime.start(config.gpu, config.device, config.threads)
     netg, netd, config = _nets(config, sources)
     run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
+    names = [one.name for one in OPTIONS.values() if "train" in one.on]
+    pictures = len(find_pictures(config.data_path).files)
+    text = plan.describe(config, names, sources, pictures, on.device, str(run.path))
+    if config.dry_run:
+        print(text)
+        return run
+
     faces = open_set(
         config.data_path, image_size=config.image_size, channels=config.channels,
         background=config.background, resize=config.resize, num_workers=config.num_workers,
@@ -75,12 +83,6 @@ def _train(
     )  # fmt: skip
     batches = Batches(faces, config.batch_size, config.seed, device=on.device)
     trainer = Trainer(config, netg, netd, OBJECTIVES["bce"], batches, on)
-    names = [one.name for one in OPTIONS.values() if "train" in one.on]
-    text = plan.describe(config, names, sources, faces, trainer, str(run.path))
-    if config.dry_run:
-        print(text)
-        return run
-
     with run.lock(), Stop(say) as stop:
         monitor: Any = NullMonitor()
         if config.vis:

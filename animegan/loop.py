@@ -1,5 +1,6 @@
 """The training loop: batches, and once in a while a look, a grid, a weight file, a state."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,7 @@ class Loop:
             total=self.last_step * batch,
             unit="img",
             dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 30,  # a log wants few lines
             smoothing=0.05,
         )
 

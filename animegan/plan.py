@@ -1,5 +1,6 @@
 """The plan of a training in words: what will be done, with what, and who chose each option."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -7,9 +8,7 @@ import torch
 from torch import nn
 
 from animegan import models
-from animegan.data.cache import FaceSet
 from animegan.models import Spec
-from animegan.trainer import Trainer
 
 if TYPE_CHECKING:
     from config import Config
@@ -19,8 +18,8 @@ def describe(
     config: "Config",
     names: Sequence[str],
     sources: Mapping[str, str],
-    faces: FaceSet,
-    trainer: Trainer,
+    pictures: int,
+    device: torch.device,
     where: str,
 ) -> str:
     """Several lines: the options `names` and their sources, pictures, nets, memory, steps."""
@@ -30,19 +29,19 @@ def describe(
     for name in names:
         source = sources.get(name, "default")
         lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
-    per_epoch = trainer.batches.steps_per_epoch
-    steps = config.max_epoch * per_epoch
-    if config.max_steps is not None:
-        steps = min(steps, config.max_steps)
-    classes = f" in {len(faces.classes)} classes" if len(faces.classes) > 1 else ""
-    memory = estimate_memory(models.Spec.of(config), config.batch_size // config.accumulate)
+    spec = Spec.of(config)
+    with torch.device("meta"):
+        netg, netd = models.build_netg(spec), models.build_netd(spec)
+    per_epoch = pictures // config.batch_size
+    steps = min(config.max_epoch * per_epoch, config.max_steps or sys.maxsize)
+    memory = estimate_memory(spec, config.batch_size // config.accumulate)
     lines += [
         "plan:",
-        f"  pictures    {len(faces):,}{classes}, {config.image_size}x{config.image_size}, "
-        f"{config.channels} channel(s), {len(faces.broken)} broken",
-        f"  netg        {models.parameters_of(trainer.netg):,} parameters",
-        f"  netd        {models.parameters_of(trainer.netd):,} parameters",
-        f"  device      {trainer.device}, {torch.get_num_threads()} CPU threads",
+        f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
+        f"{'colour' if config.channels == 3 else 'grey'}",
+        f"  netg        {models.parameters_of(netg):,} parameters",
+        f"  netd        {models.parameters_of(netd):,} parameters",
+        f"  device      {device}, {torch.get_num_threads()} CPU threads",
         f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
         f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
         f"  run folder  {where}",
