@@ -1,0 +1,145 @@
+"""What is measured on a picture as the network would see it, and the limits that it must keep."""
+
+import hashlib
+from dataclasses import dataclass, fields
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from animegan.errors import UsageError
+
+NO_DETAIL = -60.0  # dB: what a picture enlarged by repeating its pixels counts as
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Numbers about one picture of mode RGB or L. Hashes and digest are hexadecimal."""
+
+    sharpness: float  # variance of the Laplacian over the variance, luma; blur lowers it
+    spread: float  # standard deviation of the luma, 0 to 127
+    colour: float  # mean of the largest less the smallest of R, G, B: 0 to 255
+    detail: float  # dB: the finest tenth of the spectrum against its coarse part
+    phash: str  # 256 bits of the DCT, hash_size 16
+    mirrored: str  # phash of the mirrored picture
+    digest: str  # of the pixels
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a face must have to be kept. The default of each was set on real faces of 96 px."""
+
+    min_score: float = 0.6
+    min_size: int = 96
+    min_spread: float = 12.0
+    min_colour: float = 6.0
+    min_sharpness: float = 0.03
+    min_detail: float = -37.5
+    near: int = 48  # bits of 256 within which two pictures are one; 0: only equal pixels
+
+
+def measure(picture: Image.Image) -> Measures:
+    """All measures of one picture at the size it has."""
+    luma = np.asarray(picture.convert("L"), dtype=np.float32)
+    return Measures(
+        sharpness=round(sharpness(luma), 5),
+        spread=round(float(luma.std()), 2),
+        colour=round(colourfulness(picture), 2),
+        detail=round(detail(luma), 2),
+        phash=perceptual_hash(picture),
+        mirrored=perceptual_hash(ImageOps.mirror(picture)),
+        digest=hashlib.blake2b(
+            picture.tobytes() + str((picture.mode, picture.size)).encode(), digest_size=16
+        ).hexdigest(),
+    )
+
+
+def sharpness(luma: Floats) -> float:
+    """Variance of the 4-neighbour Laplacian over the variance (Pech-Pacheco et al., ICPR 2000).
+
+    The quotient does not depend on contrast. 0 for pictures under 3 px.
+    """
+    if min(luma.shape) < 3:
+        return 0.0
+    laplacian = (
+        luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
+    )
+    return float(laplacian.var() / max(luma.var(), 1.0))
+
+
+def colourfulness(picture: Image.Image) -> float:
+    """Mean over the pixels of max(R, G, B) - min(R, G, B); 0 for mode L."""
+    if picture.mode == "L":
+        return 0.0
+    pixels = np.asarray(picture)
+    return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
+
+
+def detail(luma: Floats) -> float:
+    """Power at 0.45 to 0.5 cycles a pixel against 0.05 to 0.15, in dB (a Hann window).
+
+    A picture that was enlarged has next to nothing at the finest frequencies. One enlarged by
+    repeating pixels has, and is told by its equal neighbours: NO_DETAIL.
+    """
+    height, width = luma.shape
+    if min(height, width) < 16 or luma.std() < 1:
+        return 0.0
+    if _repeats(luma) or _repeats(luma.T):
+        return NO_DETAIL
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    power = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    fine = power[(radius >= 0.45) & (radius <= 0.5)].mean()
+    coarse = power[(radius >= 0.05) & (radius < 0.15)].mean()
+    return float(max(10 * np.log10((fine + 1e-12) / (coarse + 1e-12)), NO_DETAIL))
+
+
+def _repeats(luma: Floats) -> bool:
+    """Whether the columns come in equal pairs (or threes...): all change lies on a regular grid."""
+    steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
+    if steps.max() < 1:
+        return False
+    for factor in (2, 3, 4):
+        between = [steps[i] for i in range(len(steps)) if (i + 1) % factor]
+        if max(between) < 0.01 * steps.max():
+            return True
+    return False
+
+
+def perceptual_hash(picture: Image.Image) -> str:
+    """imagehash's phash with 16 x 16 coefficients, as 64 hexadecimal digits."""
+    return str(imagehash.phash(picture, hash_size=16))
+
+
+def why_dropped(size: int, score: float, measures: Measures, limits: Limits) -> str | None:
+    """The first limit that a face does not keep, by the reason's name, or None."""
+    if size < limits.min_size:
+        return "too small"
+    if score < limits.min_score:
+        return "low score"
+    if measures.spread < limits.min_spread:
+        return "uniform"
+    if measures.colour < limits.min_colour:
+        return "grey"
+    if measures.sharpness < limits.min_sharpness:
+        return "blurred"
+    if measures.detail < limits.min_detail:
+        return "upscaled"
+    return None
+
+
+def check_limits(limits: Limits) -> None:
+    """UsageError for limits that mean nothing."""
+    problems = [
+        f"--{field.name.replace('_', '-')} {getattr(limits, field.name)}: takes a number from 0 on"
+        for field in fields(limits)
+        if field.name != "min_detail" and getattr(limits, field.name) < 0
+    ]
+    if limits.near > 80:
+        problems.append(
+            f"--near {limits.near}: beyond 80 of 256 bits everything looks alike; take 48 or less"
+        )
+    if problems:
+        raise UsageError(*problems)

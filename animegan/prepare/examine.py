@@ -1,0 +1,150 @@
+"""One source picture -> its faces, measured, their crops written. Runs in the worker processes."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from animegan.data.decode import BrokenPicture
+from animegan.detector import CascadeDetector, Detector, Face, FaceDetector
+from animegan.prepare.checks import measure
+from animegan.prepare.crop import Square, around, centre, cut
+from animegan.prepare.manifest import FaceRecord, SourceRecord, key_hash
+from animegan.prepare.pictures import read_picture
+
+_VERSION = 1  # raise it whenever the same picture would give other crops or other measures
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How faces become crops; another Cutting needs new crops, but no new search."""
+
+    size: int | None = 96  # None: each at its own size
+    margin: float = 0.2
+    upright: bool = False
+    channels: int = 3
+    background: str = "white"
+
+    @property
+    def fingerprint(self) -> str:
+        values = [_VERSION, self.size, self.margin, self.upright, self.channels, self.background]
+        return json.dumps(values)
+
+
+@dataclass(frozen=True)
+class Searching:
+    """How faces are found."""
+
+    detect: bool = True
+    cascade: str | None = None
+    smallest: int = 44  # px: the smallest box
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for searches that differ in `smallest` only."""
+        if not self.detect:
+            return "none"
+        if self.cascade is None:
+            return "animeface 2.0.3"
+        return "cascade " + hashlib.sha256(Path(self.cascade).read_bytes()).hexdigest()[:16]
+
+    def detector(self) -> Detector | None:
+        """The detector, made and tested; None without detection. Raises UsageError."""
+        if not self.detect:
+            return None
+        return FaceDetector() if self.cascade is None else CascadeDetector(self.cascade)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source picture, and what is known of it from an earlier run."""
+
+    key: str
+    folder: str
+    stamp: str
+    source: Path | bytes
+    known: SourceRecord | None = None  # its faces are taken over
+
+
+class Examiner:
+    """Does jobs. One in each process."""
+
+    def __init__(self, searching: Searching, cutting: Cutting, crops: Path) -> None:
+        self.searching, self.cutting, self.crops = searching, cutting, crops
+        self.detector = searching.detector()
+        self.search = searching.fingerprint
+
+    def __call__(self, job: Job) -> SourceRecord:
+        try:
+            picture = read_picture(
+                job.key, job.source, self.cutting.channels, self.cutting.background
+            )
+        except BrokenPicture as error:
+            return self.record(job, problem=("broken", str(error)))
+        found = self._faces(job, picture)
+        faces = tuple(self._face(job, picture, i, face, at) for i, (face, at) in enumerate(found))
+        problem = None if faces else ("no face", f"{picture.width}x{picture.height}")
+        return self.record(job, picture.size, problem, faces)
+
+    def record(
+        self,
+        job: Job,
+        size: tuple[int, int] = (0, 0),
+        problem: tuple[str, str] | None = None,
+        faces: tuple[FaceRecord, ...] = (),
+    ) -> SourceRecord:
+        smallest = self.searching.smallest
+        if job.known is not None:
+            smallest = job.known.smallest
+        return SourceRecord(
+            key=job.key, folder=job.folder, stamp=job.stamp, search=self.search, smallest=smallest,
+            cutting=self.cutting.fingerprint, size=size, problem=problem, faces=faces,
+        )  # fmt: skip
+
+    def _faces(self, job: Job, picture: Image.Image) -> list[tuple[Face, Square]]:
+        width, height = picture.size
+        if self.detector is None:
+            square = centre(width, height)
+            box = (square.x, square.y, square.x + square.side, square.y + square.side)
+            return [(Face(box, 1.0), square)]
+        if job.known is not None:
+            faces = [known.face for known in job.known.faces]
+        else:
+            faces = self.detector.find(picture.convert("RGB"), self.searching.smallest)
+        margin, upright = self.cutting.margin, self.cutting.upright
+        return [(face, around(face, width, height, margin, upright)) for face in faces]
+
+    def _face(
+        self, job: Job, picture: Image.Image, index: int, face: Face, square: Square
+    ) -> FaceRecord:
+        size = self.cutting.size or square.side
+        seen = cut(picture, square, min(size, square.side))
+        crop = seen  # enlarged only after it was measured, and kept then only if asked for
+        if size > square.side:
+            crop = seen.resize((size, size), Image.Resampling.LANCZOS)
+        name = f"{key_hash(job.key):016x}_{index}.png"
+        path = self.crops / name[:2] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{name}.{os.getpid()}.tmp")
+        crop.save(aside, format="PNG")
+        os.replace(aside, path)
+        score = round(face.score, 4)
+        return FaceRecord(face.box, score, face.eyes, square, measure(seen), f"{name[:2]}/{name}")
+
+
+_examiner: Examiner | None = None
+
+
+def begin(searching: Searching, cutting: Cutting, crops: Path) -> None:
+    """Make this process's Examiner."""
+    global _examiner
+    _examiner = Examiner(searching, cutting, crops)
+
+
+def examine(job: Job) -> SourceRecord:
+    """Do one job in this process."""
+    assert _examiner is not None
+    return _examiner(job)

@@ -1,0 +1,135 @@
+"""What is known of each source picture: the journal, written as the work goes on.
+
+`OUT/.prepare/journal.jsonl` gets one line a source, flushed at once. A later line about the same
+source counts instead of an earlier one. After an interruption a cut-off last line is dropped.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from animegan.detector import Box, Face, Point
+from animegan.prepare.checks import Measures
+from animegan.prepare.crop import Square
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One face that was found, and what was measured on its crop."""
+
+    box: Box
+    score: float
+    eyes: tuple[Point, Point] | None
+    square: Square
+    measures: Measures
+    file: str  # the crop, below OUT/.prepare/crops
+
+    @property
+    def face(self) -> Face:
+        return Face(self.box, self.score, self.eyes)
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """One source picture; `problem` is (reason, detail) if it gave no faces to choose from."""
+
+    key: str
+    folder: str
+    stamp: str
+    search: str  # how faces were looked for
+    smallest: int  # the smallest box that was looked for, px
+    cutting: str  # how crops were cut
+    size: tuple[int, int] = (0, 0)
+    problem: tuple[str, str] | None = None
+    faces: tuple[FaceRecord, ...] = field(default=())
+
+    def to_json(self) -> str:
+        """One line, ASCII, without the line's end."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @staticmethod
+    def from_json(line: str | bytes) -> "SourceRecord":
+        """Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
+        raw: dict[str, Any] = json.loads(line)
+        faces = tuple(
+            FaceRecord(
+                box=tuple(face["box"]),
+                score=face["score"],
+                eyes=_eyes(face["eyes"]),
+                square=Square(**face["square"]),
+                measures=Measures(**face["measures"]),
+                file=face["file"],
+            )
+            for face in raw["faces"]
+        )
+        problem = raw["problem"] and (raw["problem"][0], raw["problem"][1])
+        size = (raw["size"][0], raw["size"][1])
+        return SourceRecord(**(raw | {"faces": faces, "problem": problem, "size": size}))
+
+
+def _eyes(raw: list[list[float]] | None) -> tuple[Point, Point] | None:
+    return None if raw is None else ((raw[0][0], raw[0][1]), (raw[1][0], raw[1][1]))
+
+
+def key_hash(key: str) -> int:
+    """64 bits that stand for a key in memory, and in the crop's name."""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+class Journal:
+    """The journal, open for reading and appending. In memory it keeps two numbers a source."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = open(path, "a+b")  # noqa: SIM115
+        self._where: dict[int, int] = {}
+        self._load()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def get(self, key: str) -> SourceRecord | None:
+        """The newest record of a source."""
+        return self.at(key_hash(key))
+
+    def at(self, hashed_key: int) -> SourceRecord | None:
+        offset = self._where.get(hashed_key)
+        if offset is None:
+            return None
+        self._file.seek(offset)
+        return SourceRecord.from_json(self._file.readline())
+
+    def add(self, record: SourceRecord) -> None:
+        """Append one line and hand it to the system."""
+        self._where[key_hash(record.key)] = self._file.seek(0, os.SEEK_END)
+        self._file.write(record.to_json().encode("ascii") + b"\n")
+        self._file.flush()
+
+    def _load(self) -> None:
+        good = 0
+        self._file.seek(0)
+        for line in self._lines():
+            try:
+                record = SourceRecord.from_json(line)
+            except (ValueError, KeyError, TypeError):
+                good += len(line)  # a line of an older version counts as not there
+                continue
+            self._where[key_hash(record.key)] = good
+            good += len(line)
+        self._file.truncate(good)
+
+    def _lines(self) -> Iterator[bytes]:
+        for line in self._file:
+            if line.endswith(b"\n"):
+                yield line

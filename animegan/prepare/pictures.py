@@ -1,0 +1,83 @@
+"""Every format of Pillow: the common ones through `decode`, the rarer ones made PNG first."""
+
+import io
+import os
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from animegan.data.decode import MAX_PIXELS, BrokenPicture, decode
+
+# Left out on purpose: EPS starts Ghostscript, WMF a Windows call; PDF, MPEG, GRIB, HDF5, BUFR are
+# only recognised, never read.
+_RARER = frozenset(
+    {"AVIF", "BLP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "ICNS", "ICO", "IM"}
+    | {"JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM"}
+    | {"XPM"}
+)
+_COMMON = frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"})
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
+_HEADS = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _formats() -> dict[str, str]:
+    """Suffix -> format, for all that is read."""
+    known = Image.registered_extensions()
+    return {suffix: name for suffix, name in known.items() if name in _RARER | _COMMON}
+
+
+@lru_cache(maxsize=1)
+def picture_suffixes() -> frozenset[str]:
+    """The suffixes of all formats that are read, in lower case, with the dot."""
+    return frozenset(_formats())
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file whose suffix says nothing begins (32 bytes) as a common picture does."""
+    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def read_picture(
+    name: str, source: Path | bytes, channels: int = 3, background: str = "white"
+) -> Image.Image:
+    """One picture as `decode` gives it: upright, mode RGB or L. Raises BrokenPicture.
+
+    The content decides among the common formats. One of the rarer formats is tried only where the
+    suffix of `name` says so, since some of them (TGA) have no mark to know them by.
+    """
+    try:
+        return decode(_stream(source), channels, background)
+    except BrokenPicture:
+        rarer = _formats().get(os.path.splitext(name.lower())[1])
+        if rarer not in _RARER:
+            raise
+    return decode(io.BytesIO(_as_png(source, rarer)), channels, background)
+
+
+def _stream(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _as_png(source: Path | bytes, format_name: str) -> bytes:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(_stream(source), formats=[format_name]) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise BrokenPicture(f"{opened.size} is over {MAX_PIXELS} pixels")
+                opened.load()
+                picture = opened
+                if opened.mode not in _PNG_MODES:
+                    picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+                file = io.BytesIO()
+                picture.save(file, "PNG", compress_level=1, exif=opened.getexif())
+    except BrokenPicture:
+        raise
+    except Exception as error:  # damaged files make Pillow raise almost anything
+        raise BrokenPicture(" ".join(str(error).split()) or type(error).__name__) from error
+    return file.getvalue()

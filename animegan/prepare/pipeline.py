@@ -1,0 +1,246 @@
+"""`prepare`: a pile of pictures -> train/, heldout/, manifest.jsonl and report.html."""
+
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from animegan.data.decode import parse_background
+from animegan.errors import UsageError
+from animegan.prepare.checks import Limits, check_limits
+from animegan.prepare.examine import Cutting, Job, Searching, begin, examine
+from animegan.prepare.manifest import Journal, SourceRecord, key_hash
+from animegan.prepare.parallel import spread
+from animegan.prepare.publish import places, publish, write_manifest
+from animegan.prepare.report import Counts, count, write_report
+from animegan.prepare.select import Selection, select
+from animegan.prepare.sources import DamagedMember, Entry, is_archive, walk
+from animegan.prepare.sources import count as count_entries
+from animegan.prepare.split import held_out
+
+CLASSES = ("one", "from-folders")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that `prepare` can be told; names are those of the flags."""
+
+    src: str
+    out: str
+    image_size: int = 96
+    native: bool = False  # write each crop at its own size
+    channels: int = 3
+    background: str = "white"
+    detect: bool = True  # off: the middle square of every picture
+    cascade: str | None = None
+    margin: float = 0.2
+    upright: bool = False
+    min_size: int | None = None  # None: image_size, so that nothing is enlarged
+    min_score: float = Limits.min_score
+    min_spread: float = Limits.min_spread
+    min_colour: float = Limits.min_colour
+    min_sharpness: float = Limits.min_sharpness
+    min_detail: float = Limits.min_detail
+    near: int = Limits.near
+    classes: str = "one"
+    heldout: float = 0.1
+    seed: int = 0
+    num_workers: int = 4
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            min_score=self.min_score,
+            min_size=self.image_size if self.min_size is None else self.min_size,
+            min_spread=self.min_spread,
+            min_colour=self.min_colour if self.channels == 3 else 0.0,
+            min_sharpness=self.min_sharpness,
+            min_detail=self.min_detail,
+            near=self.near,
+        )
+
+    @property
+    def cutting(self) -> Cutting:
+        size = None if self.native else self.image_size
+        margin = self.margin if self.detect else 0.0
+        upright = self.upright and self.detect
+        return Cutting(size, margin, upright, self.channels, self.background)
+
+    @property
+    def searching(self) -> Searching:
+        smallest = max(24, round(self.limits.min_size / (1 + 2 * self.margin)))
+        return Searching(self.detect, self.cascade, smallest if self.detect else 0)
+
+
+def prepare(options: Options, say: Callable[[str], None], command: str = "") -> Counts:
+    """Do it all; see `Options`. `command` is shown in the report.
+
+    An interrupted call is gone on with by the same call: what the journal has is not looked at
+    again. Raises UsageError before any work for options that cannot be.
+    """
+    source, out = Path(options.src), Path(options.out)
+    _check(options, source, out)
+    work = out / ".prepare"
+    work.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(work / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(f"--out {out}: another prepare is writing there; wait for it") from error
+    try:
+        with Journal(work / "journal.jsonl") as journal:
+            order = _search(options, source, out, journal, say)
+            return _finish(options, out, journal, order, say, command)
+    finally:
+        lock.release()
+
+
+def _check(options: Options, source: Path, out: Path) -> None:
+    problems = []
+    if not source.exists():
+        problems.append(f"SRC {source}: there is no such folder or archive")
+    elif not source.is_dir() and not is_archive(source.name):
+        problems.append(f"SRC {source}: takes a folder, or a zip or tar archive")
+    inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(source))
+    if outer == inner or outer in inner.parents:
+        problems.append(f"--out {out}: lies inside SRC, which is never written to; name another")
+    elif inner in outer.parents:
+        problems.append(f"--out {out}: holds SRC; name another folder, such as data/mine")
+    if out.exists() and not out.is_dir():
+        problems.append(f"--out {out}: is a file; name a folder")
+    elif out.is_dir() and not (out / ".prepare").is_dir() and any(out.iterdir()):
+        problems.append(f"--out {out}: holds other things already; name a new or empty folder")
+    if options.classes not in CLASSES:
+        problems.append(f"--classes {options.classes}: takes one of {', '.join(CLASSES)}")
+    if options.channels not in (1, 3):
+        problems.append(f"--channels {options.channels}: takes 3 (colour) or 1 (grey)")
+    if not 0 <= options.heldout < 1:
+        problems.append(f"--heldout {options.heldout}: takes a share from 0 to below 1")
+    if not 0 <= options.margin <= 2:
+        problems.append(f"--margin {options.margin}: takes a number from 0 to 2")
+    if options.cascade is not None and not options.detect:
+        problems.append(f"--cascade {options.cascade}: means nothing with --no-detect; drop one")
+    if options.cascade is not None and options.upright:
+        problems.append("--upright: a cascade finds no eyes; drop --cascade or --upright")
+    for check in (
+        lambda: check_limits(options.limits),
+        lambda: parse_background(options.background),
+        lambda: options.searching.detector(),
+    ):
+        try:
+            check()
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+
+
+def _search(
+    options: Options, source: Path, out: Path, journal: Journal, say: Callable[[str], None]
+) -> "array[int]":
+    """Bring the journal up to date; the keys' hashes in the order of the walk."""
+    order = array("Q")
+    searching, cutting = options.searching, options.cutting
+    search = searching.fingerprint
+    crops = out / ".prepare" / "crops"
+    total = count_entries(source, without=out)
+
+    def plain(entry: Entry, problem: tuple[str, str]) -> SourceRecord:
+        return SourceRecord(
+            entry.key, entry.folder, entry.stamp, search, searching.smallest,
+            cutting.fingerprint, problem=problem,
+        )  # fmt: skip
+
+    def crashed(job: Job) -> SourceRecord:
+        entry = Entry(job.key, job.stamp)
+        return plain(entry, ("broken", "the process that read it died"))
+
+    with tqdm(total=total, unit="file", desc="prepare", dynamic_ncols=True) as bar:
+
+        def jobs() -> Iterator[Job]:
+            for entry in walk(source, without=out):
+                order.append(key_hash(entry.key))
+                known = journal.get(entry.key)
+                if entry.problem is not None:
+                    if known is None or known.problem != entry.problem:
+                        journal.add(plain(entry, entry.problem))
+                    bar.update()
+                    continue
+                if known is not None and known.stamp != entry.stamp:
+                    known = None
+                if known is not None and known.search != search:
+                    known = None
+                if known is not None and known.smallest > searching.smallest:
+                    known = None
+                if known is not None and _is_done(known, cutting, crops):
+                    bar.update()
+                    continue
+                try:
+                    content = entry.read() if entry.read is not None else entry.path
+                except DamagedMember as error:
+                    journal.add(plain(entry, ("broken", str(error))))
+                    bar.update()
+                    continue
+                assert content is not None
+                yield Job(entry.key, entry.folder, entry.stamp, content, known)
+
+        settings = (searching, cutting, crops)
+        for record in spread(examine, jobs(), options.num_workers, begin, settings, crashed):
+            journal.add(record)
+            bar.update()
+    return order
+
+
+def _is_done(known: SourceRecord, cutting: Cutting, crops: Path) -> bool:
+    if known.problem is not None:
+        return True
+    return known.cutting == cutting.fingerprint and all(
+        (crops / face.file).exists() for face in known.faces
+    )
+
+
+def _finish(
+    options: Options,
+    out: Path,
+    journal: Journal,
+    order: "array[int]",
+    say: Callable[[str], None],
+    command: str,
+) -> Counts:
+    """Choose, split, and write what the user gets."""
+    say("choosing: limits, duplicates, split")
+    unique = list(dict.fromkeys(order))
+
+    def records() -> Iterator[SourceRecord]:
+        for hashed in unique:
+            record = journal.at(hashed)
+            if record is not None:
+                yield record
+
+    limits = options.limits
+    selection = select(records(), limits)
+    held = _split(records(), selection, options)
+    placed = places(records(), selection, held, options.classes == "from-folders")
+    crops = out / ".prepare" / "crops"
+    counts = count(records(), selection, int(held.sum()))
+    publish(out, crops, placed.values())
+    write_manifest(out / "manifest.jsonl", records(), selection, placed)
+    write_report(out / "report.html", records, selection, limits, counts, crops, command)
+    for line in counts.lines():
+        say(line)
+    say(f"look at {out / 'report.html'}, then: python main.py train --data-path {out / 'train'}")
+    return counts
+
+
+def _split(
+    records: Iterable[SourceRecord], selection: Selection, options: Options
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    families = selection.family[selection.source[selection.kept]]
+    needed = set(families.tolist())
+    names = {number: record.key for number, record in enumerate(records) if number in needed}
+    return held_out(families, names, options.heldout, options.seed)

@@ -1,0 +1,102 @@
+"""The chosen faces as a folder to train on, and the manifest of everything that was looked at."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animegan.prepare.manifest import SourceRecord
+from animegan.prepare.select import Selection
+
+PARTS = ("train", "heldout")
+_OWN = re.compile(r"[0-9a-f]{16}_\d+\.png")
+
+
+def class_folder(name: str) -> str:
+    """A source folder's name as a folder name that every system takes; never empty or hidden."""
+    clean = re.sub(r"[^\w .()+-]", "_", name).strip(" .")
+    return clean if clean and clean.upper() not in ("CON", "PRN", "AUX", "NUL") else f"_{clean}"
+
+
+def places(
+    records: Iterable[SourceRecord],
+    selection: Selection,
+    held: NDArray[np.bool_],
+    by_folder: bool,
+) -> dict[int, str]:
+    """Kept face -> where it goes, below the output folder with "/"."""
+    number, found = 0, {}
+    part = dict(zip(selection.kept.tolist(), held.tolist(), strict=True))
+    for record in records:
+        for face in record.faces:
+            if number in part:
+                folder = f"{class_folder(record.folder or 'unsorted')}/" if by_folder else ""
+                found[number] = f"{PARTS[part[number]]}/{folder}{Path(face.file).name}"
+            number += 1
+    return found
+
+
+def publish(out: Path, crops: Path, wanted: Iterable[str]) -> None:
+    """Make `train/` and `heldout/` hold exactly the wanted crops; what else lies there stays.
+
+    The crops are linked, or copied where links are not to be had. Only files whose names are of
+    the kind that is made here are ever removed.
+    """
+    targets = set(wanted)
+    for part in PARTS:
+        for file in sorted((out / part).rglob("*.png")) if (out / part).is_dir() else ():
+            name = file.relative_to(out).as_posix()
+            if _OWN.fullmatch(file.name) and name not in targets:
+                file.unlink()
+                _remove_if_empty(file.parent, out / part)
+    for name in sorted(targets):
+        target = out / name
+        crop = crops / target.name[:2] / target.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.samefile(crop):
+            continue
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            os.link(crop, aside)
+        except OSError:
+            shutil.copyfile(crop, aside)
+        os.replace(aside, target)
+
+
+def write_manifest(
+    path: Path, records: Iterable[SourceRecord], selection: Selection, placed: dict[int, str]
+) -> None:
+    """One JSON line for each face, and for each source that gave none.
+
+    Keys of a face: source, box, score, eyes, square, the measures, kept, why (None if kept), file
+    (below the output folder, if kept), like (the file of the face that a duplicate copies).
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    number = 0
+    with open(aside, "w", encoding="ascii") as file:
+        for record in records:
+            line: dict[str, object]
+            if record.problem is not None:
+                reason, detail = record.problem
+                line = {"source": record.key, "kept": False, "why": reason, "detail": detail}
+                file.write(json.dumps(line) + "\n")
+            for face in record.faces:
+                like = int(selection.instead[number])
+                line = {"source": record.key, "kept": number in placed}
+                line |= {"why": selection.why(number), "file": placed.get(number)}
+                line |= {"like": placed.get(like), "box": face.box, "score": face.score}
+                line |= {"eyes": face.eyes, "square": asdict(face.square)}
+                file.write(json.dumps(line | asdict(face.measures)) + "\n")
+                number += 1
+    os.replace(aside, path)
+
+
+def _remove_if_empty(folder: Path, top: Path) -> None:
+    if folder != top and not any(folder.iterdir()):
+        folder.rmdir()
