@@ -36,5 +36,8 @@ def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{os.getpid()}.{path.name}")
-    to_pil(pixels).save(aside, **how)  # type: ignore[arg-type]
-    aside.replace(path)
+    try:
+        to_pil(pixels).save(aside, **how)  # type: ignore[arg-type]
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
