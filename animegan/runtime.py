@@ -20,7 +20,7 @@ class Runtime:
 
     def place(self, tensor: Tensor) -> Tensor:
         """The tensor on the device; from pinned memory without waiting where that is CUDA."""
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and tensor.device.type == "cpu":  # only that can be pinned
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
@@ -39,6 +39,8 @@ def start(
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = True  # ignored where there is no CUDA
+    torch.backends.cudnn.allow_tf32 = True
     if device is not None:
         return Runtime(_named(device))
     if gpu and not torch.cuda.is_available():
@@ -47,8 +49,6 @@ def start(
             "or --gpu=false for the CPU"
         )
     if gpu or (gpu is None and torch.cuda.is_available()):
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
         return Runtime(torch.device("cuda", torch.cuda.current_device()))
     if gpu is None and torch.backends.mps.is_available():
         return Runtime(torch.device("mps"))
@@ -57,12 +57,12 @@ def start(
 
 def _named(name: str) -> torch.device:
     try:
-        device = torch.device(name)
         with warnings.catch_warnings():  # torch warns of a missing driver before it raises
             warnings.simplefilter("ignore")
+            device = torch.device(name)
             torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")[:120]
+    except (RuntimeError, AssertionError, ImportError) as error:  # some devices are a module
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120]
         raise UsageError(f"--device {name}: cannot be used here ({reason}); try cpu") from None
     if device.type == "meta":
         raise UsageError("--device meta: holds no pictures; try cpu")
@@ -90,7 +90,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
+        "out of memory" in text
+        or "can't allocate memory" in text
+        or "not enough memory" in text  # Windows
+        or "alloc_failed" in text  # cuDNN, cuBLAS
     )
 
 
