@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -33,4 +34,6 @@ class Stop:
         if self.asked:
             os._exit(128 + number)
         self.asked = number
-        self._say("\nstopping after this batch and saving; once more to leave at once")
+        # a Ctrl-C ends the `tee` that reads our words too, and a print may have been interrupted
+        with suppress(OSError, ValueError, RuntimeError):
+            self._say("\nstopping after this batch and saving; once more to leave at once")
