@@ -8,7 +8,7 @@ from PIL import Image
 
 STRIP_EPOCHS = (1, 10, 20, 30, 40)
 GRID = re.compile(r"fake_e(\d+)_s(\d+)\.png")
-LONGEST = 600  # frames of a time-lapse
+MOST_PIXELS = 2**26  # in all frames of a time-lapse, which are in memory together
 
 
 @dataclass(frozen=True, order=True)
@@ -64,16 +64,22 @@ def write_strip(folder: Path, out: Path) -> None:
 
 
 def write_timelapse(folder: Path, out: Path, milliseconds: int = 200) -> None:
-    """All grids as an animated WebP, the last one held for two seconds; nothing for under two."""
+    """The grids as an animated WebP, the last one held for two seconds; nothing for under two.
+
+    Where there are too many for the memory, every second, third, ... is taken, the last always.
+    """
     grids = sheets(folder)
     if len(grids) < 2:
         return
-    stride = -(-len(grids) // LONGEST)
-    chosen = grids[::-1][::stride][::-1]
+    with Image.open(grids[-1].path) as picture:
+        size = picture.size
+    most = max(2, MOST_PIXELS // (size[0] * size[1]))
+    stride = -(-len(grids) // most)
     frames = []
-    for sheet in chosen:
+    for sheet in grids[::-1][::stride][::-1]:
         with Image.open(sheet.path) as picture:
-            frames.append(picture.convert("RGB"))
+            if picture.size == size:  # `save_path` may hold those of another run
+                frames.append(picture.convert("RGB"))
     times = [milliseconds] * (len(frames) - 1) + [2000]
     _save(frames[0], out, format="WEBP", save_all=True, append_images=frames[1:], duration=times,
           loop=0, quality=75, method=2)  # fmt: skip
