@@ -207,7 +207,9 @@ def _npm() -> str:
 
 
 def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -> None:
-    with tempfile.TemporaryDirectory(dir=static.parent) as name:
+    for left in static.parent.glob("unfinished-*"):  # by a process that was killed
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=static.parent) as name:
         folder = Path(name)
         _fetch(packages, folder, npm)
         made = folder / "static"

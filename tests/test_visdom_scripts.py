@@ -99,6 +99,13 @@ def test_a_file_missing_from_the_cache_is_installed_again(scene: Scene) -> None:
     assert lacking(scene.install()) == []
 
 
+def test_what_a_killed_process_left_is_cleared_away(scene: Scene) -> None:
+    scene.npm()
+    (scene.cache / "visdom-9.9" / "unfinished-1" / "static").mkdir(parents=True)
+    static = scene.install()
+    assert sorted(path.name for path in static.parent.iterdir()) == ["lock", "static"]
+
+
 def test_scripts_that_visdom_has_already_are_used(scene: Scene) -> None:
     (scene.own / "js/a.js").write_text("a")
     (scene.own / "js/b.js").write_text("b")
