@@ -43,7 +43,12 @@ def watch(said: list[str]) -> Iterator[Callable[..., VisdomMonitor]]:
     made = []
 
     def make(port: int, **more: Any) -> VisdomMonitor:
-        kind = {"history": list, "say": said.append, "timeout": 0.3, "interval": 0.02}
+        kind: dict[str, Any] = {
+            "history": list,
+            "say": said.append,
+            "timeout": 0.3,
+            "interval": 0.02,
+        }
         monitor = VisdomMonitor(port=port, **kind | {"longest_pause": 0.1, "share": 1.0} | more)
         made.append(monitor)
         return monitor

@@ -36,7 +36,8 @@ class Server:
     def __init__(self, port: int, cache: Path, host: str = "127.0.0.1") -> None:
         self.port = port
         code = (
-            "import sys; from pathlib import Path; from animegan.visdom_server import serve\n"
+            "import sys; sys.modules['torch'] = None\n"  # visdom loads it if it can: seconds
+            "from pathlib import Path; from animegan.visdom_server import serve\n"
             f"serve({port}, {host!r}, cache_dir=Path({str(cache)!r}),"
             " say=lambda line: print(line, file=sys.stderr, flush=True))"
         )
