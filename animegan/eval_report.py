@@ -1,0 +1,115 @@
+"""An evaluation as one HTML file with its sheets inside. It shows real faces: never publish it."""
+
+import base64
+import html
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from animegan.evaluate import Evaluation, table
+from animegan.images import grid, to_pil
+from animegan.metrics import SAME_RMS
+from animegan.neighbours import Copying, closest_first
+
+SHOWN = 64  # pictures of a sheet
+PAIRS = 24  # samples shown with their nearest training picture
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Evaluation of {title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem }}
+pre {{ overflow-x: auto; padding: 1rem; background: #f4f4f4; color: #222; white-space: pre-wrap }}
+img {{ max-width: 100%; display: block }}
+.two {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem }}
+</style>
+<h1>Evaluation of {title}</h1>
+<pre>{table}</pre>
+<p>This page shows pictures of the real set. Keep it out of repositories.</p>
+<div class="two">
+<section><h2>Samples</h2>{samples}<p>The first {shown}, not chosen.</p></section>
+<section><h2>Reals</h2>{reals}<p>{shown} of {against}.</p></section>
+</div>
+<h2>Nearest training pictures</h2>
+{pairs}
+<p>Each sample (left of a pair) with its nearest picture of {train}, by the extractor's features.
+First half: the samples that come nearest of all. Second half: spread evenly to the farthest.</p>
+{histogram}
+<p>Distance to the nearest training picture: samples, and unseen reals ({unseen}). A generator that
+copies lies to the left of them. Of the samples {copied:.1%} lie left of the line that 1&nbsp;% of
+the unseen reals do.</p>
+<h2>Protocol</h2>
+<pre>{protocol}</pre>
+<p>Near-identical: thumbnails of 16 x 16 that differ by less than {rms:g} levels of 255, root mean
+square; counted are the samples that could be dropped.</p>
+</html>
+"""
+
+
+def write_report(found: Evaluation, path: Path) -> None:
+    """Write the page at `path`, whole or not at all; makes the folder."""
+    shown = min(SHOWN, found.samples.count, found.reals.count)
+    text = _PAGE.format(
+        title=html.escape(found.samples.name), table=html.escape(table(found)), shown=shown,
+        samples=_image(grid(found.samples.draw(0, shown)), "sheet of samples"),
+        reals=_image(grid(found.reals.draw(0, shown)), "sheet of real pictures"),
+        against=html.escape(found.reals.name), train=html.escape(found.train.name),
+        pairs=_image(pairs_sheet(found), "samples beside their nearest training pictures"),
+        histogram=_histogram(found.copying), unseen=html.escape(found.copying.unseen_are),
+        copied=found.copying.copied, rms=SAME_RMS,
+        protocol=html.escape(json.dumps(found.protocol, indent=1)),
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def pairs_sheet(found: Evaluation) -> Tensor:
+    """uint8 [3, H, W]: pairs of a sample and its nearest training picture, four a row."""
+    rows = closest_first(found.copying.samples, PAIRS)
+    samples = found.samples.at(rows)
+    nearest = found.train.at([int(found.copying.samples.rows[row]) for row in rows])
+    pairs = torch.cat([samples, _like(nearest, samples)], dim=3)
+    return grid(pairs, columns=4, padding=4)
+
+
+def _like(pictures: Tensor, others: Tensor) -> Tensor:
+    """The pictures at the others' size and number of channels."""
+    size = tuple(others.shape[2:])
+    if tuple(pictures.shape[2:]) != size:
+        small = F.interpolate(pictures.float(), size=size, mode="bilinear", antialias=True)
+        pictures = small.round().to(torch.uint8)
+    return pictures.expand(-1, others.shape[1], -1, -1)
+
+
+def _image(sheet: Tensor, what: str) -> str:
+    file = io.BytesIO()
+    to_pil(sheet).save(file, format="PNG")
+    code = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="{html.escape(what)}" src="data:image/png;base64,{code}">'
+
+
+def _histogram(found: Copying) -> str:
+    """Both distributions of distances as an inline SVG."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.subplots()
+    both = np.concatenate([found.samples.distances, found.unseen])
+    edges = np.linspace(both.min(), both.max() + 1e-9, 61)
+    for distances, name in ((found.samples.distances, "samples"), (found.unseen, "unseen reals")):
+        share = np.full(len(distances), 1 / len(distances))
+        axes.hist(distances, edges.tolist(), weights=share, label=name, alpha=0.55)
+    axes.axvline(found.near, color="black", linewidth=1)
+    axes.set_xlabel("distance to the nearest training picture")
+    axes.set_ylabel("share")
+    axes.legend()
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,216 @@
+"""Samples against real pictures by a fixed protocol, with a floor that tells what reals reach."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from animegan import metrics
+from animegan.data.cache import FaceSet
+from animegan.errors import UsageError
+from animegan.features import Extractor
+from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array
+from animegan.neighbours import Copying, copying
+
+# Learnt by damaging real faces, see docs/evaluate.md; shown with every result.
+CANNOT: dict[str, str] = {}
+
+MOST = 10_000  # pictures a side, unless more are asked for
+FEWEST = 32  # reals below which nothing can be said
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is told of one set against the reals; the keys of the JSON, in its order."""
+
+    fd: float
+    kid: float
+    kid_std: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    face_rate: float | None
+    face_rate_real: float | None
+    duplicates: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything that the table, the JSON and the report show."""
+
+    numbers: Numbers
+    floor: Numbers
+    protocol: dict[str, Any]
+    copying: Copying
+    samples: Pictures
+    reals: Pictures
+    train: Pictures
+
+    def as_json(self) -> str:
+        """One JSON object in one line."""
+        record = asdict(self.numbers) | {"floor": asdict(self.floor), "protocol": self.protocol}
+        return json.dumps(record)
+
+
+def compare(real: Measured, fake: Measured, extractor: Extractor, seed: int) -> Numbers:
+    """All numbers of two sets of equal size."""
+    assert len(real) == len(fake)
+    kid, kid_std = metrics.kid(
+        real.features, fake.features, norm_scaled=extractor.norm_scaled, seed=seed
+    )
+    return Numbers(
+        metrics.frechet(real.features, fake.features), kid, kid_std,
+        *metrics.prdc(real.features, fake.features),
+        _rate(fake), _rate(real), metrics.near_identical(fake.thumbs),
+    )  # fmt: skip
+
+
+def _rate(of: Measured) -> float | None:
+    return float(of.faces.mean()) if len(of.faces) else None
+
+
+def evaluate(
+    samples: Pictures, reals: FaceSet, *, against: str, extractor: Extractor,
+    detector: FaceFinder | None, count: int | None = None, seed: int = 0,
+    others: FaceSet | None = None, others_from: str = "", train: FaceSet | None = None,
+    train_from: str = "", say: Callable[[str], None],
+) -> Evaluation:  # fmt: skip
+    """Compare samples with reals, and as many other reals with the same reals: the floor.
+
+    Args:
+        samples: at least as many as will be taken; a generator's `count` may be any large number.
+        reals: the pictures of the folder `against`.
+        count: pictures a side; left out, all of the reals or samples, at most MOST.
+        others: reals for the floor, from the folder `others_from`; left out, they are taken from
+            `reals` too, where the two halves of it must do if there are fewer than 2 * count.
+        train: the training set, from `train_from`; left out, `reals` is taken for it.
+
+    Raises:
+        UsageError: too few pictures for the count.
+    """
+    n = _count(count, samples, reals, against)
+    samples = replace(samples, count=n)
+    order = np.random.RandomState(seed).permutation(len(reals))
+    floor_n = min(n, len(others) if others is not None else len(reals) // 2)
+    taken = max(n, floor_n if others is not None else 2 * floor_n)
+    real_set = of_array(against, reals.images, order[:taken])
+    real = measure(real_set, extractor, detector)
+    if others is not None:
+        some = np.random.RandomState(seed).permutation(len(others))[:floor_n]
+        other = measure(of_array(others_from, others.images, some), extractor, detector)
+    else:
+        other = real.rows(np.arange(floor_n, 2 * floor_n))
+        if floor_n < n:
+            say(
+                f"{against}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
+                f"{floor_n}; name a second folder of reals with --floor-path for one of {n}"
+            )
+    fake = measure(samples, extractor, detector)
+    train_set, train_features = real_set, real.features
+    unseen, unseen_are = None, "each training picture against the others"
+    if train is not None and Path(train_from).resolve() != Path(against).resolve():
+        train_set = of_array(train_from, train.images)
+        train_features = measure(train_set, extractor, None).features
+        unseen, unseen_are = real.features[:n], against
+    elif others is not None:
+        unseen, unseen_are = other.features, others_from
+    say("counting distances")
+    return Evaluation(
+        compare(real.rows(np.arange(n)), fake, extractor, seed),
+        compare(real.rows(np.arange(floor_n)), other, extractor, seed),
+        _protocol(samples, real_set, extractor, detector, n, floor_n, others_from, seed),
+        copying(fake.features, train_features, unseen, unseen_are),
+        samples, replace(real_set, count=n), train_set,
+    )  # fmt: skip
+
+
+def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -> int:
+    """How many pictures a side."""
+    problems = [
+        f"{flag} {name}: has {found} pictures; an evaluation takes {FEWEST} or more"
+        for flag, name, found in (
+            ("--against", against, len(reals)), ("--samples", samples.name, samples.count)
+        )
+        if found < FEWEST
+    ]  # fmt: skip
+    if problems:
+        raise UsageError(*problems)
+    there = min(len(reals), samples.count)
+    if asked is not None and asked > there:
+        fewer = against if there == len(reals) else samples.name
+        raise UsageError(f"--eval-num {asked}: {fewer} has {there} pictures; take {there} or fewer")
+    return asked or min(there, MOST)
+
+
+def _protocol(
+    samples: Pictures, reals: Pictures, extractor: Extractor, detector: FaceFinder | None,
+    n: int, floor_n: int, floor_of: str, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """All that the numbers depend on, and what they cannot see."""
+    channels, height, width = reals.draw(0, 1).shape[1:]
+    return {
+        "samples": samples.name, "against": reals.name, "n": n,
+        "floor_n": floor_n, "floor_of": floor_of or f"other pictures of {reals.name}",
+        "image_size": [width, height], "channels": channels, "seed": seed,
+        "extractor": extractor.name, "weights_sha256": extractor.weights,
+        "resize": extractor.resize, "fd_is": extractor.fd_title, "kid_is": extractor.kid_title,
+        "kid_subsets": metrics.KID_SUBSETS, "kid_subset_size": metrics.subset_size(n),
+        "floor_kid_subset_size": metrics.subset_size(floor_n),
+        "precision_recall_nearest": metrics.NEAREST,
+        "density_coverage_nearest": metrics.NAEEM_NEAREST,
+        "duplicate_rms": metrics.SAME_RMS,
+        "detector": "animeface" if detector is not None else None,
+        "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "does_not_show": CANNOT,
+    }  # fmt: skip
+
+
+def table(found: Evaluation) -> str:
+    """The numbers as lines for a terminal: samples, floor, which way is better, what to mind."""
+    told, floor, protocol = found.numbers, found.floor, found.protocol
+    rows = [(protocol["fd_is"], f"{told.fd:.2f}", f"{floor.fd:.2f}", "lower")]
+    kids = [f"{1000 * one.kid:.2f} ± {1000 * one.kid_std:.2f}" for one in (told, floor)]
+    rows.append((protocol["kid_is"] + " x 1000", kids[0], kids[1], "lower"))
+    for name in ("precision", "recall", "density", "coverage"):
+        rows.append((name, f"{getattr(told, name):.3f}", f"{getattr(floor, name):.3f}", "higher"))
+    if told.face_rate is not None and floor.face_rate is not None:
+        rows.append(("face rate", f"{told.face_rate:.3f}", f"{floor.face_rate:.3f}", "higher"))
+    rows.append(("near-identical", str(told.duplicates), str(floor.duplicates), "lower"))
+    keys = ["fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "duplicates"]
+    marks = {key: f"[{k}]" for k, key in enumerate(CANNOT, 1)}
+    lines = [f"{protocol['samples']} against {protocol['against']}, {protocol['n']} pictures each"]
+    lines.append(f"{'':42}{'samples':>18}{'floor':>18}  better")
+    present = [key for key in keys if key != "face_rate" or told.face_rate is not None]
+    for key, (name, value, other, better) in zip(present, rows, strict=True):
+        lines.append(f"{name:42}{value:>18}{other:>18}  {better:7}{marks.get(key, '')}".rstrip())
+    lines += ["", *notes(found)]
+    return "\n".join(lines)
+
+
+def notes(found: Evaluation) -> list[str]:
+    """What a reader must know to take the numbers for what they are, a line each."""
+    told, protocol, copied = found.numbers, found.protocol, found.copying
+    lines = [f"[{k}] {key}: {said}" for k, (key, said) in enumerate(CANNOT.items(), 1)]
+    lines.append(
+        f"floor: {protocol['floor_of']}, {protocol['floor_n']} of them against as many reals"
+    )
+    if protocol["floor_n"] < protocol["n"]:
+        lines.append(
+            f"the floor's {protocol['fd_is']}, precision, recall and coverage depend on the number "
+            f"of pictures and are not those of {protocol['n']}; KID can be compared as it is"
+        )
+    if told.face_rate_real is not None:
+        lines.append(
+            f"face rate of the reals: {told.face_rate_real:.3f}; a set that was cut out by a "
+            "detector has a high one for that reason alone, and samples like it as well"
+        )
+    lines.append(
+        f"copying: {copied.copied:.1%} of the samples lie nearer to a picture of "
+        f"{found.train.name} than 1 % of unseen reals do ({copied.unseen_are})"
+    )
+    return lines

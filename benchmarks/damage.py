@@ -1,0 +1,183 @@
+"""What each number of `evaluate` does when real faces are damaged: the table of docs/evaluate.md.
+
+    python -m benchmarks.damage --faces DIR [--n 1000]
+
+Takes n faces as the reals and n others, which it damages at three strengths each. Prints Markdown.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from tqdm import tqdm
+
+from animegan.data.cache import open_set
+from animegan.detector import FaceDetector
+from animegan.drawn import draw_face
+from animegan.evaluate import Numbers, compare
+from animegan.features import EXTRACTORS, build_extractor
+from animegan.measure import measure, of_array
+
+Faces = NDArray[np.uint8]  # [N, S, S, 3]
+
+UP_IS_WORSE = ("fd", "kid", "duplicates")
+SHOWN = ("fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "duplicates")
+
+
+def blurred(faces: Faces, sigma: float, reals: Faces) -> Faces:
+    """Gaussian blur, sigma in pixels."""
+    blur = ImageFilter.GaussianBlur(sigma)
+    return np.stack([np.asarray(Image.fromarray(face).filter(blur)) for face in faces])
+
+
+def noised(faces: Faces, sigma: float, reals: Faces) -> Faces:
+    """Gaussian noise, sigma in levels of 255."""
+    noise = np.random.RandomState(1).normal(0, sigma, faces.shape)
+    return np.clip(faces + noise, 0, 255).round().astype(np.uint8)
+
+
+def warped(faces: Faces, pixels: float, reals: Faces) -> Faces:
+    """Each face bent by its own smooth field of displacements, `pixels` in standard deviation."""
+    size = faces.shape[1]
+    source = torch.Generator().manual_seed(1)
+    coarse = torch.randn(len(faces), 2, 5, 5, generator=source) * (2 * pixels / size)
+    field = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    straight = F.affine_grid(torch.eye(2, 3)[None], [1, 1, size, size], align_corners=False)
+    x = torch.from_numpy(faces).permute(0, 3, 1, 2).float()
+    bent = F.grid_sample(
+        x, straight + field.permute(0, 2, 3, 1), mode="bicubic", padding_mode="reflection",
+        align_corners=False,
+    )  # fmt: skip
+    return bent.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def checkered(faces: Faces, levels: float, reals: Faces) -> Faces:
+    """Every other pixel lighter and darker by `levels`, as careless upsampling leaves it."""
+    rows, columns = np.indices(faces.shape[1:3])
+    board = np.where((rows + columns) % 2, levels, -levels)[None, :, :, None]
+    return np.clip(faces + board, 0, 255).round().astype(np.uint8)
+
+
+def half_swapped(faces: Faces, share: float, reals: Faces) -> Faces:
+    """In a share of the set, the right half is another face's."""
+    out, count = faces.copy(), round(share * len(faces))
+    middle = faces.shape[2] // 2
+    out[:count, :, middle:] = np.roll(faces, 1, axis=0)[:count, :, middle:]
+    return out
+
+
+def ten_repeated(faces: Faces, share: float, reals: Faces) -> Faces:
+    """A share of the set is ten pictures over and over."""
+    out, count = faces.copy(), round(share * len(faces))
+    out[:count] = faces[np.arange(count) % 10]
+    return out
+
+
+def drawn(faces: Faces, share: float, reals: Faces) -> Faces:
+    """A share of the set is drawn from simple shapes (`animegan.drawn`)."""
+    out, count = faces.copy(), round(share * len(faces))
+    for k in range(count):
+        out[k] = np.asarray(draw_face(k, faces.shape[1]))
+    return out
+
+
+def copied(faces: Faces, share: float, reals: Faces) -> Faces:
+    """A share of the set is the reals themselves: what a generator that learns by heart gives."""
+    out, count = faces.copy(), round(share * len(faces))
+    out[:count] = reals[:count]
+    return out
+
+
+DAMAGES: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, ...]], ...] = (
+    (blurred, "sigma {:g} px", (0.5, 1, 2)),
+    (noised, "sigma {:g} levels", (8, 16, 32)),
+    (warped, "{:g} px", (1, 2, 4)),
+    (checkered, "± {:g} levels", (4, 8, 16)),
+    (half_swapped, "{:.0%} of the set", (0.25, 0.5, 1)),
+    (ten_repeated, "{:.0%} of the set", (0.25, 0.5, 1)),
+    (drawn, "{:.0%} of the set", (0.25, 0.5, 1)),
+    (copied, "{:.0%} of the set", (0.25, 0.5, 1)),
+)
+
+
+def verdict(worse: list[float], noise: float) -> str:
+    """Of how much worse a number is than its floor, from the weakest damage to the strongest.
+
+    `noise` is the spread of the floor itself; a change of less than twice that is none.
+    """
+    limit = 2 * noise
+    if worse[-1] < -limit:
+        return "praises it"
+    if abs(worse[-1]) <= limit:
+        return "praises it at first" if min(worse) < -limit else "blind"
+    if all(step > 0 for step in np.diff([0.0, *worse])):
+        return "orders"
+    return "wrong order" if min(worse) < -limit or worse[-1] < max(worse) - limit else "orders late"
+
+
+def _row(name: str, strength: str, told: Numbers) -> str:
+    cells = [
+        f"{told.fd:.1f}", f"{1000 * told.kid:.1f} ± {1000 * told.kid_std:.1f}",
+        *(f"{getattr(told, key):.3f}" for key in ("precision", "recall", "density", "coverage")),
+        "-" if told.face_rate is None else f"{told.face_rate:.3f}", str(told.duplicates),
+    ]  # fmt: skip
+    return f"| {name} | {strength} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Measure, and print the two tables."""
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("--faces", type=Path, required=True, help="folder of 2n or more real faces")
+    ask.add_argument("--n", type=int, default=1000)
+    ask.add_argument("--splits", type=int, default=10, help="splits for the spread of the floor")
+    ask.add_argument("--extractor", choices=EXTRACTORS, default="lite0")
+    ask.add_argument("--inception-file")
+    args = ask.parse_args()
+    extractor = build_extractor(args.extractor, args.inception_file)
+    detector, n = FaceDetector(), args.n
+    images = open_set(args.faces).images
+    order = np.random.RandomState(0).permutation(len(images))
+    everything = measure(of_array("all reals", images, order), extractor, detector)
+    real, faces = images[order[:n]], images[order[n : 2 * n]]
+
+    def split(rows: NDArray[np.int64]) -> Numbers:
+        one, other = everything.rows(rows[:n]), everything.rows(rows[n : 2 * n])
+        return compare(one, other, extractor, seed=0)
+
+    floor, measured = split(np.arange(2 * n)), everything.rows(np.arange(n))
+    splits = [np.random.RandomState(k).permutation(len(images)) for k in range(args.splits)]
+    spread = [split(rows) for rows in tqdm(splits, desc="floor")]
+    noise = {key: float(np.std([getattr(s, key) for s in spread], ddof=1)) for key in SHOWN}
+    print(f"| damage | strength | {extractor.fd_title} | KID x 1000 | "
+          "precision | recall | density | coverage | face rate | near-identical |")  # fmt: skip
+    print("|---" * 10 + "|")
+    print(_row("none", "the floor", floor))
+    verdicts = []
+    for damage, label, strengths in DAMAGES:
+        worse: dict[str, list[float]] = {key: [] for key in SHOWN}
+        name = damage.__name__.replace("_", " ")
+        for strength in strengths:
+            damaged = of_array(f"{name} {strength:g}", damage(faces, strength, real))
+            told = compare(measured, measure(damaged, extractor, detector), extractor, seed=0)
+            print(_row(name, label.format(strength), told), flush=True)
+            for key in SHOWN:
+                change = getattr(told, key) - getattr(floor, key)
+                worse[key].append(change if key in UP_IS_WORSE else -change)
+        cells = [verdict(worse[key], noise[key]) for key in SHOWN]
+        verdicts.append(f"| {name} | " + " | ".join(cells) + " |")
+    print("\n| damage | " + " | ".join(key.replace("_", " ") for key in SHOWN) + " |")
+    print("|---" * 9 + "|")
+    print("\n".join(verdicts))
+    print("\nSpread of the floor over splits (standard deviation):",
+          ", ".join(f"{key} {noise[key]:.2g}" for key in SHOWN))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Sets in numbers: in one pass, kept by content, in flat memory."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from animegan.features import BATCH
+from animegan.measure import Pictures, measure, of_array
+from tests.blocks import Blocks, Red, as_batch, spots
+
+
+def test_all_that_is_told_of_each_picture() -> None:
+    images = spots(40, 0)
+    found = measure(of_array("spots", images), Blocks(), Red())
+    assert len(found) == 40
+    squares = (images[3, ::4, ::4] / 255).transpose(2, 0, 1).ravel()
+    np.testing.assert_allclose(found.features[3], squares, rtol=1e-5)
+    assert found.thumbs.shape == (40, 3 * 256)
+    means = images.mean((1, 2))
+    np.testing.assert_array_equal(found.faces, means[:, 0] > means[:, 2])
+    some = found.rows(np.array([5, 2]))
+    np.testing.assert_array_equal(some.features, found.features[[5, 2]])
+    assert measure(of_array("spots", images), Blocks(), None).rows(np.arange(3)).faces.size == 0
+
+
+def test_a_folders_numbers_are_kept_by_content_not_by_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images, net, detector = spots(40, 0), Blocks(), Red()
+    first = measure(of_array("here", images), net, detector)
+    assert "measuring here" in capsys.readouterr().err
+    again = measure(of_array("there", images.copy()), net, detector)
+    assert (net.seen, detector.seen) == (40, 40)
+    assert capsys.readouterr().err == ""
+    for name in ("features", "thumbs", "faces"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+        assert getattr(first, name).dtype == getattr(again, name).dtype
+    images[0, 0, 0, 0] ^= 128
+    measure(of_array("here", images), net, detector)
+    assert (net.seen, detector.seen) == (80, 80)
+    measure(of_array("here", images, np.arange(39)), net, detector)
+    assert net.seen == 80 + 39
+
+
+def test_what_is_missing_is_measured_alone() -> None:
+    images, net, detector = spots(40, 0), Blocks(), Red()
+    measure(of_array("here", images), net, None)
+    measure(of_array("here", images), net, detector)
+    assert (net.seen, detector.seen) == (40, 40)
+
+
+def test_samples_are_drawn_once_a_batch_at_a_time_and_not_kept() -> None:
+    images = as_batch(spots(BATCH + 20, 0))
+    asked: list[tuple[int, int]] = []
+
+    def draw(start: int, count: int) -> Tensor:
+        asked.append((start, count))
+        return images[start : start + count]
+
+    net = Blocks()
+    samples = Pictures("netg.pth", len(images), draw)
+    measure(samples, net, Red())
+    assert asked == [(0, BATCH), (BATCH, 20)]
+    measure(samples, net, Red())
+    assert net.seen == 2 * len(images)
+
+
+def test_order_and_single_pictures() -> None:
+    images = spots(10, 0)
+    order = np.array([7, 1, 4])
+    pictures = of_array("spots", images, order)
+    assert pictures.count == 3
+    assert torch.equal(pictures.draw(1, 2), as_batch(images[[1, 4]]))
+    assert torch.equal(pictures.at([2, 0]), as_batch(images[[4, 7]]))
+    assert pictures.source != of_array("spots", images, order[::-1]).source
+
+
+def test_grey_pictures() -> None:
+    found = measure(of_array("grey", spots(6, 0, channels=1)), Blocks(), Red())
+    assert found.features.shape == (6, 48)
+    assert not found.faces.any()
