@@ -7,6 +7,7 @@ saved on CUDA loads without it.
 import os
 import pickle
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,23 +54,24 @@ def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any
     Raises UsageError naming `flag` for a file that is missing, truncated, foreign or holds code.
     """
     said = f"{flag} {path}"
+    if Path(path).is_dir():
+        raise UsageError(f"{said}: is a folder; name a file in it")
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():  # of odd files torch warns before it refuses them
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise UsageError(f"{said}: no such file; `python main.py runs` lists the runs") from None
-    except IsADirectoryError:
-        raise UsageError(f"{said}: is a folder; name a file in it") from None
-    except pickle.UnpicklingError as error:
+    except OSError as error:
+        raise UsageError(f"{said}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # a damaged pickle makes torch raise whatever its bytes ask for
         code = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
-        if code:
+        if isinstance(error, pickle.UnpicklingError) and code:
             raise UsageError(
                 f"{said}: refused, since it asks to run code ({code[1] or code[2]}); "
                 "save a plain state_dict() instead"
             ) from None
-        raise UsageError(f"{said}: not a weight file of torch; name a .pth file") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise UsageError(f"{said}: truncated or not a weight file ({reason})") from None
+        raise UsageError(f"{said}: truncated, or no weight file of torch") from None
 
 
 def save_net(
@@ -91,11 +93,15 @@ def load_net(path: str | Path, kind: Kind, device: torch.device | str = "cpu") -
     content = load(path, flag)
     if not isinstance(content, dict):
         raise UsageError(f"{flag} {path}: holds a {type(content).__name__}, no weights")
-    if "format" in content:
+    if isinstance(content.get("format"), int):
         spec, weights, about = _described(content, kind, f"{flag} {path}")
     else:
         spec, weights, about = _plain(content, kind, f"{flag} {path}")
-    net = models.build_netg(spec) if kind == "netg" else models.build_netd(spec)
+    try:
+        net = models.build_netg(spec) if kind == "netg" else models.build_netd(spec)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise UsageError(f"{flag} {path}: its net cannot be built ({reason})") from None
     fill(net, weights, f"{flag} {path}")
     return LoadedNet(net.to(device), spec, about)
 
@@ -109,7 +115,7 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], said: str) -> None:
     }
     try:
         net.load_state_dict(OrderedDict({**weights, **counters}))
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UsageError(f"{said}: the weights do not fit the net ({reason})") from None
 
@@ -120,14 +126,18 @@ def _described(content: dict[str, Any], kind: Kind, said: str) -> tuple[Spec, An
             f"{said}: written in format {content['format']}, this version reads {FORMAT}; "
             "use the animegan that wrote it"
         )
+    if "trainer" in content:
+        raise UsageError(
+            f"{said}: is a state, for --resume; name a {kind}_*.pth in the folder above states/"
+        )
     if content.get("kind") != kind:
         raise UsageError(
             f"{said}: holds a {content.get('kind')}, not a {kind}; swap the two paths?"
         )
     try:
         spec = Spec.read(content["spec"])
-        weights = content["weights"]
-    except (KeyError, TypeError):
+        weights = OrderedDict(content["weights"])
+    except (KeyError, TypeError, ValueError):
         raise UsageError(f"{said}: does not describe its net; was it edited?") from None
     return spec, weights, {k: v for k, v in content.items() if k != "weights"}
 
@@ -154,7 +164,8 @@ def load_first(paths: Sequence[Path], flag: str, say: Callable[[str], None]) -> 
     for k, path in enumerate(paths):
         try:
             state = load(path, flag)
-            if not isinstance(state, dict) or state.get("format") != FORMAT:
+            ours = isinstance(state, dict) and "trainer" in state
+            if not ours or state.get("format") != FORMAT:
                 raise UsageError(f"{flag} {path}: no state of this version")
             return state
         except UsageError as error:
