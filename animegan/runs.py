@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +31,11 @@ def write_text(path: Path, text: str) -> None:
     """Write aside, then move into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.absolute().name
 
     @property
     def options_file(self) -> Path:
@@ -56,21 +60,30 @@ class Run:
     def states(self) -> Path:
         return self.path / "states"
 
-    def lock(self) -> FileLock:
-        """Take the folder for this process; UsageError if another trains in it.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; UsageError if another trains in it.
 
         The system drops the lock when the process ends, however it ends.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise UsageError(
                 f"--name {self.name}: another process is training in {self.path}; "
                 "wait for it, or take another name"
             ) from None
-        return lock
+        except OSError as error:
+            raise UsageError(
+                f"--runs-path {self.path.parent}: {self.path} cannot be written "
+                f"({error.strerror or error}); name another folder"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
         """Keep the resolved options, their sources and the command that was typed."""
@@ -95,23 +108,30 @@ class Run:
             file.write(json.dumps(dict(values)) + "\n")
 
     def history(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line cut short by a crash is passed over."""
+        """The lines of metrics.jsonl; one cut short by a crash is passed over."""
         if not self.metrics.exists():
             return
-        with self.metrics.open(encoding="utf-8") as file:
+        with self.metrics.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
-                    yield json.loads(line)
+                    record = json.loads(line)
                 except ValueError:
                     continue
+                if isinstance(record, dict):
+                    yield record
 
     def forget_after(self, step: int) -> None:
-        """Drop records and states of steps beyond `step`: a resumed run goes through them again."""
-        kept = [line for line in self.history() if line["step"] <= step]
+        """Drop records and states of steps beyond `step`: a resumed run goes through them again.
+
+        What a killed process left half written goes as well.
+        """
+        kept = [line for line in self.history() if line.get("step", 0) <= step]
         write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
         for path in self.state_files():
             if int(path.stem.rpartition("_")[2]) > step:
                 path.unlink()
+        for half in [*self.path.glob(".*.tmp"), *self.states.glob(".*.tmp")]:
+            half.unlink(missing_ok=True)
 
     def state_files(self) -> list[Path]:
         """Resumable states, newest first."""
@@ -121,7 +141,7 @@ class Run:
 
 
 def new_run(root: str, name: str | None, preset: str | None) -> Run:
-    """The folder for a new run; UsageError if the name is taken by a run that has states."""
+    """The folder for a new run; UsageError if the name is taken."""
     if name is None:
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
         taken = {path.name for path in Path(root).glob(f"{stem}*")}
@@ -133,9 +153,9 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
         )
     run = Run(Path(root) / name)
     if run.options_file.exists():
+        way = "add --resume to go on with it" if run.state_files() else "it has no state, delete it"
         raise UsageError(
-            f"--name {name}: {run.path} holds a run already; add --resume to go on with it, "
-            "or take another name"
+            f"--name {name}: {run.path} holds a run already; {way}, or take another name"
         )
     return run
 
@@ -157,7 +177,11 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
     if isinstance(resume, str):
         path = Path(resume)
         if path.is_file():
-            return Run(path.parent.parent), [path]
+            if not STATE.fullmatch(path.name):
+                raise UsageError(
+                    f"--resume {path}: is no state; name states/state_*.pt of a run, or its folder"
+                )
+            return Run(path.absolute().parent.parent), [path]
         run = Run(path)
     elif name is not None:
         run = Run(Path(root) / name)
@@ -169,6 +193,6 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
     if not run.state_files():
         raise UsageError(
             f"--resume: no state in {run.states}; `python main.py runs` lists the runs, "
-            "or start a new one without --resume"
+            "or start a new one, without --resume and under another name"
         )
     return run, run.state_files()
