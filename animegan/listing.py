@@ -30,16 +30,19 @@ def listing(root: str, options: Mapping[str, Option]) -> str:
 
 
 def _row(run: Run, options: Mapping[str, Option]) -> tuple[str, ...]:
-    record = run.read_options()
+    try:
+        saved = run.read_options()["options"]
+        changed = [
+            f"{name}={value}" for name, value in saved.items()
+            if name in options and value != options[name].default and name not in NOT_SHOWN
+        ]  # fmt: skip
+    except UsageError:
+        changed = ["options.json is damaged"]
     last: dict[str, Any] = {}
     for line in run.history():
         last.update(line)
     shown = [f"{k}={last[k]:.3g}" for k in ("loss_d", "loss_g", "fd", "kid") if k in last]
     when = datetime.fromtimestamp(last_change(run))
-    changed = [
-        f"{name}={value}" for name, value in record["options"].items()
-        if name in options and value != options[name].default and name not in NOT_SHOWN
-    ]  # fmt: skip
     return (
         run.name,
         f"{last['epoch']:.1f}" if "epoch" in last else "-",
