@@ -106,14 +106,15 @@ class Config:
 
     # --- watching
     vis: bool = option(
-        True, "send losses and pictures to visdom", on="train generate demo", free=True)
-    env: str = option("GAN", "visdom's environment", on="train demo", free=True)
-    visdom_server: str = option("http://127.0.0.1", "where visdom runs", on="train demo", free=True)
+        True, "show losses and pictures in visdom; without a server training goes on", on="train "
+        "generate demo", free=True)
+    env: str = option("GAN", "visdom environment; runs watched at one time need one each", on="train demo", free=True)
+    visdom_server: str = option("http://127.0.0.1", "address of the visdom server", on="train demo", free=True)
     visdom_port: int = option(
-        8097, "visdom's port", on="train demo monitor", low=1, high=65535, free=True)
+        8097, "port of the visdom server", on="train demo monitor", low=1, high=65535, free=True)
     host: str = option(
-        "127.0.0.1", "address the monitor listens on; 0.0.0.0 opens it to everybody", on="monitor",
-        free=True)
+        "127.0.0.1", "address to listen on; 0.0.0.0 lets everyone on the network in, visdom has no "
+        "login", on="monitor", free=True)
     plot_every: int = option(
         20, "batches from one look at the losses to the next", low=1, high=1_000_000, free=True)
 

@@ -8,7 +8,8 @@ import dataclasses
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from animegan import flags
@@ -17,12 +18,18 @@ from animegan.options import Layer
 from config import OPTIONS, Config, resolve
 
 if TYPE_CHECKING:
+    from animegan.monitor import Monitor
     from animegan.runs import Run
 
 
 def say(text: str) -> None:
     """Prose goes to stderr, so that stdout holds results alone."""
-    print(text, file=sys.stderr, flush=True)
+    if "tqdm" in sys.modules:  # a progress bar may be on the line
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 class Ended(Exception):  # noqa: N818
@@ -61,10 +68,8 @@ def _train(
     from animegan.data.folder import find_pictures
     from animegan.loop import Loop
     from animegan.losses import OBJECTIVES
-    from animegan.monitor import NullMonitor
     from animegan.signals import Stop
     from animegan.trainer import Trainer
-    from animegan.visdom_client import connect
 
     on = runtime.start(config.gpu, config.device, config.threads)
     netg, netd, config = _nets(config, sources)
@@ -76,41 +81,57 @@ def _train(
         print(text)
         return run
 
-    faces = open_set(
-        config.data_path, image_size=config.image_size, channels=config.channels,
-        background=config.background, resize=config.resize, num_workers=config.num_workers,
-        max_broken=config.max_broken, say=say,
-    )  # fmt: skip
-    batches = Batches(faces, config.batch_size, config.seed, device=on.device)
-    trainer = Trainer(config, netg, netd, OBJECTIVES["bce"], batches, on)
-    with run.lock(), Stop(say) as stop:
-        monitor: Any = NullMonitor()
-        if config.vis:
-            monitor = connect(
-                config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
-            )
+    with _monitor(config, run) as monitor:
+        faces = open_set(
+            config.data_path,
+            image_size=config.image_size,
+            channels=config.channels,
+            background=config.background,
+            resize=config.resize,
+            num_workers=config.num_workers,
+            max_broken=config.max_broken,
+            say=say,
+        )
+        batches = Batches(faces, config.batch_size, config.seed, device=on.device)
+        trainer = Trainer(config, netg, netd, OBJECTIVES["bce"], batches, on)
         options = dataclasses.asdict(config)
-        spec = models.Spec.of(config)
-        loop = Loop(config, trainer, run, monitor, spec, options, say)
-        if resumed:
-            state = checkpoint.load_first(resumed[1], "--resume", say)
-            loop.load_state(state)
-            run.forget_after(trainer.step)
-            album.forget_after(loop.samples, trainer.step)
-        run.write_options(options, sources)
-        monitor.text("options", text)
-        say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
-        try:
+        loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say)
+        with run.lock(), Stop(say) as stop:
+            if resumed:
+                loop.load_state(checkpoint.load_first(resumed[1], "--resume", say))
+                run.forget_after(trainer.step)
+                album.forget_after(loop.samples, trainer.step)
+            run.write_options(options, sources)
+            monitor.text("options", text)
+            say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
             loop.fit(stop)
-        finally:
-            monitor.close()
     if stop.asked:
         say(f"saved; go on with: python main.py train --resume={run.path}")
         raise Ended(128 + stop.asked)
-    say(f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
+    say(
+        f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
         f"python main.py generate --netg-path={run.path}/netg_last.pth "
-        f"--netd-path={run.path}/netd_last.pth")  # fmt: skip
+        f"--netd-path={run.path}/netd_last.pth"
+    )
     return run
+
+
+@contextmanager
+def _monitor(config: Config, run: "Run") -> "Iterator[Monitor]":
+    """The monitor that the options ask for, closed at the end."""
+    from animegan.monitor import NullMonitor
+    from animegan.visdom_client import connect
+
+    if config.vis:
+        monitor = connect(
+            config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
+        )
+    else:
+        monitor = NullMonitor()
+    try:
+        yield monitor
+    finally:
+        monitor.close()
 
 
 def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]:

@@ -122,7 +122,7 @@ def _find(name: str, options: Mapping[str, Option]) -> tuple[Option | None, bool
 
 def _near(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    return f"did you mean {' or '.join(sorted(close))}?" if close else ""
 
 
 def help_page(
