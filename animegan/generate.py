@@ -1,6 +1,9 @@
 """Drawing: candidates from noise, scored by netd, the best kept, in memory that stays flat."""
 
 import json
+import math
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     from config import Config
 
 BLOCK = 64  # candidates that one generator of noise makes; part of what a seed means
-CHUNK = 256  # candidates drawn and scored at once
-SHEET = 1024  # pictures that the grid shows at most
+CHUNK = 256  # candidates of 96 x 96 drawn and scored at once
+SHEET = 1024  # pictures that the grid shows at most ...
+SHEET_PIXELS = 2**26  # ... and their pixels
+MOST_INDICES = 10**7
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,14 @@ class Noise:
         return torch.stack(rows).mul_(self.std).add_(self.mean)
 
 
+def chunk_of(image_size: int) -> int:
+    """Candidates drawn at once: as many as take the memory of CHUNK at 96 x 96, or fewer."""
+    return max(1, min(CHUNK, CHUNK * 96**2 // image_size**2))
+
+
 def best(
     netg: nn.Module, netd: nn.Module, noise: Noise, count: int, keep: int, device: torch.device,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Callable[[int], object] = lambda done: None, chunk: int = CHUNK,
 ) -> tuple[list[int], list[float]]:  # fmt: skip
     """Indices and logits of the `keep` best-scored of candidates 0 .. count-1, best first.
 
@@ -51,24 +61,28 @@ def best(
     scores = torch.empty(0)
     indices = torch.empty(0, dtype=torch.long)
     with runtime.evaluating(netg, netd):
-        for start in range(0, count, CHUNK):
-            chunk = range(start, min(count, start + CHUNK))
-            logits = netd(netg(noise(chunk).to(device))).float().cpu()
+        for start in range(0, count, chunk):
+            some = range(start, min(count, start + chunk))
+            logits = netd(netg(noise(some).to(device))).float().cpu()
             scores = torch.cat([scores, logits])
-            indices = torch.cat([indices, torch.tensor(chunk)])
+            indices = torch.cat([indices, torch.tensor(some)])
             order = torch.argsort(scores, descending=True, stable=True)[:keep]
             scores, indices = scores[order], indices[order]
-            progress(len(chunk))
+            progress(len(some))
     return indices.tolist(), scores.tolist()
 
 
 def draw(
-    netg: nn.Module, noise: Noise, indices: Sequence[int], device: torch.device
+    netg: nn.Module,
+    noise: Noise,
+    indices: Sequence[int],
+    device: torch.device,
+    chunk: int = CHUNK,
 ) -> Iterator[Tensor]:
     """uint8 [n, C, S, S] on the CPU, the candidates in the given order, a chunk at a time."""
-    for start in range(0, len(indices), CHUNK):
+    for start in range(0, len(indices), chunk):
         with runtime.evaluating(netg):
-            pictures = netg(noise(indices[start : start + CHUNK]).to(device))
+            pictures = netg(noise(indices[start : start + chunk]).to(device))
         yield images.to_uint8(pictures).cpu()
 
 
@@ -77,6 +91,8 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     from tqdm import tqdm
 
     problems = [*_writable("--gen-img", Path(config.gen_img).parent)]
+    if Path(config.gen_img).is_dir():
+        problems.append(f"--gen-img {config.gen_img}: is a folder; name a file")
     if config.save_each:
         problems += _writable("--save-each", Path(config.save_each))
     chosen, wrong = parse_indices(config.indices)
@@ -86,6 +102,7 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     netg_path, netd_path = find_weights(config, say)
     loaded = checkpoint.load_net(netg_path, "netg", on.device)
     noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std)
+    chunk = chunk_of(loaded.spec.image_size)
     scores: list[float] | None = None
     if chosen is None and netd_path is not None:
         netd = checkpoint.load_net(netd_path, "netd", on.device)
@@ -105,23 +122,27 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
                 config.gen_num,
                 on.device,
                 bar.update,
+                chunk,
             )
     elif chosen is None:
         say("no --netd-path: the pictures are not ranked, these are the first candidates")
         chosen = list(range(config.gen_num))
-    sheet = []
-    for k, pictures in enumerate(draw(loaded.net, noise, chosen, on.device)):
-        if k * CHUNK < SHEET:
-            sheet.append(pictures)
+    shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
+    sheet: list[Tensor] = []
+    drawn = chosen if config.save_each else chosen[:shown]
+    names = iter(drawn)
+    for pictures in draw(loaded.net, noise, drawn, on.device, chunk):
+        sheet += pictures[: shown - len(sheet)]
         if config.save_each:
-            for j, picture in enumerate(pictures):
-                images.save_picture(
-                    picture, Path(config.save_each) / f"{chosen[k * CHUNK + j]:08d}.png"
-                )
-    images.save_picture(images.grid(torch.cat(sheet)), config.gen_img)
+            for picture in pictures:
+                images.save_picture(picture, Path(config.save_each) / f"{next(names):08d}.png")
+    columns = max(8, math.isqrt(shown - 1) + 1)
+    images.save_picture(images.grid(torch.stack(sheet), columns), config.gen_img)
     if config.save_each:
         _write_manifest(config, netg_path, chosen, scores)
-    say(f"{config.gen_img}: {len(chosen)} pictures of {loaded.spec.image_size} pixels")
+    say(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
+    if shown < len(chosen):
+        say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes every one")
 
 
 def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
@@ -130,10 +151,13 @@ def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
         return None, []
     found: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not (last.isdigit() and int(last) >= int(first))):
+        match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if last < first:
             return None, [f"--indices {text}: '{part}' is no index; write 3,17,40-44"]
-        found += range(int(first), int(last or first) + 1)
+        if len(found) + last - first >= MOST_INDICES:
+            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; name fewer"]
+        found += range(first, last + 1)
     return found, []
 
 
@@ -159,9 +183,10 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
 def _writable(flag: str, folder: Path) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "Permission denied"
     except OSError as error:
-        return [f"{flag} {folder}: cannot be written ({error.strerror}); name another folder"]
-    return []
+        reason = error.strerror or str(error)
+    return [f"{flag} {folder}: cannot be written ({reason}); name another folder"] if reason else []
 
 
 def _write_manifest(
