@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from animegan import album, checkpoint, images
-from animegan.errors import TrainingStopped
+from animegan.errors import TrainingStopped, UsageError
 from animegan.meters import line
 from animegan.models import Spec
 from animegan.monitor import Monitor
@@ -45,6 +45,13 @@ class Loop:
         self.options = options
         self.say = say
         self.samples = Path(config.save_path) if config.save_path else run.path / "samples"
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"--save-path {self.samples}: cannot be written ({error.strerror or error}); "
+                "name another folder"
+            ) from None
         self.per_epoch = trainer.batches.steps_per_epoch
         self.last_step = config.max_epoch * self.per_epoch
         if config.max_steps is not None:
@@ -155,10 +162,17 @@ class Loop:
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 
     def save_state(self) -> None:
-        """Write a state to resume from, and the newest weights; nothing if this step has one."""
+        """Write a state to resume from, and the newest weights; nothing if this step has one.
+
+        The weights go first: where a state is, the weights beside it are no older.
+        """
         step = self.trainer.step
         if step == self._state_step:
             return
+        bad = int(self.trainer.guard.bad_step)
+        if bad >= 0:  # the state would hold the bad step in its meters, and hide it
+            raise TrainingStopped(self._advice(bad))
+        self.save_nets("last")
         state = {
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),
@@ -169,11 +183,17 @@ class Loop:
         checkpoint.save(state, self.run.states / f"state_{step:08d}.pt")
         self._state_step = step
         checkpoint.prune(self.run.state_files(), self.config.keep)
-        self.save_nets("last")
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `save_state` wrote."""
-        self.trainer.load_state_dict(state["trainer"])
+        """Go on from a state that `save_state` wrote; UsageError if its networks are others."""
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UsageError(
+                f"--resume: the state does not fit the networks asked for ({reason}); leave the "
+                "options that shape them as the run has them"
+            ) from None
         self.seconds = state["seconds"]
         self._state_step = self.trainer.step
         if (state["torch"], state["threads"]) != (
@@ -197,9 +217,13 @@ class Loop:
 
     def _advice(self, bad: int) -> str:
         states = self.run.state_files()
-        good = f"the last good state is {states[0]}" if states else "no state was saved before it"
+        rates = f"--lr1={self.config.lr1 / 2:g} --lr2={self.config.lr2 / 2:g}"
+        way = f"no state was saved before it: start anew with lower rates ({rates})"
+        if states:
+            way = (
+                f"the last good state is {states[0]}: go on from it with lower rates "
+                f"(--resume={self.run.path} --allow-changes {rates})"
+            )
         return (
-            f"a loss or gradient was not finite at step {bad}; the weights were kept from it, and "
-            f"{good}: "
-            f"try lower rates (--lr1 {self.config.lr1 / 2:g} --lr2 {self.config.lr2 / 2:g})"
+            f"a loss or gradient was not finite at step {bad}; the weights were kept from it; {way}"
         )

@@ -194,13 +194,17 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken, at the rates and in the pieces of this config."""
         self.step = state["step"]
-        self.pieces = state["pieces"]
+        self.pieces = max(self.pieces, state["pieces"])  # more where memory ran out
         self.netg.load_state_dict(state["netg"])
         self.netd.load_state_dict(state["netd"])
         self.optg.load_state_dict(state["optg"])
         self.optd.load_state_dict(state["optd"])
+        betas = (self.config.beta1, self.config.beta2)
+        for optimizer, lr in ((self.optg, self.config.lr1), (self.optd, self.config.lr2)):
+            for group in optimizer.param_groups:  # the state's own would undo --allow-changes
+                group.update(lr=lr, betas=betas)
         self.meters.load_state_dict(state["meters"])
         torch.set_rng_state(state["rng"].cpu())
 
