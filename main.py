@@ -251,6 +251,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "runs": runs,
 }
+POSITIONAL: dict[str, str] = {}  # the option that a command's one bare word fills
 
 # --- the command line
 
@@ -291,7 +292,7 @@ def check(line: flags.Line) -> None:
 
 def main(words: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
-    line = flags.parse(words, list(COMMANDS), OPTIONS)
+    line = flags.parse(words, list(COMMANDS), OPTIONS, POSITIONAL)
     try:
         if line.problems and line.command not in COMMANDS:
             raise UsageError(*line.problems)
@@ -299,7 +300,9 @@ def main(words: Sequence[str]) -> int:
             about = summaries()
             page = flags.overview(about)
             if line.command in COMMANDS:
-                page = flags.help_page(line.command, about[line.command], OPTIONS)
+                page = flags.help_page(
+                    line.command, about[line.command], OPTIONS, POSITIONAL.get(line.command, "")
+                )
             print(page)
             return 0
         check(line)

@@ -1,0 +1,230 @@
+"""Whole command lines, through real processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+MAIN = Path(__file__).parents[1] / "main.py"
+SMALL = ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--threads=1",
+         "--vis=False", "--nogpu"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder to run in, as a fresh clone would be: data/faces/*.png and checkpoints/."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "data" / "faces").mkdir(parents=True)
+    (place / "checkpoints").mkdir()
+    random = np.random.default_rng(0)
+    for k in range(10):
+        pixels = random.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(place / "data" / "faces" / f"{k}.png")
+    return place
+
+
+def environment(place):
+    return os.environ | {"ANIMEGAN_CACHE": str(place / "cache"), "PYTHONWARNINGS": "error"}
+
+
+def run(place, *words, code=0):
+    done = subprocess.run(
+        [sys.executable, str(MAIN), *words],
+        cwd=place, env=environment(place), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["weights"]
+
+
+# --- the book's reader
+
+
+def test_train_and_generate_with_the_books_words(place):
+    run(place, "train", *SMALL, "--max-epoch=2", "--save-every=1", "--name=book")
+    files = {path.name for path in (place / "checkpoints" / "book").iterdir()}
+    assert files >= {"netg_2.pth", "netd_2.pth", "netg_last.pth", "options.json", "metrics.jsonl",
+                     "curves.png", "strip.png", "timelapse.webp", "samples", "states"}  # fmt: skip
+    done = run(
+        place, "generate", "--nogpu", "--vis=False", "--netd-path=checkpoints/netd_2.pth",
+        "--netg-path=checkpoints/netg_2.pth", "--gen-img=result.png", "--gen-num=64",
+    )  # fmt: skip
+    assert "taking it from the newest run, book" in done.stderr
+    with Image.open(place / "result.png") as picture:
+        assert picture.size == (8 * 18 + 2, 8 * 18 + 2)
+
+
+def test_options_and_runs_are_listed(place):
+    run(place, "train", *SMALL, "--max-steps=1", "--name=listed", "--lr1=1e-3")
+    listing = run(place, "runs").stdout
+    row = next(line for line in listing.splitlines() if line.startswith("listed"))
+    assert "lr1=0.001" in row
+    assert "beta1" not in row
+    command = run(place, "runs", "--repeat=listed").stdout
+    assert "python main.py train" in command
+    assert "--lr1=0.001" in command
+
+
+def test_a_dry_run_trains_nothing(place):
+    done = run(place, "train", *SMALL, "--preset=book", "--dry-run", "--name=dry")
+    assert re.search(r"g_every +5 +preset book", done.stdout)
+    assert re.search(r"batch_size +4 +flag", done.stdout)
+    assert "pictures    10" in done.stdout
+    assert not (place / "checkpoints" / "dry").exists()
+
+
+def test_a_warm_start_takes_sizes_from_the_files(place):
+    run(place, "train", *SMALL, "--max-steps=1", "--name=cold")
+    cold = place / "checkpoints" / "cold"
+    run(
+        place, "train", f"--netg-path={cold}/netg_last.pth", f"--netd-path={cold}/netd_last.pth",
+        "--batch-size=4", "--lr1=1e-9", "--lr2=1e-9", "--max-steps=1", "--name=warm", "--vis=False",
+    )  # fmt: skip
+    before = weights(cold / "netg_last.pth")["main.0.weight"]
+    after = weights(place / "checkpoints" / "warm" / "netg_last.pth")["main.0.weight"]
+    torch.testing.assert_close(before, after, rtol=0, atol=1e-7)
+
+
+# --- stops
+
+
+@contextmanager
+def started(place, *words):
+    """A process that is gone at the end, whatever the test finds."""
+    with subprocess.Popen(
+        [sys.executable, str(MAIN), *words], cwd=place, env=environment(place),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended_by(process, number):
+    """Send the signal; the exit code, and what was said."""
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def wait_for_step(run_folder, step):
+    for _ in range(600):
+        metrics = run_folder / "metrics.jsonl"
+        if metrics.exists() and re.findall(rf'"step": ({step}|\d\d\d+),', metrics.read_text()):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no step {step} in a minute")
+
+
+def test_stops_of_every_kind_and_resumes_give_the_same_bits(place):
+    common = [*SMALL, "--plot-every=1", "--save-every=1000", "--state-every-minutes=0.0001"]
+    run(place, "train", *common, "--max-steps=301", "--name=straight")
+    folder = place / "checkpoints" / "stopped"
+    with started(place, "train", *common, "--max-steps=1000000", "--name=stopped") as process:
+        wait_for_step(folder, 20)
+        code, said = ended_by(process, signal.SIGINT)
+        assert code == 130, said
+        assert "--resume=" in said
+    again = ["train", "--resume", "--name=stopped"]
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
+        before = (folder / "metrics.jsonl").read_text().count("\n")
+        with started(place, *again) as process:
+            wait_for_step(folder, before + 20)
+            assert ended_by(process, number)[0] == code
+    done_steps = int(max((folder / "states").glob("*.pt")).stem.removeprefix("state_"))
+    assert done_steps < 301, "the machine was too fast for this test"
+    run(place, *again, "--max-steps=301")
+    for name in ("netg_last.pth", "netd_last.pth"):
+        one, other = weights(place / "checkpoints" / "straight" / name), weights(folder / name)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    steps = [int(s) for s in re.findall(r'"step": (\d+)', (folder / "metrics.jsonl").read_text())]
+    assert steps == list(range(1, 302))
+
+
+def test_two_trainers_cannot_share_a_folder(place):
+    shared = ["--max-steps=1000000", "--name=shared", "--plot-every=1"]
+    folder = place / "checkpoints" / "shared"
+    with started(place, "train", *SMALL, *shared, "--state-every-minutes=0.0001") as process:
+        wait_for_step(folder, 2)
+        done = run(place, "train", "--resume", "--name=shared", code=2)
+        assert "--name shared: another process is training in" in done.stderr
+        assert ended_by(process, signal.SIGINT)[0] == 130
+
+
+def test_a_resume_with_other_options_is_refused(place):
+    run(place, "train", *SMALL, "--max-steps=1", "--name=mine")
+    done = run(place, "train", "--resume", "--name=mine", "--lr1=1e-3", "--seed=3", code=2)
+    assert "--lr1 0.001: the run mine has 0.0002" in done.stderr
+    assert "--seed 3: the run mine has 0" in done.stderr
+    run(place, "train", "--resume", "--name=mine", "--lr1=1e-3", "--allow-changes", "--max-steps=2")
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["trian"], ["trian: no such command; did you mean train?"]),
+        (["train", "--lr", "3"], ["--lr: unknown option; did you mean --lr1 or --lr2?"]),
+        (["train", "faces"], ["faces: a stray word; options are written --name=value"]),
+        (["train", "--gpu", "extra"], ["--gpu: got 'extra'; it takes true or false"]),
+        (["train", "--batch-size=1e9"], ["--batch-size: got '1e9'; it takes a whole number"]),
+        (["train", "--nz", "2", "--nz", "3"], ["--nz: given twice (2 and 3); keep one"]),
+        (["train", "--data-path", "2024"], ["--data-path 2024: no such file or folder"]),
+        (["train", "--beta1=False", "--lr1"], ["--lr1: has no value", "--beta1: got 'False'"]),
+        (["train", "--image-size=97"],
+         ["--image-size 97: dcgan cannot be built at this size; near ones that can: 80, 84, 96"]),
+        (["train", "--gpu"], ["--gpu: torch finds no CUDA device here"]),
+        (["train", "--device=cuda:9"], ["--device cuda:9: cannot be used here"]),
+        (["train", "--device=cup"], ["--device cup: cannot be used here"]),
+        (["train", "--batch-size=11"], ["--batch-size 11: there are only 10 pictures"]),
+        (["train", "--name=../up"], ["--name ../up: takes letters, digits"]),
+        (["train", "--resume"], ["--resume: no run in checkpoints/ has a state"]),
+        (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book"]),
+        (["train", "--config=no.toml"], ["--config no.toml: cannot be read"]),
+        (["train", "--background=blurple"], ["--background blurple"]),
+        (["generate"], ["--netg-path: missing; name the generator's weights"]),
+        (["generate", "--netg-path=data/faces/1.png"], ["--netg-path data/faces/1.png: "]),
+        (["generate", "--netg-path=none.pth"], ["--netg-path none.pth: no such file"]),
+        (["monitor", "--visdom-port=99999"], ["--visdom-port: got '99999'"]),
+        (["runs", "--repeat=none"], ["--repeat none: no such run"]),
+    ],
+)  # fmt: skip
+def test_wrong_lines_get_their_answer(tmp_path, place, words, lines):
+    (tmp_path / "data").symlink_to(place / "data")
+    (tmp_path / "checkpoints").mkdir()
+    said = run(tmp_path, *words, code=2).stderr.splitlines()
+    assert len(said) == len(lines), said
+    for line, start in zip(said, lines, strict=True):
+        assert line.startswith(start)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_help_needs_nothing_heavy(place):
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", str(MAIN), "train", "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "--batch-size" in listed.stdout
+    modules = {line.rpartition("|")[2].strip() for line in listed.stderr.splitlines()}
+    assert modules.isdisjoint({"torch", "numpy", "PIL", "fire", "visdom"})
+
+
+def test_every_command_has_a_help_page(place):
+    for command in re.findall(r"^  (\w+)  ", run(place).stdout, re.M):
+        assert f"usage: python main.py {command}" in run(place, command, "--help").stdout

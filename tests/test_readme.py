@@ -1,0 +1,43 @@
+"""The command lines in the README files are ones that the tool takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import main
+from animegan import flags
+from config import OPTIONS
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = [
+    (name, command)
+    for name in ("README.md", "README.zh-CN.md")
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text("utf-8"), re.S)
+    for command in block.splitlines()
+]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_a_command_line_is_taken(name, command):
+    words = shlex.split(command)
+    if words[:2] == ["python", "main.py"]:
+        line = flags.parse(words[2:], list(main.COMMANDS), OPTIONS, main.POSITIONAL)
+        assert line.problems == []
+        for option, value in line.values.items():
+            OPTIONS[option].read(value)
+    elif words[0] == "sh":
+        assert (ROOT / words[1]).exists()
+        assert words[2] in ("demo", "test")
+
+
+def test_there_are_command_lines():
+    assert sum("main.py" in command for _, command in COMMANDS) > 8
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(name):
+    for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8")):
+        if not link.startswith("http"):
+            assert (ROOT / link).exists(), link
