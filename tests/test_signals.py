@@ -60,11 +60,52 @@ def test_the_second_leaves_at_once(first, second):
     assert "never" not in done.stdout
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError, ValueError, RuntimeError])
-def test_words_that_nobody_takes_do_not_end_the_training(error):
-    # a Ctrl-C ends the `tee` that reads our words as well; a handler may also interrupt a print
+PIPED = """
+import signal, sys
+sys.path.insert(0, {root!r})
+from animegan.signals import Stop
+from tqdm import tqdm
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+with Stop(say) as stop, tqdm(total=2, mininterval=0) as bar:
+    print("ready", flush=True)
+    sys.stdin.read()  # the reader of stderr is gone by now
+    signal.raise_signal(signal.SIGINT)
+    for _ in range(2):
+        bar.update()
+        say("word")
+    print("saved", flush=True)
+say("go on with ...")
+sys.exit(128 + stop.asked)
+"""
+
+
+def test_a_reader_of_stderr_that_ctrl_c_ended_too_does_not_keep_us_from_saving():
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    with subprocess.Popen(
+        [sys.executable, "-c", PIPED.format(root=root)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == b"ready\n"
+        process.stderr.close()
+        process.stdin.close()
+        assert process.stdout.readline() == b"saved\n"
+        assert process.wait() == 128 + signal.SIGINT
+
+
+def test_stderr_comes_back():
+    before = sys.stderr
+    with Stop(print):
+        assert sys.stderr is not before
+        assert sys.stderr.isatty() == before.isatty()
+    assert sys.stderr is before
+
+
+def test_a_print_that_was_interrupted_does_not_end_the_training():
     def say(text):
-        raise error
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
 
     with Stop(say) as stop:
         signal.raise_signal(signal.SIGINT)
