@@ -63,7 +63,7 @@ def _train(
 ) -> "Run":
     """Wire data, networks, trainer, monitor and checkpoints together, and train."""
     from animegan import album, checkpoint, models, plan, runs, runtime
-    from animegan.data.batches import Batches
+    from animegan.data.batches import Batches, check_batch
     from animegan.data.cache import open_set
     from animegan.data.folder import find_pictures
     from animegan.loop import Loop
@@ -76,6 +76,7 @@ def _train(
     run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
     pictures = len(find_pictures(config.data_path).files)
+    check_batch(pictures, config.batch_size)
     text = plan.describe(config, names, sources, pictures, on.device, str(run.path))
     if config.dry_run:
         print(text)

@@ -197,12 +197,12 @@ def test_a_resume_with_other_options_is_refused(place):
         (["train", "--resume"], ["--resume: no run in checkpoints/ has a state"]),
         (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book"]),
         (["train", "--config=no.toml"], ["--config no.toml: cannot be read"]),
-        (["train", "--background=blurple"], ["--background blurple"]),
+        (["train", *SMALL, "--background=blurple"], ["--background blurple"]),
         (["generate"], ["--netg-path: missing; name the generator's weights"]),
         (["generate", "--netg-path=data/faces/1.png"], ["--netg-path data/faces/1.png: "]),
         (["generate", "--netg-path=none.pth"], ["--netg-path none.pth: no such file"]),
         (["monitor", "--visdom-port=99999"], ["--visdom-port: got '99999'"]),
-        (["runs", "--repeat=none"], ["--repeat none: no such run"]),
+        (["runs", "--repeat=nobody"], ["--repeat nobody: no such run"]),
     ],
 )  # fmt: skip
 def test_wrong_lines_get_their_answer(tmp_path, place, words, lines):

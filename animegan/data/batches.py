@@ -13,6 +13,21 @@ from animegan.runtime import Runtime, generator
 _CPU = torch.device("cpu")
 
 
+def check_batch(pictures: int, batch_size: int, world_size: int = 1) -> None:
+    """UsageError for fewer pictures than a batch, or a batch that does not divide evenly."""
+    if pictures < batch_size:
+        most = pictures // world_size * world_size
+        way_out = f"take {most} or fewer" if most else f"{world_size} processes need more"
+        raise UsageError(
+            f"--batch-size {batch_size}: there are only {pictures} pictures; {way_out}"
+        )
+    if batch_size % world_size:
+        raise UsageError(
+            f"--batch-size {batch_size}: does not divide among {world_size} processes; take "
+            f"{batch_size // world_size * world_size or world_size}"
+        )
+
+
 class Batches:
     """Endless batches of a set; each epoch is one permutation, its incomplete last batch dropped.
 
@@ -43,17 +58,7 @@ class Batches:
         """
         assert batch_size > 0
         assert 0 <= rank < world_size
-        if len(faces) < batch_size:
-            most = len(faces) // world_size * world_size
-            way_out = f"take {most} or fewer" if most else f"{world_size} processes need more"
-            raise UsageError(
-                f"--batch-size {batch_size}: there are only {len(faces)} pictures; {way_out}"
-            )
-        if batch_size % world_size:
-            raise UsageError(
-                f"--batch-size {batch_size}: does not divide among {world_size} processes; take "
-                f"{batch_size // world_size * world_size or world_size}"
-            )
+        check_batch(len(faces), batch_size, world_size)
         self.faces = faces
         self.batch_size = batch_size
         self.seed = seed
@@ -87,8 +92,9 @@ class Batches:
         if self.flip:
             random = generator(self.seed, "flip", step)
             mirrored = torch.rand(self.batch_size, generator=random)[self._slice] < 0.5
-            mirrored = self._runtime.place(mirrored).view(-1, 1, 1, 1)
-            pixels = torch.where(mirrored, pixels.flip(2), pixels)
+            pick = torch.arange(len(rows)) + len(rows) * mirrored
+            both = torch.cat([pixels, pixels.flip(2)])
+            pixels = both.index_select(0, self._runtime.place(pick))
         return to_float(pixels.permute(0, 3, 1, 2))
 
     def labels(self, step: int) -> Tensor:
