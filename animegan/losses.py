@@ -9,15 +9,16 @@ afterwards. Where a mean stands inside a non-linear function it has to cover all
 loss takes it from its argument `mean` (dim 0 -> one value a head, differentiable).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Mean = Callable[[Tensor], Tensor]
+    Mean = Callable[[Tensor], Tensor]
 
 
 def local_mean(values: Tensor) -> Tensor:
@@ -33,6 +34,13 @@ class LossG(Protocol):
     def __call__(self, fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor: ...
 
 
+def _softplus(values: Tensor) -> Tensor:
+    """log(1 + e^x), safe for large x. torch is imported late: `--help` lists the table below."""
+    from torch.nn.functional import softplus
+
+    return softplus(values)
+
+
 def _average(values: Tensor) -> Tensor:
     """[B] or [B, H] -> scalar: mean over the batch, sum over heads."""
     return values.mean(0).sum()
@@ -40,17 +48,17 @@ def _average(values: Tensor) -> Tensor:
 
 def bce_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
     """-log D(x) - log(1 - D(G(z))), D = sigmoid of the logit."""
-    return _average(F.softplus(-real)) + _average(F.softplus(fake))
+    return _average(_softplus(-real)) + _average(_softplus(fake))
 
 
 def bce_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
     """-log D(G(z)): the non-saturating loss."""
-    return _average(F.softplus(-fake))
+    return _average(_softplus(-fake))
 
 
 def minimax_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
     """log(1 - D(G(z))): the saturating loss; its gradient fades when the discriminator is sure."""
-    return -_average(F.softplus(fake))
+    return -_average(_softplus(fake))
 
 
 def lsgan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
@@ -75,7 +83,7 @@ def critic_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tens
 
 def hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
     """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
-    return _average(F.relu(1 - real)) + _average(F.relu(1 + fake))
+    return _average((1 - real).relu()) + _average((1 + fake).relu())
 
 
 def ra_hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
@@ -91,7 +99,7 @@ def ra_hinge_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Te
 
 def r3gan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
     """softplus(-(D(x) - D(G(z)))): i-th real paired with i-th fake; batches of one size."""
-    return _average(F.softplus(fake - real))
+    return _average(_softplus(fake - real))
 
 
 def r3gan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
@@ -177,10 +185,10 @@ def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> T
     [B, len(sizes)], -1 where unknown: that picture does not count for that attribute.
     Odena et al. 2017; several attributes as in Jin et al. 2017 (make.girls.moe).
     """
+    from torch.nn.functional import cross_entropy
+
     total = class_logits.new_zeros(())
-    for logits, label in zip(
-        torch.split(class_logits, list(sizes), 1), labels.unbind(1), strict=True
-    ):
-        losses = F.cross_entropy(logits, label, ignore_index=-1, reduction="none")
+    for logits, label in zip(class_logits.split(list(sizes), 1), labels.unbind(1), strict=True):
+        losses = cross_entropy(logits, label, ignore_index=-1, reduction="none")
         total = total + losses.sum() / label.ge(0).sum().clamp(min=1)
     return total

@@ -6,13 +6,19 @@ alone (no BatchNorm in the critic), else the per-picture gradients mean nothing.
 come in as tensors. A penalty taken only every k-th step is weighted k times by the caller.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from animegan.losses import Mean, local_mean
+from animegan.losses import local_mean
+
+if TYPE_CHECKING:
+    from animegan.losses import Mean
 
 Critic = Callable[[Tensor], Tensor]
 
