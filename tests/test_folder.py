@@ -146,10 +146,11 @@ def test_no_pictures_says_what_was_sought_and_what_is_there(tmp_path: Path) -> N
     assert "only 2 .npz, 1 .csv" in problem(tmp_path)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_folder(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png")
     (tmp_path / "a").chmod(0)
+    if os.access(tmp_path / "a", os.R_OK):
+        pytest.skip("this user may read everything")
     try:
         assert "Permission denied" in problem(tmp_path)
     finally:
