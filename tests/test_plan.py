@@ -1,0 +1,101 @@
+import re
+
+import pytest
+import torch
+
+from animegan import models, plan, runtime
+from animegan.losses import OBJECTIVES
+from animegan.models import Spec
+from tests.tiny import config_of
+
+CPU = torch.device("cpu")
+
+
+def describe(pictures=24, sources=None, names=("batch_size", "lr1", "dry_run"), **options):
+    config = config_of(**options)
+    return plan.describe(config, names, sources or {}, pictures, CPU, "checkpoints/my run")
+
+
+def value_of(text, label):
+    return re.search(rf"^  {label}  +(.*)$", text, re.MULTILINE)[1]
+
+
+def test_every_option_is_shown_with_its_source():
+    text = describe(sources={"batch_size": "flag", "lr1": "preset book"}, batch_size=6, lr1=1e-3)
+    assert value_of(text, "batch_size").split() == ["6", "flag"]
+    assert value_of(text, "lr1").split() == ["0.001", "preset", "book"]
+    assert value_of(describe(), "lr1").split() == ["0.0002", "default"]
+    assert "dry_run" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"max_epoch": 3}, "6 an epoch, 18 in all"),
+        ({"max_epoch": 3, "max_steps": 10}, "6 an epoch, 10 in all"),
+        ({"max_epoch": 1, "max_steps": 10}, "6 an epoch, 6 in all"),
+        ({"max_epoch": 2, "batch_size": 7}, "3 an epoch, 6 in all"),  # the rest is dropped
+    ],
+)
+def test_steps_are_counted(options, steps):
+    assert value_of(describe(**options), "steps") == steps
+
+
+def test_what_will_be_done_is_told():
+    text = describe(pictures=20000, channels=1)
+    assert value_of(text, "pictures").startswith("20,000")
+    assert "16x16" in text
+    assert "grey" in text
+    spec = Spec(16, 1, 5, 2, 2)
+    assert value_of(text, "netg") == f"{models.parameters_of(models.build_netg(spec)):,} parameters"
+    assert value_of(text, "netd") == f"{models.parameters_of(models.build_netd(spec)):,} parameters"
+    assert value_of(text, "device").startswith("cpu, ")
+    assert value_of(text, "run folder") == "checkpoints/my run"
+
+
+def test_describing_draws_no_random_number():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    describe()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_memory_grows_with_the_batch_but_for_the_weights():
+    spec = Spec(16, 3, 5, 8, 8)
+    one, two, three = (plan.estimate_memory(spec, batch) for batch in (4, 8, 12))
+    assert two - one == three - two > 0
+    weights = sum(
+        models.parameters_of(build(spec)) for build in (models.build_netg, models.build_netd)
+    )
+    assert one - (two - one) == 16 * weights  # itself, its gradient, two moments: 4 bytes each
+
+
+def test_pieces_of_a_batch_take_less():
+    whole, pieces = describe(batch_size=8), describe(batch_size=8, accumulate=4)
+    both = [plan.estimate_memory(Spec(16, 3, 5, 2, 2), size) for size in (8, 2)]
+    for text, memory in zip((whole, pieces), both, strict=True):
+        assert value_of(text, "memory").startswith(f"about {memory / 2**30:.2f} GiB")
+
+
+def test_the_estimate_is_of_the_right_size():
+    """Against the bytes that torch's autograd keeps for the backward passes of a step."""
+    spec, batch = Spec(32, 3, 8, 16, 16), 8
+    runtime.seed_everything(0)
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    kept = {}
+
+    def pack(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    loss = OBJECTIVES["bce"].loss_g
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        fakes = netg(torch.randn(batch, 8, 1, 1))
+        loss(netd(fakes), None)
+    weights = 4 * sum(one.numel() for net in (netg, netd) for one in net.parameters())
+    measured = sum(kept.values()) + 3 * weights  # kept holds the weights themselves
+    assert measured / 2 < plan.estimate_memory(spec, batch) < 2 * measured
+
+
+def test_the_estimate_of_the_defaults_is_plausible():
+    assert 0.2 < plan.estimate_memory(Spec(), 64) / 2**30 < 2
