@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan.errors import UsageError
+from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, option, options_of, settle
 
 
@@ -56,6 +57,16 @@ class Config:
         0.01, "share of broken pictures above which to stop", low=0, high=1, free=True)
 
     # --- networks
+    net: str = option(
+        "dcgan", "family of both nets", choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
+    up: str | None = option(
+        None, "how the generator enlarges; left out, the family's own way", choices=("transposed",
+        "nearest", "bilinear"))
+    d_norm: str | None = option(
+        None, "normalisation in the discriminator; left out, the family's own, none with a penalty",
+        choices=("batch", "spectral", "layer", "none"))
+    d_features: str | None = option(
+        None, "judge frozen features instead of pixels (projected GAN)", choices=("lite0",))
     nz: int = option(100, "length of the noise vector", low=1, high=4096)
     ngf: int = option(
         64, "width of the generator: feature maps of its last stage", low=1, high=1024)
@@ -67,6 +78,31 @@ class Config:
         None, "discriminator's weights: to score with; on train, to start from", on="train "
         "generate")
 
+    # --- objective
+    loss: str = option(
+        "bce", "objective; it brings its published rates, betas and penalty",
+        choices=tuple(OBJECTIVES))
+    gp: float = option(0, "weight of the penalty of wgan-gp and dragan", low=0, high=1e6)
+    r1: float = option(0, "weight of the gradient penalty at real pictures", low=0, high=1e6)
+    r2: float = option(0, "weight of the gradient penalty at generated pictures", low=0, high=1e6)
+    penalty_every: int = option(
+        1, "discriminator updates from one penalty to the next, which weighs as much more", low=1,
+        high=1000)
+    clip: float = option(
+        0, "bound that the discriminator's weights are clipped to; 0 for none", low=0, high=1e6)
+    instance_noise: float = option(
+        0, "deviation of the noise on what the discriminator sees, at the start", low=0, high=10)
+    instance_noise_pictures: float = option(
+        1e6, "pictures after which instance noise has faded to nothing", above=0, high=1e12)
+
+    # --- aids
+    augment: str = option(
+        "none", "none, auto (probability adapts), or some of color,translation,cutout")
+    flip: bool = option(False, "mirror half of the pictures")
+    ema: float = option(
+        0, "pictures in which the moving average of the generator forgets half; 0 for none; it "
+        "draws the samples and is what the weight files hold", low=0, high=1e9)
+
     # --- training
     batch_size: int = option(64, "pictures a batch", low=2, high=65536)
     accumulate: int = option(1, "pieces that a batch is cut into, to save memory", low=1, high=4096)
@@ -75,6 +111,7 @@ class Config:
         None, "batches to train in all", on="train", low=1, high=10**12, free=True)
     max_minutes: float | None = option(
         None, "minutes after which this call saves and stops", on="train demo", above=0, free=True)
+    optimizer: str = option("adam", "adam or rmsprop", choices=("adam", "rmsprop"))
     lr1: float = option(2e-4, "generator's learning rate", above=0, high=1)
     lr2: float = option(2e-4, "discriminator's learning rate", above=0, high=1)
     beta1: float = option(0.5, "Adam's decay of the first moment", low=0, high=0.9999)
@@ -106,10 +143,13 @@ class Config:
 
     # --- watching
     vis: bool = option(
-        True, "show losses and pictures in visdom; without a server training goes on", on="train "
-        "generate demo", free=True)
-    env: str = option("GAN", "visdom environment; runs watched at one time need one each", on="train demo", free=True)
-    visdom_server: str = option("http://127.0.0.1", "address of the visdom server", on="train demo", free=True)
+        True, "show losses and pictures in visdom; without a server training goes on",
+        on="train generate demo", free=True)
+    env: str = option(
+        "GAN", "visdom environment; runs watched at one time need one each", on="train demo",
+        free=True)
+    visdom_server: str = option(
+        "http://127.0.0.1", "address of the visdom server", on="train demo", free=True)
     visdom_port: int = option(
         8097, "port of the visdom server", on="train demo monitor", low=1, high=65535, free=True)
     host: str = option(
@@ -145,11 +185,19 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
+FEATURES: Mapping[str, Mapping[str, Any]] = {  # what a projected discriminator was found to want
+    "lite0": {
+        "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-4, "lr2": 2e-4,
+        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "augment": "color,translation", "ema": 10_000,
+    },
+}  # fmt: skip
+
+
 def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
     """The Config of a command line, and where each value that is no default came from.
 
-    `under` are layers below the preset (a resumed run's own options). Strongest are the flags,
-    then the TOML file, then the preset. Raises UsageError with every problem found.
+    Strongest are the flags, then the TOML file, the preset, `under` (a resumed run's options), and
+    what the objective brings. Raises UsageError with every problem found.
     """
     layers = list(under)
     told = dict(flags)
@@ -158,13 +206,26 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     if isinstance(preset, str) and preset in PRESETS:
         layers.append(Layer(f"preset {preset}", PRESETS[preset]))
     layers += [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
-    settled = settle(OPTIONS, layers)
+    settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers).values), *layers])
     problems += settled.problems
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
     if problems:
         raise UsageError(*dict.fromkeys(problems))
     return config, settled.sources
+
+
+def _published(chosen: Mapping[str, Any]) -> list[Layer]:
+    """What the chosen discriminator and objective bring along, below everything else."""
+    layers = []
+    features = chosen["d_features"]
+    loss = chosen["loss"]
+    if features is not None:
+        layers.append(Layer(f"d-features {features}", FEATURES[features]))
+        if loss == OPTIONS["loss"].default:
+            loss = FEATURES[features]["loss"]
+    published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
+    return [Layer(f"loss {loss}", published), *layers]
 
 
 def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
@@ -201,6 +262,11 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 "--resume: goes on with the run's own weights; drop --netg-path/--netd-path, "
                 "or drop --resume to start a new run from these weights"
+            )
+        parts = {"color", "translation", "cutout"}
+        if config.augment not in ("none", "auto") and not set(config.augment.split(",")) <= parts:
+            found.append(
+                f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
             )
         if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
             found.append(

@@ -93,8 +93,8 @@ def _train(
             max_broken=config.max_broken,
             say=say,
         )
-        batches = Batches(faces, config.batch_size, config.seed, device=on.device)
-        trainer = Trainer(config, netg, netd, OBJECTIVES["bce"], batches, on)
+        batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
+        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
         options = dataclasses.asdict(config)
         loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say)
         with run.lock(), Stop(say) as stop:
@@ -143,8 +143,12 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]
     loaded: dict[str, Any] = {}
     problems = []
     for kind, path, names in (
-        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf")),
-        ("netd", config.netd_path, ("image_size", "channels", "ndf")),
+        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up")),
+        (
+            "netd",
+            config.netd_path,
+            ("image_size", "channels", "ndf", "net", "d_norm", "d_features"),
+        ),
     ):
         if path is None:
             continue
@@ -163,7 +167,7 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]
     if problems:
         raise UsageError(*problems)
     spec = models.Spec.of(config)
-    models.check(spec)
+    models.check(spec, models.penalised(config))
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return (
         loaded["netg"].net if "netg" in loaded else netg,

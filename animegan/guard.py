@@ -10,9 +10,8 @@ from torch.nn.utils import get_total_norm
 class Guard:
     """Masks updates on the device and remembers there the first bad step (-1: none)."""
 
-    def __init__(self, device: torch.device, fused: bool) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.bad_step = torch.full((), -1, dtype=torch.long, device=device)
-        self.fused = fused
 
     def update(
         self,
@@ -31,7 +30,9 @@ class Guard:
         good = torch.isfinite(loss) & torch.isfinite(get_total_norm(gradients))
         for now, before in watched:
             now.copy_(torch.where(good, now, before))
-        if self.fused:  # then weights, moments and the count of steps stay as they are
+        if optimizer.defaults.get(
+            "fused"
+        ):  # then weights, moments and the count of steps stay as they are
             setattr(optimizer, "found_inf", (~good).to(torch.float32))  # noqa: B010
             setattr(optimizer, "grad_scale", None)  # noqa: B010
         else:  # then no moment may take a bad gradient up

@@ -157,7 +157,7 @@ class Loop:
         """Write netg_<tag>.pth and netd_<tag>.pth."""
         step = self.trainer.step
         about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
-        for kind, net in (("netg", self.trainer.netg), ("netd", self.trainer.netd)):
+        for kind, net in (("netg", self.trainer.shown()), ("netd", self.trainer.netd)):
             path = self.run.path / f"{kind}_{tag}.pth"
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 

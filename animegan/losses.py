@@ -188,7 +188,9 @@ def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> T
     from torch.nn.functional import cross_entropy
 
     total = class_logits.new_zeros(())
-    for logits, label in zip(class_logits.split(list(sizes), 1), labels.unbind(1), strict=True):
+    for logits, label in zip(
+        class_logits.split_with_sizes(list(sizes), 1), labels.unbind(1), strict=True
+    ):
         losses = cross_entropy(logits, label, ignore_index=-1, reduction="none")
         total = total + losses.sum() / label.ge(0).sum().clamp(min=1)
     return total

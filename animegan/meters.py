@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-NAMES = ("loss_d", "loss_g", "d_x", "d_g_z")
+NAMES = ("loss_d", "loss_g", "d_x", "d_g_z", "penalty")
 
 
 class Meters:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from animegan import models, runtime
+from animegan import models, penalties, runtime
 from animegan.data.batches import Batches
+from animegan.ema import Ema
 from animegan.errors import TrainingStopped
 from animegan.guard import Guard
 from animegan.losses import Objective
 from animegan.meters import Meters
 from animegan.runtime import Runtime
+from animegan.view import See, View
 
 if TYPE_CHECKING:
     from config import Config
@@ -44,17 +46,23 @@ class Trainer:
         self.device = on.device
         self.netg = netg.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.netd = netd.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.optg = self._adam(self.netg, config.lr1, on)
-        self.optd = self._adam(self.netd, config.lr2, on)
-        self.guard = Guard(on.device, fused=on.fused())
+        self.optg = self._optimizer(self.netg, config.lr1, on)
+        self.optd = self._optimizer(self.netd, config.lr2, on)
+        self.ema = Ema(self.netg, config.ema) if config.ema else None
+        self.view = View(config, on)
+        self.guard = Guard(on.device)
         self.meters = Meters(on.device)
         self.pieces = config.accumulate
         self.step = 0  # batches done
         self._on = on
 
-    def _adam(self, net: nn.Module, lr: float, on: Runtime) -> torch.optim.Optimizer:
-        betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=on.fused())
+    def _optimizer(self, net: nn.Module, lr: float, on: Runtime) -> torch.optim.Optimizer:
+        config = self.config
+        weights = [one for one in net.parameters() if one.requires_grad]
+        if config.optimizer == "rmsprop":
+            return torch.optim.RMSprop(weights, lr=lr)
+        betas = (config.beta1, config.beta2)
+        return torch.optim.Adam(weights, lr=lr, betas=betas, fused=on.fused())
 
     # --- one batch
 
@@ -70,37 +78,93 @@ class Trainer:
     def step_d(self, step: int) -> None:
         """Update netd: a real batch against fakes that are cut from netg's graph."""
         with self._updating(self.netd, self.optd, step) as add:
-            for real, noise in zip(self._real(step), self._noise("noise-d", step), strict=True):
+            pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
+            for piece, (real, noise) in enumerate(pairs):
                 with torch.no_grad():
                     fake = self.netg(noise)
-                real_logits, fake_logits = self.netd(real), self.netd(fake)
+                see_real, see_fake = (self.view.at(step, f"{side}-{piece}") for side in ("x", "z"))
+                real_logits = self.netd(see_real(real))
+                fake_logits = self.netd(see_fake(fake))
                 loss = self.objective.loss_d(real_logits, fake_logits)
+                self.meters.add(
+                    loss_d=loss,
+                    d_x=real_logits.sigmoid().mean(),
+                    d_g_z=fake_logits.sigmoid().mean(),
+                )
+                if self._penalty_due(step):
+                    penalty = self._penalty(step, piece, real, fake, see_real, see_fake)
+                    self.meters.add(penalty=penalty)
+                    loss = loss + penalty * self.config.penalty_every
                 add(loss)
-                self.meters.add(loss_d=loss, d_x=real_logits.sigmoid().mean(),
-                                d_g_z=fake_logits.sigmoid().mean())  # fmt: skip
+                self.view.watch(real_logits, self._boundary(fake_logits))
+        if self.config.clip:
+            with torch.no_grad():
+                for one in self.netd.parameters():
+                    one.clamp_(-self.config.clip, self.config.clip)
+        self.view.adapt(step, self.config.batch_size)
 
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
         with self._frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
-            for real, noise in zip(self._real(step), self._noise("noise-g", step), strict=True):
-                fake_logits = self.netd(self.netg(noise))
-                real_logits = self.netd(real) if self.objective.needs_real else None
+            # an objective that compares with reals gets other ones than the discriminator just had
+            reals = self._real(step + 1) if self.objective.needs_real else ()
+            for piece, noise in enumerate(self._noise("noise-g", step)):
+                see_real, see_fake = (self.view.at(step, f"g-{side}-{piece}") for side in "xz")
+                fake_logits = self.netd(see_fake(self.netg(noise)))
+                real_logits = self.netd(see_real(reals[piece])) if reals else None
                 loss = self.objective.loss_g(fake_logits, real_logits)
                 add(loss)
                 self.meters.add(loss_g=loss)
+        if self.ema is not None:
+            seen = (step + 1) * self.config.batch_size
+            self.ema.update(self.netg, seen, self.config.batch_size * self.config.g_every)
+
+    # --- penalties
+
+    def _penalty_due(self, step: int) -> bool:
+        every = self.config.d_every * self.config.penalty_every
+        return models.penalised(self.config) and (step + 1) % every == 0
+
+    def _penalty(
+        self, step: int, piece: int, real: Tensor, fake: Tensor, see_real: See, see_fake: See
+    ) -> Tensor:
+        """The weighted penalties; gradients run through the augmentation to the raw pictures."""
+        config = self.config
+        total = torch.zeros((), device=self.device)
+        source = runtime.generator(config.seed, f"penalty-{piece}", step)
+        if self.objective.penalty and config.gp:
+            mix = self._on.place(torch.rand(len(real), 1, 1, 1, generator=source))
+            if self.objective.penalty == "gp":
+                found = penalties.gradient_penalty(self._critic(see_real), real, fake, mix)
+            else:
+                noise = self._on.place(torch.rand(real.shape, generator=source))
+                found = penalties.dragan(self._critic(see_real), real, noise, mix)
+            total = total + config.gp * found
+        if config.r1:
+            total = total + config.r1 * penalties.zero_centred(self._critic(see_real), real)
+        if config.r2:
+            total = total + config.r2 * penalties.zero_centred(self._critic(see_fake), fake)
+        return total
+
+    def _critic(self, see: See) -> Callable[[Tensor], Tensor]:
+        return lambda images: self.netd(see(images))
+
+    def _boundary(self, fake_logits: Tensor) -> Tensor | float:
+        known = self.objective.boundary
+        return fake_logits.detach().mean(0) if known is None else known
 
     # --- what the steps share
-
-    def _real(self, step: int) -> tuple[Tensor, ...]:
-        """The step's real pictures [B, C, S, S] in [-1, 1], in pieces."""
-        images: Tensor = self.batches.images(step)
-        return images.chunk(self.pieces)
 
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
         """The step's noise [B, nz, 1, 1] ~ N(0, 1), in pieces; always drawn on the CPU."""
         source = runtime.generator(self.config.seed, stream, step)
         noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
         return self._on.place(noise).chunk(self.pieces)
+
+    def _real(self, step: int) -> tuple[Tensor, ...]:
+        """The step's real pictures [B, C, S, S] in [-1, 1], in pieces."""
+        images: Tensor = self.batches.images(step)
+        return images.chunk(self.pieces)
 
     @contextmanager
     def _updating(
@@ -119,7 +183,7 @@ class Trainer:
             total = total + loss.detach()
 
         yield add
-        parameters = list(net.parameters())
+        parameters = [one for one in net.parameters() if one.requires_grad]
         self.guard.update(optimizer, parameters, total, step, zip(buffers, before, strict=True))
 
     @contextmanager
@@ -165,15 +229,22 @@ class Trainer:
     def _splits(self) -> bool:
         """Whether the mean over pieces is the loss of the batch."""
         whole = models.has_batch_norm(self.netg) or models.has_batch_norm(self.netd)
-        return not whole and self.objective.name != "ra-hinge"
+        return (
+            not whole and self.objective.name != "ra-hinge" and self.objective.penalty != "dragan"
+        )
 
     # --- sampling and state
 
     def sample(self, noise: Tensor) -> Tensor:
         """Pictures in [-1, 1] for noise on any device; touches no buffer and no random state."""
-        with runtime.evaluating(self.netg):
-            images: Tensor = self.netg(self._on.place(noise))
+        netg = self.shown()
+        with runtime.evaluating(netg):
+            images: Tensor = netg(self._on.place(noise))
         return images
+
+    def shown(self) -> nn.Module:
+        """The generator that draws samples and that files hold: the average where there is one."""
+        return self.netg if self.ema is None else self.ema.net
 
     def fixed_noise(self, count: int = 64) -> Tensor:
         """The same noise [count, nz, 1, 1] for every grid of a run."""
@@ -189,6 +260,8 @@ class Trainer:
             "netd": self.netd.state_dict(),
             "optg": self.optg.state_dict(),
             "optd": self.optd.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "view": self.view.state_dict(),
             "meters": self.meters.state_dict(),
             "rng": torch.get_rng_state(),
         }
@@ -205,6 +278,9 @@ class Trainer:
         for optimizer, lr in ((self.optg, self.config.lr1), (self.optd, self.config.lr2)):
             for group in optimizer.param_groups:  # the state's own would undo --allow-changes
                 group.update(lr=lr, betas=betas)
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.view.load_state_dict(state["view"])
         self.meters.load_state_dict(state["meters"])
         torch.set_rng_state(state["rng"].cpu())
 

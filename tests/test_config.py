@@ -81,7 +81,7 @@ def test_wrong_files_are_told(tmp_path):
     [
         ("train", {"channels": "2"}, "--channels 2"),
         ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
-        ("train", {"resume": "true", "netg_path": "x"}, "--resume: goes on"),
+        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: goes on"),
         ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
         ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
         ("generate", {}, "--netg-path: missing"),

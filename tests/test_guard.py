@@ -13,8 +13,8 @@ def setup(kind, fused):
     torch.manual_seed(0)
     net = nn.Linear(3, 2)
     if kind == "adam":
-        return net, torch.optim.Adam(net.parameters(), lr=0.1, fused=fused), Guard(CPU, fused)
-    return net, torch.optim.RMSprop(net.parameters(), lr=0.1), Guard(CPU, fused=False)
+        return net, torch.optim.Adam(net.parameters(), lr=0.1, fused=fused), Guard(CPU)
+    return net, torch.optim.RMSprop(net.parameters(), lr=0.1), Guard(CPU)
 
 
 def step(net, optimizer, guard, number, poison=None, watched=()):
@@ -117,7 +117,7 @@ def test_parameters_without_a_gradient_are_passed_over(fused):
 def test_nothing_is_read_back_to_the_host():
     meta = torch.device("meta")
     net = nn.Linear(3, 2, device=meta)
-    guard = Guard(meta, fused=False)
+    guard = Guard(meta)
     optimizer = torch.optim.RMSprop(net.parameters())
     loss = net(torch.ones(1, 3, device=meta)).sum()
     loss.backward()

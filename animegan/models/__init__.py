@@ -2,20 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from animegan.errors import UsageError
-from animegan.models import dcgan
+from animegan.losses import OBJECTIVES
+from animegan.models import dcgan, fastgan, layers, mlp, projected, r3gan, resnet
 
 if TYPE_CHECKING:
     from config import Config
 
+FAMILIES: dict[str, ModuleType] = {
+    "dcgan": dcgan,
+    "mlp": mlp,
+    "resnet": resnet,
+    "fastgan": fastgan,
+    "r3gan": r3gan,
+}
+
 
 @dataclass(frozen=True)
 class Spec:
-    """All that the shapes of a pair of nets depend on; saved beside the weights."""
+    """All that the shapes of a pair of nets depend on; saved beside the weights.
+
+    `up` and `d_norm` are None where the family has but one way or takes its own.
+    """
 
     image_size: int = 96
     channels: int = 3
@@ -23,12 +36,17 @@ class Spec:
     ngf: int = 64
     ndf: int = 64
     net: str = "dcgan"
+    up: str | None = None
+    d_norm: str | None = None
+    d_features: str | None = None
 
     @classmethod
     def of(cls, config: "Config") -> "Spec":
         """The spec that a run's options ask for."""
-        known = vars(config)
-        return cls(**{one.name: known[one.name] for one in fields(cls) if one.name in known})
+        known = {one.name: getattr(config, one.name) for one in fields(cls)}
+        if penalised(config) and known["d_norm"] is None and known["d_features"] is None:
+            known["d_norm"] = "none"  # a gradient of one picture's logit must be that picture's
+        return cls(**known)
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> "Spec":
@@ -39,13 +57,56 @@ class Spec:
         return asdict(self)
 
 
-def check(spec: Spec) -> None:
-    """UsageError, with the near sizes that can be built, if this one cannot."""
-    if dcgan.shape_of(spec.image_size):
-        return
-    built = [size for size in range(8, 1025) if dcgan.shape_of(size)]
-    near = sorted(sorted(built, key=lambda size: abs(size - spec.image_size))[:4])
-    raise UsageError(
+def penalised(config: "Config") -> bool:
+    """Whether the discriminator's gradient at single pictures is penalised."""
+    objective = OBJECTIVES[config.loss]
+    return bool((objective.penalty and config.gp) or config.r1 or config.r2)
+
+
+def problems(spec: Spec, penalty: bool = False) -> list[str]:
+    """Why the nets cannot be built, or not trained with a gradient penalty; empty if they can."""
+    family = FAMILIES[spec.net]
+    found = [] if _has_size(spec) else [_size_problem(spec)]
+    ups, norms = getattr(family, "UPS", ()), getattr(family, "NORMS", ("none",))
+    if spec.up is not None and spec.up not in ups:
+        ways = f"takes {', '.join(ups)}" if ups else "has but one way up; leave the option out"
+        found.append(f"--up {spec.up}: {spec.net} {ways}")
+    if spec.d_features is not None:
+        norms = projected.NORMS
+    if spec.d_norm is not None and spec.d_norm not in norms:
+        found.append(
+            f"--d-norm {spec.d_norm}: the discriminator ({spec.d_features or spec.net}) takes "
+            f"{', '.join(norms)}"
+        )
+    if spec.d_norm == "batch" and penalty:
+        found.append(
+            "--d-norm batch: a gradient penalty needs the gradient of each picture alone, which "
+            "BatchNorm mixes; take none or layer"
+        )
+    return found
+
+
+def check(spec: Spec, penalty: bool = False) -> None:
+    """UsageError with every one of `problems`."""
+    if found := problems(spec, penalty):
+        raise UsageError(*found)
+
+
+def _has_size(spec: Spec) -> bool:
+    if spec.net == "mlp":
+        return True
+    return spec.image_size in _sizes(spec)
+
+
+def _sizes(spec: Spec) -> list[int]:
+    if spec.net == "dcgan":
+        return [size for size in range(8, 1025) if dcgan.shape_of(size)]
+    return list(layers.sizes())
+
+
+def _size_problem(spec: Spec) -> str:
+    near = sorted(sorted(_sizes(spec), key=lambda size: abs(size - spec.image_size))[:4])
+    return (
         f"--image-size {spec.image_size}: {spec.net} cannot be built at this size; "
         f"near ones that can: {', '.join(map(str, near))}"
     )
@@ -53,12 +114,23 @@ def check(spec: Spec) -> None:
 
 def build_netg(spec: Spec) -> nn.Module:
     """Generator: noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size]."""
-    return dcgan.Generator(spec.image_size, spec.channels, spec.nz, spec.ngf)
+    ups = {} if spec.up is None else {"up": spec.up}
+    make = FAMILIES[spec.net].Generator
+    netg: nn.Module = make(spec.image_size, spec.channels, spec.nz, spec.ngf, **ups)
+    return netg
 
 
 def build_netd(spec: Spec) -> nn.Module:
-    """Discriminator: pictures -> logits [B]."""
-    return dcgan.Discriminator(spec.image_size, spec.channels, spec.ndf)
+    """Discriminator: pictures -> logits [B], or [B, 4] over projected features."""
+    if spec.d_features is not None:
+        return projected.Discriminator(spec.image_size, spec.channels, spec.ndf)
+    norms = {} if spec.d_norm is None else {"norm": spec.d_norm}
+    if spec.net == "r3gan":  # it has no normalisation to choose
+        norms = {}
+    netd: nn.Module = FAMILIES[spec.net].Discriminator(
+        spec.image_size, spec.channels, spec.ndf, **norms
+    )
+    return netd
 
 
 def parameters_of(net: nn.Module) -> int:

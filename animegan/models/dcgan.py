@@ -10,6 +10,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from animegan.models.layers import norm_layer, spectral, up_conv
+
+UPS = ("transposed", "nearest", "bilinear")
+NORMS = ("batch", "spectral", "layer", "none")
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -56,13 +61,27 @@ def _shape(image_size: int) -> Shape:
     return shape
 
 
+def _outermost(width: int, channels: int, shape: Shape, up: str) -> nn.Module:
+    """The layer that makes the picture, `shape.last` times as large as its input."""
+    if up == "transposed":
+        return nn.ConvTranspose2d(width, channels, *shape.outer, bias=False)
+    enlarge = (
+        nn.Upsample(scale_factor=shape.last, mode="nearest")
+        if up == "nearest"
+        else nn.Upsample(scale_factor=shape.last, mode="bilinear", align_corners=False)
+    )
+    return nn.Sequential(enlarge, nn.Conv2d(width, channels, 5, padding=2, bias=False))
+
+
 class Generator(nn.Module):
     """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1]."""
 
-    def __init__(self, image_size: int, channels: int, nz: int, ngf: int) -> None:
+    def __init__(
+        self, image_size: int, channels: int, nz: int, width: int, up: str = UPS[0]
+    ) -> None:
         super().__init__()
         shape = _shape(image_size)
-        widths = [ngf * multiple for multiple in shape.widths]
+        widths = [width * multiple for multiple in shape.widths]
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(nz, widths[0], shape.base, 1, 0, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -70,14 +89,11 @@ class Generator(nn.Module):
         ]
         for wide, narrow in pairwise(widths):
             layers += [
-                nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False),
+                up_conv(wide, narrow, up),
                 nn.BatchNorm2d(narrow),
                 nn.ReLU(inplace=True),
             ]
-        layers += [
-            nn.ConvTranspose2d(widths[-1], channels, *shape.outer, bias=False),
-            nn.Tanh(),
-        ]
+        layers += [_outermost(widths[-1], channels, shape, up), nn.Tanh()]
         self.main = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -91,21 +107,21 @@ class Discriminator(nn.Module):
     The textbook's ends in a Sigmoid; that is left to the loss, where it is numerically safe.
     """
 
-    def __init__(self, image_size: int, channels: int, ndf: int) -> None:
+    def __init__(self, image_size: int, channels: int, width: int, norm: str = NORMS[0]) -> None:
         super().__init__()
         shape = _shape(image_size)
-        widths = [ndf * multiple for multiple in reversed(shape.widths)]
+        widths = [width * multiple for multiple in reversed(shape.widths)]
         layers: list[nn.Module] = [
-            nn.Conv2d(channels, widths[0], *shape.outer, bias=False),
+            spectral(nn.Conv2d(channels, widths[0], *shape.outer, bias=False), norm),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for narrow, wide in pairwise(widths):
             layers += [
-                nn.Conv2d(narrow, wide, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(wide),
+                spectral(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), norm),
+                norm_layer(norm, wide),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        layers.append(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=False))
+        layers.append(spectral(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=False), norm))
         self.main = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,0 +1,75 @@
+"""What netd sees of a picture: augmented, and noisy at first; alike for reals and fakes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from animegan import runtime
+from animegan.augment import POLICIES, AdaptiveAugment, Augment, draw, parse
+from animegan.runtime import Runtime
+
+if TYPE_CHECKING:
+    from config import Config
+
+See = Callable[[Tensor], Tensor]
+
+
+class View:
+    """Makes, for a step and a side, the function that pictures pass before netd sees them."""
+
+    def __init__(self, config: "Config", on: Runtime) -> None:
+        self.config = config
+        self._on = on
+        self._augment = None
+        if config.augment != "none":
+            names = POLICIES if config.augment == "auto" else parse(config.augment)
+            self._augment = Augment(names)
+        self._adaptive = AdaptiveAugment().to(on.device) if config.augment == "auto" else None
+
+    def at(self, step: int, side: str) -> See:
+        """The view of one batch; called twice it does the same, as penalties want."""
+        source = runtime.generator(self.config.seed, f"view-{side}", step)
+        numbers: dict[int, Tensor] = {}
+        noise: dict[torch.Size, Tensor] = {}
+        deviation = self._deviation(step)
+
+        def see(images: Tensor) -> Tensor:
+            if self._augment is not None:
+                if not numbers:
+                    numbers[0] = self._on.place(draw(len(images), source))
+                p = 1.0 if self._adaptive is None else self._adaptive.p
+                images = self._augment(images, numbers[0], p)
+            if deviation:
+                if images.shape not in noise:
+                    noise[images.shape] = self._on.place(
+                        torch.randn(images.shape, generator=source)
+                    )
+                images = images + deviation * noise[images.shape]
+            return images
+
+        return see
+
+    def _deviation(self, step: int) -> float:
+        """Of the instance noise: falls in a line to zero (Arjovsky & Bottou 2017, section 3)."""
+        seen = step * self.config.batch_size
+        left = max(0.0, 1 - seen / self.config.instance_noise_pictures)
+        return self.config.instance_noise * left
+
+    def watch(self, real_logits: Tensor, boundary: Tensor | float) -> None:
+        """Let `--augment auto` see how sure the discriminator is of the reals."""
+        if self._adaptive is not None:
+            self._adaptive.watch(real_logits, boundary)
+
+    def adapt(self, step: int, batch_size: int) -> None:
+        """Move the probability every four batches."""
+        if self._adaptive is not None and (step + 1) % 4 == 0:
+            self._adaptive.adapt(4 * batch_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._adaptive is None else self._adaptive.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._adaptive is not None:
+            self._adaptive.load_state_dict(state)
