@@ -17,7 +17,18 @@ from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array
 from animegan.neighbours import Copying, copying
 
 # Learnt by damaging real faces, see docs/evaluate.md; shown with every result.
-CANNOT: dict[str, str] = {}
+CANNOT = {
+    "fd": "rewards copies of the reals; see copying",
+    "kid": "rewards copies of the reals; see copying",
+    "precision": "rewards copies of the reals, and takes half of a set of drawn faces for real",
+    "recall": "rewards copies of the reals; blind while half of a set is ten pictures repeated, or "
+    "drawn faces",
+    "density": "blind to ten pictures repeated for the whole set, and to copies",
+    "coverage": "rewards copies of the reals",
+    "face_rate": "rises with noise and for drawn or repeated faces, blind to checkerboards; says "
+    "that there are faces, not that they are good",
+    "duplicates": "sees repetition and nothing else",
+}
 
 MOST = 10_000  # pictures a side, unless more are asked for
 FEWEST = 32  # reals below which nothing can be said

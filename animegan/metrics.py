@@ -37,7 +37,8 @@ def frechet(real: Features, fake: Features) -> float:
     inner = root.T @ cov_2 @ root
     cross = torch.linalg.eigvalsh((inner + inner.T) / 2).clamp(min=0).sqrt().sum()
     gap = (mean_1 - mean_2).square().sum()
-    return float(gap + cov_1.trace() + cov_2.trace() - 2 * cross)
+    # rounding can leave equal sets a hair below 0
+    return max(0.0, float(gap + cov_1.trace() + cov_2.trace() - 2 * cross))
 
 
 def _gaussian(features: Features) -> tuple[Tensor, Tensor]:
