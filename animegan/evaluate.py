@@ -195,10 +195,10 @@ def table(found: Evaluation) -> str:
     keys = ["fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "duplicates"]
     marks = {key: f"[{k}]" for k, key in enumerate(CANNOT, 1)}
     lines = [f"{protocol['samples']} against {protocol['against']}, {protocol['n']} pictures each"]
-    lines.append(f"{'':42}{'samples':>18}{'floor':>18}  better")
+    lines.append(f"{'':46}{'samples':>18}{'floor':>18}  better")
     present = [key for key in keys if key != "face_rate" or told.face_rate is not None]
     for key, (name, value, other, better) in zip(present, rows, strict=True):
-        lines.append(f"{name:42}{value:>18}{other:>18}  {better:7}{marks.get(key, '')}".rstrip())
+        lines.append(f"{name:46}{value:>18}{other:>18}  {better:7}{marks.get(key, '')}".rstrip())
     lines += ["", *notes(found)]
     return "\n".join(lines)
 
@@ -220,6 +220,8 @@ def notes(found: Evaluation) -> list[str]:
             f"face rate of the reals: {told.face_rate_real:.3f}; a set that was cut out by a "
             "detector has a high one for that reason alone, and samples like it as well"
         )
+    if found.train.name == found.reals.name:
+        lines.append("copying: no --train-path, so the reals are taken for the training set")
     lines.append(
         f"copying: {copied.copied:.1%} of the samples lie nearer to a picture of "
         f"{found.train.name} than 1 % of unseen reals do ({copied.unseen_are})"
