@@ -31,13 +31,13 @@ class Measures:
 class Limits:
     """What a face must have to be kept. The default of each was set on real faces of 96 px."""
 
-    min_score: float = 0.6
+    min_score: float = 0.5
     min_size: int = 96
     min_spread: float = 12.0
     min_colour: float = 6.0
     min_sharpness: float = 0.03
     min_detail: float = -37.5
-    near: int = 48  # bits of 256 within which two pictures are one; 0: only equal pixels
+    near: int = 56  # bits of 256 within which two pictures are one; 0: only equal pixels
 
 
 def measure(picture: Image.Image) -> Measures:
@@ -139,7 +139,7 @@ def check_limits(limits: Limits) -> None:
     ]
     if limits.near > 80:
         problems.append(
-            f"--near {limits.near}: beyond 80 of 256 bits everything looks alike; take 48 or less"
+            f"--near {limits.near}: beyond 80 of 256 bits everything looks alike; take 56 or less"
         )
     if problems:
         raise UsageError(*problems)

@@ -1,7 +1,7 @@
 """Pictures whose perceptual hashes lie close together, mirrored copies among them.
 
 All are compared with all, but by matrix products over blocks of hashes as +1 and -1: at 20,000
-pictures that takes seconds. An index (BK-tree, buckets of equal words) cannot help here: at 48 of
+pictures that takes seconds. An index (BK-tree, buckets of equal words) cannot help here: at 56 of
 256 different bits its search would visit nearly everything.
 """
 
@@ -59,6 +59,16 @@ def pairs_between(hashes: Hashes, others: Hashes, others_mirrored: Hashes, withi
             for flipped, right in ((False, others), (True, others_mirrored))
             for i, j, d in _close(hashes, right, within, upper=False)
         ]
+    )
+
+
+def joined(some: Pairs, more: Pairs) -> Pairs:
+    """The pairs of both."""
+    return Pairs(
+        np.concatenate([some.first, more.first]),
+        np.concatenate([some.second, more.second]),
+        np.concatenate([some.distance, more.distance]),
+        np.concatenate([some.mirrored, more.mirrored]),
     )
 
 

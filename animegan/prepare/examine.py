@@ -3,14 +3,14 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from animegan.data.decode import BrokenPicture
 from animegan.detector import CascadeDetector, Detector, Face, FaceDetector
-from animegan.prepare.checks import measure
+from animegan.prepare.checks import measure, perceptual_hash
 from animegan.prepare.crop import Square, around, centre, cut
 from animegan.prepare.manifest import FaceRecord, SourceRecord, key_hash
 from animegan.prepare.pictures import read_picture
@@ -84,24 +84,20 @@ class Examiner:
             )
         except BrokenPicture as error:
             return self.record(job, problem=("broken", str(error)))
+        record = replace(self.record(job), size=picture.size)
         found = self._faces(job, picture)
+        if not found:
+            return replace(record, problem=("no face", f"{picture.width}x{picture.height}"))
         faces = tuple(self._face(job, picture, i, face, at) for i, (face, at) in enumerate(found))
-        problem = None if faces else ("no face", f"{picture.width}x{picture.height}")
-        return self.record(job, picture.size, problem, faces)
+        phash, mirrored = perceptual_hash(picture), perceptual_hash(ImageOps.mirror(picture))
+        return replace(record, faces=faces, phash=phash, mirrored=mirrored)
 
-    def record(
-        self,
-        job: Job,
-        size: tuple[int, int] = (0, 0),
-        problem: tuple[str, str] | None = None,
-        faces: tuple[FaceRecord, ...] = (),
-    ) -> SourceRecord:
-        smallest = self.searching.smallest
-        if job.known is not None:
-            smallest = job.known.smallest
+    def record(self, job: Job, problem: tuple[str, str] | None = None) -> SourceRecord:
+        """What is known before the picture is seen."""
+        smallest = self.searching.smallest if job.known is None else job.known.smallest
         return SourceRecord(
-            key=job.key, folder=job.folder, stamp=job.stamp, search=self.search, smallest=smallest,
-            cutting=self.cutting.fingerprint, size=size, problem=problem, faces=faces,
+            job.key, job.folder, job.stamp, self.search, smallest, self.cutting.fingerprint,
+            problem=problem,
         )  # fmt: skip
 
     def _faces(self, job: Job, picture: Image.Image) -> list[tuple[Face, Square]]:

@@ -44,8 +44,16 @@ class SourceRecord:
     smallest: int  # the smallest box that was looked for, px
     cutting: str  # how crops were cut
     size: tuple[int, int] = (0, 0)
+    phash: str = ""  # of the whole picture, see Measures
+    mirrored: str = ""
     problem: tuple[str, str] | None = None
     faces: tuple[FaceRecord, ...] = field(default=())
+
+    def place(self, face: FaceRecord) -> tuple[float, float, float, float]:
+        """The face's box in parts of the picture's sides: x0, y0, x1, y1 in 0 to 1."""
+        width, height = self.size
+        x0, y0, x1, y1 = face.box
+        return x0 / width, y0 / height, x1 / width, y1 / height
 
     def to_json(self) -> str:
         """One line, ASCII, without the line's end."""

@@ -1,18 +1,21 @@
 """Which of the faces in the journal are kept, and why the others are not."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animegan.detector import overlap_of
 from animegan.prepare.checks import Limits, why_dropped
 from animegan.prepare.duplicates import (
     Indices,
+    Pairs,
     choose,
     equal_to_earlier,
     groups,
+    joined,
     pairs_within,
 )
 from animegan.prepare.manifest import SourceRecord
@@ -22,7 +25,9 @@ REASONS = (
     "blurred", "upscaled", "exact duplicate", "near duplicate",
 )  # fmt: skip
 OF_FACES = REASONS[4:]
-_LINKED = 56  # bits of 256: pictures this close may not lie on both sides of the split
+_LINKED = 64  # bits of 256: pictures this close may not lie on both sides of the split
+_SAME_PAGE = 20  # bits of 256: whole pictures this close are one, recompressed or resized
+_SAME_FACE = 0.5  # overlap of two boxes at one place of such pictures
 _KEPT = -1
 
 
@@ -47,68 +52,122 @@ class Selection:
 
 
 def select(records: Iterable[SourceRecord], limits: Limits) -> Selection:
-    """Apply the limits, then look for duplicates among what passed. Needs ~100 bytes a face."""
-    source, reason, side = array("q"), array("q"), array("d")
-    hashes, mirrored = bytearray(), bytearray()
-    digests: list[bytes] = []
-    passed = array("q")
-    number = -1
-    for number, record in enumerate(records):
+    """Apply the limits, then look for duplicates among what passed. Needs ~250 bytes a face.
+
+    Two faces are duplicates if their crops look alike, straight or mirrored, or if they lie at the
+    same place of two pictures that look alike as wholes. Of duplicates the largest is kept.
+    """
+    gathered = _Gathered()
+    for record in records:
+        gathered.add(record, limits)
+    return gathered.settle(limits.near)
+
+
+class _Gathered:
+    """What one pass over the records leaves in memory: compact columns."""
+
+    def __init__(self) -> None:
+        self.sources = 0
+        self.source, self.reason, self.side = array("q"), array("q"), array("d")
+        self.passed = array("q")  # faces that keep the limits; the next four are about them
+        self.hashes, self.mirrored = bytearray(), bytearray()
+        self.digests: list[bytes] = []
+        self.places = array("d")  # four numbers a face: `SourceRecord.place`
+        self.pages = array("q")  # records with such faces; the next two are about them
+        self.page_hashes, self.page_mirrored = bytearray(), bytearray()
+
+    def add(self, record: SourceRecord, limits: Limits) -> None:
+        """One record's faces."""
+        before = len(self.passed)
         for face in record.faces:
             why = why_dropped(face.square.side, face.score, face.measures, limits)
             if why is None:
-                passed.append(len(source))
-                hashes += bytes.fromhex(face.measures.phash)
-                mirrored += bytes.fromhex(face.measures.mirrored)
-                digests.append(bytes.fromhex(face.measures.digest))
-            source.append(number)
-            side.append(face.square.side)
-            reason.append(_KEPT if why is None else REASONS.index(why))
-    return _without_duplicates(
-        _numbers(source), _numbers(reason), np.frombuffer(side, np.float64), number + 1,
-        _numbers(passed), _hashes(hashes), _hashes(mirrored), digests, limits.near,
-    )  # fmt: skip
+                self.passed.append(len(self.source))
+                self.hashes += bytes.fromhex(face.measures.phash)
+                self.mirrored += bytes.fromhex(face.measures.mirrored)
+                self.digests.append(bytes.fromhex(face.measures.digest))
+                self.places.extend(record.place(face))
+            self.source.append(self.sources)
+            self.side.append(face.square.side)
+            self.reason.append(_KEPT if why is None else REASONS.index(why))
+        if len(self.passed) > before:
+            self.pages.append(self.sources)
+            self.page_hashes += bytes.fromhex(record.phash)
+            self.page_mirrored += bytes.fromhex(record.mirrored)
+        self.sources += 1
+
+    def settle(self, near: int) -> Selection:
+        """Find the duplicates among the faces that passed."""
+        source, reason, passed = (
+            np.array(column, dtype=np.int64) for column in (self.source, self.reason, self.passed)
+        )
+        instead = np.full(len(source), -1, dtype=np.int64)
+        twin = equal_to_earlier(self.digests)
+        copies = np.flatnonzero(twin >= 0)
+        reason[passed[copies]] = REASONS.index("exact duplicate")
+        instead[passed[copies]] = passed[twin[copies]]
+
+        single = np.flatnonzero(twin < 0)
+        faces = passed[single]
+        alike = pairs_within(
+            _unpack(self.hashes)[single], _unpack(self.mirrored)[single], max(near, _LINKED)
+        )
+        pages = self._pages_alike()
+        if near:
+            placed = self._same_place(pages, source[faces], single)
+            better = choose(len(faces), joined(alike.within(near), placed), self._sides(faces))
+            worse = np.flatnonzero(better >= 0)
+            reason[faces[worse]] = REASONS.index("near duplicate")
+            instead[faces[worse]] = faces[better[worse]]
+            further = instead[instead[passed[copies]]]  # a copy of one that fell out itself
+            instead[passed[copies]] = np.where(further >= 0, further, instead[passed[copies]])
+        links = np.concatenate(
+            [
+                np.stack([source[passed[copies]], source[passed[twin[copies]]]], axis=1),
+                np.stack([source[faces[alike.first]], source[faces[alike.second]]], axis=1),
+                np.stack([pages.first, pages.second], axis=1),
+            ]
+        )
+        family = groups(self.sources, ((a, b) for a, b in links.tolist()))
+        return Selection(source, reason, instead, family)
+
+    def _sides(self, faces: Indices) -> NDArray[np.float64]:
+        return np.array(self.side, dtype=np.float64)[faces]
+
+    def _pages_alike(self) -> Pairs:
+        """Pairs of records (by their numbers) whose whole pictures look alike."""
+        numbers = np.array(self.pages, dtype=np.int64)
+        pairs = pairs_within(_unpack(self.page_hashes), _unpack(self.page_mirrored), _SAME_PAGE)
+        first, second = numbers[pairs.first], numbers[pairs.second]
+        return Pairs(first, second, pairs.distance, pairs.mirrored)
+
+    def _same_place(self, pages: Pairs, owner: Indices, single: Indices) -> Pairs:
+        """Pairs of faces, as indices of `single`, at one place of two pictures that look alike."""
+        members: dict[int, list[int]] = {int(number): [] for number in pages.first}
+        members |= {int(number): [] for number in pages.second}
+        for index, number in enumerate(owner.tolist()):
+            if number in members:
+                members[number].append(index)
+        places = np.array(self.places).reshape(-1, 4)[single]
+        found = [
+            (i, j, flipped)
+            for a, b, flipped in zip(
+                pages.first.tolist(), pages.second.tolist(), pages.mirrored.tolist(), strict=True
+            )
+            for i in members[a]
+            for j in members[b]
+            if overlap_of(tuple(places[i]), _flipped(places[j]) if flipped else tuple(places[j]))
+            > _SAME_FACE
+        ]
+        columns = np.array([(min(i, j), max(i, j), 0, f) for i, j, f in found], dtype=np.int64)
+        first, second, distance, mirrored = columns.reshape(-1, 4).T
+        return Pairs(first, second, distance, mirrored.astype(bool))
 
 
-def _without_duplicates(
-    source: NDArray[np.int64],
-    reason: NDArray[np.int64],
-    side: NDArray[np.float64],
-    sources: int,
-    passed: Indices,
-    hashes: NDArray[np.uint8],
-    mirrored: NDArray[np.uint8],
-    digests: list[bytes],
-    near: int,
-) -> Selection:
-    instead = np.full(len(source), -1, dtype=np.int64)
-    twin = equal_to_earlier(digests)
-    copies = np.flatnonzero(twin >= 0)
-    reason[passed[copies]] = REASONS.index("exact duplicate")
-    instead[passed[copies]] = passed[twin[copies]]
-    links = list(zip(source[passed[copies]], source[passed[twin[copies]]], strict=True))
-
-    single = np.flatnonzero(twin < 0)
-    pairs = pairs_within(hashes[single], mirrored[single], max(near, _LINKED))
-    faces = passed[single]
-    links += zip(source[faces[pairs.first]], source[faces[pairs.second]], strict=True)
-    if near:
-        better = choose(len(faces), pairs.within(near), side[faces])
-        worse = np.flatnonzero(better >= 0)
-        reason[faces[worse]] = REASONS.index("near duplicate")
-        instead[faces[worse]] = faces[better[worse]]
-        further = instead[instead[passed[copies]]]  # a copy of one that fell out itself
-        instead[passed[copies]] = np.where(further >= 0, further, instead[passed[copies]])
-    return Selection(source, reason, instead, groups(sources, _plain(links)))
+def _flipped(place: NDArray[np.float64]) -> tuple[float, ...]:
+    x0, y0, x1, y1 = place.tolist()
+    return 1 - x1, y0, 1 - x0, y1
 
 
-def _plain(links: list[tuple[np.int64, np.int64]]) -> Iterator[tuple[int, int]]:
-    return ((int(a), int(b)) for a, b in links)
-
-
-def _numbers(values: "array[int]") -> NDArray[np.int64]:
-    return np.array(values, dtype=np.int64)
-
-
-def _hashes(packed: bytearray) -> NDArray[np.uint8]:
+def _unpack(packed: bytearray) -> NDArray[np.uint8]:
     return np.frombuffer(bytes(packed), dtype=np.uint8).reshape(-1, 32)
