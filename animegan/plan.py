@@ -69,9 +69,9 @@ def _activations(net: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, in
     """The output, and the numbers that the leaves of the net put out on the way."""
     total = 0
 
-    def count(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def count(module: nn.Module, args: object, output: torch.Tensor | list[torch.Tensor]) -> None:
         nonlocal total
-        total += output.numel()
+        total += sum(one.numel() for one in ([output] if torch.is_tensor(output) else output))
 
     leaves = [one for one in net.modules() if not list(one.children())]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]

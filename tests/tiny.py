@@ -30,7 +30,8 @@ def trainer_of(device=CPU, netg=None, netd=None, objective="bce", **options):
     config = config_of(**options)
     runtime.seed_everything(config.seed)
     spec = Spec.of(config)
-    batches = Batches(face_set(), config.batch_size, config.seed, device=device)
+    faces = face_set(size=config.image_size)
+    batches = Batches(faces, config.batch_size, config.seed, device=device)
     return Trainer(
         config,
         netg or models.build_netg(spec),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from animegan.errors import UsageError
@@ -83,6 +84,12 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
             "--d-norm batch: a gradient penalty needs the gradient of each picture alone, which "
             "BatchNorm mixes; take none or layer"
         )
+    if not found:
+        try:
+            with torch.device("meta"):
+                build_netg(spec), build_netd(spec)
+        except ValueError as error:
+            found.append(f"--ngf, --ndf: {error}")
     return found
 
 

@@ -1,0 +1,107 @@
+"""Every objective with every network: a batch on the meta device, or a line that says why not."""
+
+import pytest
+import torch
+
+from animegan import models
+from animegan.errors import UsageError
+from animegan.losses import OBJECTIVES
+from animegan.models import FAMILIES, Spec
+from tests.tiny import config_of, same_weights, trainer_of, weights_of
+
+META = torch.device("meta")
+PAIRS = [(loss, net) for loss in OBJECTIVES for net in FAMILIES]
+
+
+@pytest.mark.parametrize("size", [32, 64, 96, 128])
+@pytest.mark.parametrize(("loss", "net"), PAIRS)
+def test_a_pair_trains_on_the_meta_device(loss, net, size):
+    norms = {"d_norm": "none"} if net == "r3gan" else {}
+    options = {"image_size": size, "ngf": 8, "ndf": 8, "nz": 8, "d_every": 1, "g_every": 1} | norms
+    trainer = trainer_of(device=META, loss=loss, net=net, objective=loss, **options)
+    models.check(Spec.of(trainer.config), models.penalised(trainer.config))
+    trainer.train_batch()
+    assert trainer.meters.table.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"loss": "wgan-gp", "d_norm": "batch"}, "--d-norm batch: a gradient penalty needs"),
+        ({"r1": 1, "d_norm": "batch"}, "--d-norm batch: a gradient penalty needs"),
+        ({"net": "r3gan", "d_norm": "spectral"}, r"--d-norm spectral: .*\(r3gan\) takes none"),
+        ({"net": "r3gan", "ngf": 12, "ndf": 8}, "--ngf, --ndf: .*multiple of 8"),
+        ({"net": "mlp", "up": "nearest"}, "--up nearest: mlp has but one way up"),
+        ({"d_features": "lite0", "d_norm": "layer"}, r"--d-norm layer: .*\(lite0\) takes spectral"),
+    ],
+)
+def test_a_forbidden_pair_says_why(options, problem):
+    config = config_of(**options)
+    with pytest.raises(UsageError, match=problem):
+        models.check(Spec.of(config), models.penalised(config))
+
+
+def test_a_penalty_chooses_a_net_without_batch_norm():
+    assert Spec.of(config_of(r1=1)).d_norm == "none"
+    assert Spec.of(config_of()).d_norm is None
+
+
+AIDS = {"ema": 100, "augment": "auto", "instance_noise": 0.1, "r1": 0.5, "penalty_every": 2,
+        "flip": True, "loss": "ra-hinge", "optimizer": "rmsprop", "clip": 0.5}  # fmt: skip
+
+
+def test_aids_resume_to_the_same_bits():
+    straight, stopped = (trainer_of(objective="ra-hinge", **AIDS) for _ in range(2))
+    for _ in range(5):
+        straight.train_batch()
+        stopped.train_batch()
+    fresh = trainer_of(objective="ra-hinge", **AIDS)
+    fresh.load_state_dict(stopped.state_dict())
+    for _ in range(6):
+        straight.train_batch()
+        fresh.train_batch()
+    for one, two in ((straight.netd, fresh.netd), (straight.shown(), fresh.shown())):
+        assert same_weights(weights_of(one), weights_of(two))
+    assert straight.view.state_dict()["p"] == fresh.view.state_dict()["p"]
+    assert not same_weights(weights_of(straight.netg), weights_of(straight.shown()))
+
+
+def test_clipping_bounds_the_weights():
+    trainer = trainer_of(clip=0.01)
+    trainer.step_d(0)
+    assert max(one.abs().max() for one in trainer.netd.parameters()) <= 0.01
+
+
+def test_lazy_penalties_come_every_so_many_updates():
+    trainer = trainer_of(r1=1, penalty_every=3)
+    seen = []
+    for step in range(6):
+        trainer.step_d(step)
+        means, _ = trainer.meters.read()
+        seen.append("penalty" in means)
+    assert seen == [False, False, True, False, False, True]
+
+
+def test_instance_noise_fades_to_nothing():
+    trainer = trainer_of(instance_noise=0.5, instance_noise_pictures=40)
+    assert trainer.view._deviation(0) == 0.5
+    assert trainer.view._deviation(5) == pytest.approx(0.25)
+    assert trainer.view._deviation(10) == trainer.view._deviation(11) == 0
+    images = torch.zeros(4, 3, 16, 16)
+    see = trainer.view.at(0, "x")
+    assert see(images).std() == pytest.approx(0.5, rel=0.1)
+    assert torch.equal(see(images), see(images))
+    assert torch.equal(trainer.view.at(10, "x")(images), images)
+
+
+def test_loss_brings_its_published_options_below_ones_own():
+    config = config_of(loss="wgan-gp")
+    assert (config.lr1, config.beta1, config.beta2, config.g_every, config.gp) == (
+        1e-4,
+        0,
+        0.9,
+        5,
+        10,
+    )
+    assert config_of(loss="wgan-gp", lr1=3e-4).lr1 == 3e-4
+    assert config_of(d_features="lite0", image_size=96).net == "fastgan"
