@@ -181,8 +181,8 @@ def near_identical(thumbs: NDArray[np.uint8]) -> int:
     """How many of the pictures have a near-identical one before them: what could be dropped.
 
     Pictures are near-identical when their thumbnails [N, p] differ by less than SAME_RMS levels,
-    root mean square. In 10,000 anime faces cut out of illustrations the pairs below 14 are the
-    same drawing twice, and the typical nearest pair is 44 apart.
+    root mean square. In 10,000 anime faces cut out of illustrations the typical nearest pair is 44
+    apart; of the pairs below 14, the fifteen looked at were all the same drawing twice.
     """
     x = torch.from_numpy(thumbs.astype(np.float64))
     limit = SAME_RMS**2 * x.shape[1]
