@@ -47,7 +47,9 @@ def test_no_biases_but_those_of_the_blocks_and_no_norm() -> None:
     net = r3gan.Discriminator(image_size=32, channels=3, width=8)
     for module in net.modules():
         assert not isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm)
-        assert getattr(module, "bias", None) is None or isinstance(module, r3gan._BiasedLeaky)
+    biased = [name for name, _ in net.named_parameters() if name.endswith("bias")]
+    blocks = [name for name, one in net.named_modules() if isinstance(one, r3gan._Block)]
+    assert biased == [f"{block}.body.{i}.bias" for block in blocks for i in (0, 2)]
 
 
 def test_filter_keeps_a_flat_picture_and_the_mean() -> None:

@@ -21,22 +21,15 @@ BLOCKS = 2  # a stage
 GROUP = 16  # channels of a group
 
 
-def _conv(wide: int, out: int, kernel: int, gain: float, groups: int = 1) -> nn.Conv2d:
-    """Convolution without bias, weights ~ N(0, gain² / fan_in), padded to keep the side."""
-    conv = nn.Conv2d(wide, out, kernel, padding=kernel // 2, groups=groups, bias=False)
+def _conv(
+    wide: int, out: int, kernel: int, gain: float, groups: int = 1, bias: bool = False
+) -> nn.Conv2d:
+    """Convolution that keeps the side, weights ~ N(0, gain² / fan_in), a bias of zeros if any."""
+    conv = nn.Conv2d(wide, out, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.normal_(conv.weight, 0.0, gain / math.sqrt(conv.weight[0].numel()))
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     return conv
-
-
-class _BiasedLeaky(nn.Module):
-    """Adds a bias a channel, then LeakyReLU 0.2."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x + self.bias, 0.2)
 
 
 class _Block(nn.Module):
@@ -46,10 +39,10 @@ class _Block(nn.Module):
         super().__init__()
         gain = math.sqrt(2 / 1.04) * blocks**-0.25
         self.body = nn.Sequential(
-            _conv(width, 2 * width, 1, gain),
-            _BiasedLeaky(2 * width),
-            _conv(2 * width, 2 * width, 3, gain, groups=2 * width // GROUP),
-            _BiasedLeaky(2 * width),
+            _conv(width, 2 * width, 1, gain, bias=True),
+            nn.LeakyReLU(0.2, inplace=True),
+            _conv(2 * width, 2 * width, 3, gain, groups=2 * width // GROUP, bias=True),
+            nn.LeakyReLU(0.2, inplace=True),
             _conv(2 * width, width, 1, 0.0),
         )
 
