@@ -48,8 +48,9 @@ class Loop:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            flag = "--save-path" if config.save_path else "--runs-path"
             raise UsageError(
-                f"--save-path {self.samples}: cannot be written ({error.strerror or error}); "
+                f"{flag} {self.samples}: cannot be written ({error.strerror or error}); "
                 "name another folder"
             ) from None
         self.per_epoch = trainer.batches.steps_per_epoch
@@ -188,7 +189,7 @@ class Loop:
         """Go on from a state that `save_state` wrote; UsageError if its networks are others."""
         try:
             self.trainer.load_state_dict(state["trainer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:160]
             raise UsageError(
                 f"--resume: the state does not fit the networks asked for ({reason}); leave the "
