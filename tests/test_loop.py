@@ -203,6 +203,9 @@ def test_a_save_path_that_cannot_be_written_is_told_first(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match=r"--save-path .*file: cannot be written"):
         loop_of(tmp_path, save_path=tmp_path / "file")
+    (tmp_path / "run" / "samples").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"--runs-path .*samples: cannot be written"):
+        loop_of(tmp_path)
 
 
 def test_at_the_end_there_are_curves_strip_and_timelapse(tmp_path):
@@ -512,7 +515,7 @@ def test_pieces_asked_for_count_too_unless_memory_wants_more(tmp_path):
     assert resumed(tmp_path, accumulate=1).trainer.pieces == 2
 
 
-@pytest.mark.parametrize("options", [{"ngf": 3}, {"image_size": 32}, {"nz": 6}])
+@pytest.mark.parametrize("options", [{"ngf": 3}, {"net": "mlp"}, {"nz": 6}, {"ema": 100}])
 def test_networks_of_another_shape_are_told_in_a_line(tmp_path, options):
     one = loop_of(tmp_path, max_steps=1)
     one.fit(Asked())
@@ -528,3 +531,19 @@ def test_a_record_is_json_a_line(tmp_path):
     assert len(lines) == 2
     for line in lines:
         json.loads(line, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_the_average_is_what_is_drawn_and_kept_and_goes_on_too(tmp_path):
+    options = {"max_epoch": 2, "ema": 20, "save_every": 1}
+    straight = loop_of(tmp_path / "straight", **options)
+    straight.fit(Asked())
+    one = loop_of(tmp_path, **options)
+    one.fit(Asked(one.trainer, 5))
+    later = resumed(tmp_path, **options)
+    later.fit(Asked())
+    assert_same(later.trainer, straight.trainer)
+    average = weights_of(later.trainer.shown())
+    assert same_weights(average, weights_of(straight.trainer.shown()))
+    assert not same_weights(average, weights_of(later.trainer.netg))
+    kept = checkpoint.load_net(later.run.path / "netg_last.pth", "netg").net
+    assert same_weights(weights_of(kept), average)
