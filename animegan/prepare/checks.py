@@ -31,7 +31,7 @@ class Measures:
 class Limits:
     """What a face must have to be kept. The default of each was set on real faces of 96 px."""
 
-    min_score: float = 0.5
+    min_score: float = 0.35
     min_size: int = 96
     min_spread: float = 12.0
     min_colour: float = 6.0

@@ -1,0 +1,235 @@
+"""What was seen of a set -> findings (which of them hurt training) and advice."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animegan.prepare.checks import Limits, why_dropped
+from animegan.prepare.duplicates import (
+    Indices,
+    choose,
+    equal_to_earlier,
+    pack,
+    pairs_between,
+    pairs_within,
+)
+from animegan.prepare.survey import Seen
+
+_SIZES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_HURTS = {  # share of the pictures from which a reason hurts training
+    "broken": 0.01, "uniform": 0.01, "grey": 0.1, "blurred": 0.1, "upscaled": 0.1,
+    "too small": 0.05, "duplicate": 0.05, "in the other set": 0.005,
+}  # fmt: skip
+_MEANS = {
+    "broken": "cannot be decoded; train leaves them out",
+    "uniform": "show next to nothing",
+    "grey": "have no colour among coloured ones",
+    "blurred": "are blurred",
+    "upscaled": "have no fine detail: enlarged from something smaller",
+    "too small": "would have to be enlarged",
+    "exact duplicate": "repeat another pixel by pixel",
+    "near duplicate": "look like another, straight or mirrored",
+    "in the other set": "also lie in the other set, or look like one there: an evaluation against "
+    "it would count memory as skill",
+}
+_NEAR_GREY = 24  # bits: strokes on an empty ground (digits) come within 56 without being one
+DROPPED = ("broken", "too small", "uniform", "grey", "blurred", "upscaled")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found; `hurts` if training would suffer."""
+
+    hurts: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that `doctor` has to say. `why[i]` is the reason against picture i, or None."""
+
+    facts: list[tuple[str, str]]
+    findings: list[Finding]
+    advice: list[str]
+    why: list[str | None]
+    like: Indices  # [N]: the picture that a duplicate repeats, -1 else
+    leak: Indices  # [N]: the picture of the other set that it repeats, -1 else
+    strange: Indices  # [N]: by how far a picture is from the others, the farthest first
+
+    @property
+    def hurts(self) -> bool:
+        """Whether anything found would hurt training."""
+        return any(finding.hurts for finding in self.findings)
+
+    def lines(self) -> list[str]:
+        """The report as text."""
+        told = [f"{name}: {value}" for name, value in self.facts]
+        told += [f"{'HURTS' if f.hurts else 'note '} {f.words}" for f in self.findings]
+        if not self.findings:
+            told.append("nothing found that would hurt training")
+        return told + [f"advice: {line}" for line in self.advice]
+
+
+def diagnose(
+    seen: Sequence[Seen], others: Sequence[Seen], limits: Limits, layout: Sequence[str] = ()
+) -> Diagnosis:
+    """Judge a set, and what it shares with another (`others` may be empty).
+
+    `limits.min_size` of 0 means that no size is asked for. `layout` are problems of the folder's
+    layout, which hurt.
+    """
+    good = [i for i, picture in enumerate(seen) if not picture.problem]
+    grey_set = 2 * sum(_colour(seen[i]) < limits.min_colour for i in good) > len(good)
+    if grey_set:  # a grey set, then; its few coloured pictures do not matter
+        near = min(limits.near, _NEAR_GREY)
+        limits = replace(limits, min_colour=0.0, near=near)
+    why: list[str | None] = [
+        "broken" if picture.measures is None
+        else why_dropped(picture.side, 1.0, picture.measures, limits)
+        for picture in seen
+    ]  # fmt: skip
+    like = _find_duplicates(seen, why, limits.near)
+    leak = _find_leaks(seen, others, limits.near)
+    for i in np.flatnonzero(leak >= 0).tolist():
+        why[i] = why[i] or "in the other set"
+    distances = _distances([seen[i].thumb for i in good])
+    strange = np.array(good, dtype=np.int64)[np.argsort(-distances, kind="stable")]
+    findings = [Finding(True, problem) for problem in layout]
+    findings += _findings(why, leak, len(seen), len(good), limits)
+    far = int((distances > _far(distances)).sum())
+    if far:
+        findings.append(Finding(False, f"{far:,} look unlike the others; see the report"))
+    return Diagnosis(
+        _facts(seen, good), findings, _advice(seen, good, grey_set), why, like, leak, strange
+    )
+
+
+def _find_duplicates(seen: Sequence[Seen], why: list[str | None], near: int) -> Indices:
+    """Marks duplicates in `why`; what each of them repeats."""
+    like = np.full(len(seen), -1, dtype=np.int64)
+    sound = np.array([i for i, reason in enumerate(why) if reason is None], dtype=np.int64)
+    measures = [m for i in sound.tolist() if (m := seen[i].measures) is not None]
+    twin = equal_to_earlier([m.digest for m in measures])
+    for i in np.flatnonzero(twin >= 0).tolist():
+        why[int(sound[i])], like[sound[i]] = "exact duplicate", sound[twin[i]]
+    if near:
+        single = np.flatnonzero(twin < 0)
+        hashes = pack([measures[i].phash for i in single.tolist()])
+        mirrored = pack([measures[i].mirrored for i in single.tolist()])
+        worth = np.array([seen[int(sound[i])].side for i in single.tolist()], dtype=np.float64)
+        better = choose(len(single), pairs_within(hashes, mirrored, near), worth)
+        for i in np.flatnonzero(better >= 0).tolist():
+            place = int(sound[single[i]])
+            why[place], like[place] = "near duplicate", sound[single[better[i]]]
+    return like
+
+
+def _find_leaks(seen: Sequence[Seen], others: Sequence[Seen], near: int) -> Indices:
+    leak = np.full(len(seen), -1, dtype=np.int64)
+    here = [(i, p.measures) for i, p in enumerate(seen) if p.measures is not None]
+    there = [(j, p.measures) for j, p in enumerate(others) if p.measures is not None]
+    if not here or not there:
+        return leak
+    where = {m.digest: j for j, m in reversed(there)}
+    for i, m in here:
+        leak[i] = where.get(m.digest, -1)
+    if near:
+        pairs = pairs_between(
+            pack([m.phash for _, m in here]), pack([m.phash for _, m in there]),
+            pack([m.mirrored for _, m in there]), near,
+        )  # fmt: skip
+        for a, b in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
+            if leak[here[a][0]] < 0:
+                leak[here[a][0]] = there[b][0]
+    return leak
+
+
+def _distances(thumbs: list[bytes]) -> NDArray[np.float64]:
+    """Mahalanobis distance of each thumbnail from their mean, over the 24 widest directions and
+    what is left outside them."""
+    if len(thumbs) < 50:
+        return np.zeros(len(thumbs))
+    x = np.frombuffer(b"".join(thumbs), dtype=np.uint8).reshape(len(thumbs), -1).astype(np.float64)
+    x -= x.mean(axis=0)
+    values, axes = np.linalg.eigh(x.T @ x / len(x))
+    along = (x @ axes[:, -24:]) ** 2
+    rest = np.maximum((x**2).sum(axis=1) - along.sum(axis=1), 0.0)
+    left = max(values[:-24].sum(), 1e-6)
+    squares = (along / np.maximum(values[-24:], 1e-6)).sum(axis=1) + 24 * rest / left
+    return np.asarray(np.sqrt(squares), dtype=np.float64)
+
+
+def _far(distances: NDArray[np.float64]) -> float:
+    if not len(distances):
+        return 0.0
+    middle = float(np.median(distances))
+    return middle + 10 * float(np.median(np.abs(distances - middle))) + 1e-9
+
+
+def _findings(
+    why: list[str | None], leak: Indices, total: int, good: int, limits: Limits
+) -> list[Finding]:
+    counts = Counter(reason for reason in why if reason is not None)
+    if counts["in the other set"] or (leak >= 0).any():
+        counts["in the other set"] = int((leak >= 0).sum())
+    found = []
+    if good < 100:
+        found.append(Finding(True, f"{good:,} pictures: under 100 are learned by heart"))
+    elif good < 1000:
+        found.append(Finding(False, f"{good:,} pictures are few; augmentation is a must"))
+    copies = counts["exact duplicate"] + counts["near duplicate"]
+    for name, means in _MEANS.items():
+        if not counts[name]:
+            continue
+        copy = name.endswith("duplicate")
+        share = (copies if copy else counts[name]) / total
+        hurts = share > _HURTS["duplicate" if copy else name]
+        found.append(
+            Finding(hurts, f"{name}: {counts[name]:,} ({counts[name] / total:.2%}) {means}")
+        )
+    return found
+
+
+def _facts(seen: Sequence[Seen], good: list[int]) -> list[tuple[str, str]]:
+    sizes = Counter((seen[i].width, seen[i].height) for i in good)
+    sides = [seen[i].side for i in good]
+    told = ", ".join(f"{w}x{h} ({n:,})" for (w, h), n in sizes.most_common(3))
+    modes = ", ".join(f"{m} ({n:,})" for m, n in Counter(seen[i].mode for i in good).most_common())
+    facts = [("pictures", f"{len(seen):,}"), ("modes", modes)]
+    facts.append(("sizes", f"{told}{', ...' if len(sizes) > 3 else ''}"))
+    if sides:
+        low, middle, high = (int(v) for v in np.percentile(sides, [5, 50, 95]))
+        facts.append(("short side", f"{low} / {middle} / {high} px (5, 50, 95 %)"))
+    return facts
+
+
+def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
+    if not good:
+        return []
+    sides = np.array([seen[i].side for i in good])
+    enough = [size for size in _SIZES if (sides >= size).mean() >= 0.95] or [_SIZES[0]]
+    size, channels, count = enough[-1], 1 if grey else 3, len(good)
+    batch = 16 if count < 1000 else 32 if count < 5000 else 64
+    lines = [
+        f"--image-size {size} (19 in 20 are at least that large) --channels {channels}; "
+        f"the cache takes {count * size * size * channels / 2**20:,.0f} MiB",
+        f"--batch-size {batch}",
+    ]
+    if count < 5000:
+        lines.append("augmentation: yes; below 5,000 pictures the discriminator learns them")
+    elif count < 50_000:
+        lines.append("augmentation: worth a try; it helps the longer, the more epochs are trained")
+    else:
+        lines.append("augmentation: not needed before some hundred epochs")
+    ratios = np.array([max(seen[i].width, seen[i].height) / max(seen[i].side, 1) for i in good])
+    if (ratios > 1.2).mean() > 0.05:
+        share = (ratios > 1.2).mean()
+        lines.append(f"{share:.0%} are far from square, and training cuts out the middle: prepare")
+    return lines
+
+
+def _colour(picture: Seen) -> float:
+    return picture.measures.colour if picture.measures is not None else 0.0
