@@ -1,4 +1,4 @@
-"""animegan's commands: `python main.py train`, `generate`, `monitor`, `demo`, `runs`.
+"""animegan's commands: `python main.py train`, `generate`, `monitor`, `evaluate`, ...
 
 The command line is checked whole before anything is imported or done; each command then gets the
 Config it resolves to and wires the parts together. Needs nothing heavy until a command runs.
@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 from animegan import flags
 from animegan.errors import TrainingStopped, UsageError
 from animegan.options import Layer
-from config import OPTIONS, Config, resolve
+from config import OPTIONS, Config
+from resolve import resolve
 
 if TYPE_CHECKING:
+    import torch
+
     from animegan.monitor import Monitor
     from animegan.runs import Run
+    from animegan.watch import Watch
 
 
 def say(text: str) -> None:
@@ -96,7 +100,8 @@ def _train(
         batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
         trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
         options = dataclasses.asdict(config)
-        loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say)
+        watch = _watch(config, on.device)
+        loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say, watch)
         with run.lock(), Stop(say) as stop:
             if resumed:
                 loop.load_state(checkpoint.load_first(resumed[1], "--resume", say))
@@ -115,6 +120,29 @@ def _train(
         f"--netd-path={run.path}/netd_last.pth"
     )
     return run
+
+
+def _watch(config: Config, device: "torch.device") -> "Watch | None":
+    """What measures the generator against held-out pictures while it trains, if asked for."""
+    if config.eval_path is None:
+        return None
+    from animegan.data.cache import open_set
+    from animegan.features import build_extractor
+    from animegan.watch import PICTURES, Watch, interval
+    from animegan.yardstick import TrainingYardstick
+
+    extractor = build_extractor(config.extractor, config.inception_file, device)
+    held_out = open_set(
+        config.eval_path,
+        image_size=config.image_size,
+        channels=config.channels,
+        background=config.background,
+        resize=config.resize,
+        num_workers=config.num_workers,
+        say=say,
+    )
+    yardstick = TrainingYardstick(held_out, extractor, config.eval_num or PICTURES)
+    return Watch(config, yardstick, interval(config))
 
 
 @contextmanager
@@ -238,6 +266,40 @@ DEMO: dict[str, Any] = {
 }  # fmt: skip
 
 
+def evaluate(**words: str) -> None:
+    """Compare a generator's samples, or a folder of pictures, with real pictures."""
+    config, _ = resolve("evaluate", words)
+    from animegan import eval_command, generate
+
+    netg_path = None
+    if config.netg_path:
+        netg_path = str(generate.find_weights(config, say)[0])
+    eval_command.run(
+        netg_path=netg_path,
+        samples=config.samples,
+        against=config.against,
+        floor_path=config.floor_path,
+        train_path=config.train_path,
+        eval_num=config.eval_num,
+        extractor=config.extractor,
+        inception_file=config.inception_file,
+        report=config.report,
+        as_json=config.json,
+        seed=config.seed,
+        gen_mean=config.gen_mean,
+        gen_std=config.gen_std,
+        image_size=config.image_size,
+        channels=config.channels,
+        background=config.background,
+        resize=config.resize,
+        num_workers=config.num_workers,
+        gpu=config.gpu,
+        device=config.device,
+        threads=config.threads,
+        say=say,
+    )
+
+
 def runs(**words: str) -> None:
     """List the runs; with --repeat=RUN, the command that repeats one."""
     config, _ = resolve("runs", words)
@@ -253,6 +315,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "generate": generate,
     "monitor": monitor,
+    "evaluate": evaluate,
     "demo": demo,
     "runs": runs,
 }

@@ -17,6 +17,7 @@ from animegan.monitor import Monitor
 from animegan.runs import Run
 from animegan.signals import Stop
 from animegan.trainer import Trainer
+from animegan.watch import Watch
 
 if TYPE_CHECKING:
     from config import Config
@@ -36,6 +37,7 @@ class Loop:
         spec: Spec,
         options: dict[str, Any],
         say: Say,
+        watch: Watch | None = None,
     ) -> None:
         self.config = config
         self.trainer = trainer
@@ -44,6 +46,7 @@ class Loop:
         self.spec = spec
         self.options = options
         self.say = say
+        self.watch = watch
         self.samples = Path(config.save_path) if config.save_path else run.path / "samples"
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,10 @@ class Loop:
                 if trainer.step % self.per_epoch == 0:
                     bar.set_description(self._where())
                     self.end_epoch(trainer.step // self.per_epoch)
+                if self.watch is not None and self.watch.due(trainer.step):
+                    going_on = self.evaluate(self.watch, bar)
+                    if not going_on:
+                        break
                 if now - last_state > 60 * config.state_every_minutes:
                     self.save_state()
                     self.save_grid()
@@ -138,6 +145,49 @@ class Loop:
             bar.clear()
             breakpoint()
 
+    def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
+        """Let the watch score the generator; False if training should stop."""
+        step = self.trainer.step
+        verdict = watch.evaluate(self.trainer)
+        self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
+        self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
+        for line_ in verdict.alarms:
+            self.say(f"step {step}: {line_}")
+        if verdict.improved:
+            self.save_nets("best")
+            checkpoint.save(self._state(), self.run.best_state)
+        if verdict.collapsed and self.config.on_collapse == "rollback":
+            if watch.rollbacks < self.config.rollbacks:
+                self.roll_back(watch, bar)
+                return True
+            self.say(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
+            return False
+        if verdict.collapsed and self.config.on_collapse == "stop":
+            self.say(f"step {step}: stopping; netg_best.pth is of step {watch.best_step}")
+            return False
+        if verdict.out_of_patience:
+            self.say(
+                f"step {step}: no better KID for {self.config.patience} evaluations; stopping; "
+                f"netg_best.pth is of step {watch.best_step}"
+            )
+            return False
+        return True
+
+    def roll_back(self, watch: Watch, bar: "tqdm[Any]") -> None:
+        """Return to the best state, and go on from there with other randomness."""
+        state = checkpoint.load(self.run.best_state, "--on-collapse", self.trainer.device)
+        self.trainer.load_state_dict(state["trainer"])
+        watch.rolled_back()
+        self.trainer.reseed(watch.rollbacks)
+        step = self.trainer.step
+        self.say(f"back to step {step} with new randomness, {watch.rollbacks} of "
+                 f"{self.config.rollbacks} times")  # fmt: skip
+        self.run.forget_after(step)
+        album.forget_after(self.samples, step)
+        bar.n = step * self.config.batch_size
+        self._last_look_step, self._state_step = step, -1
+        self.save_state()
+
     def end_epoch(self, epoch: int) -> None:
         """Grids and weight files that are due after an epoch."""
         due = epoch % self.config.save_every == 0
@@ -174,16 +224,19 @@ class Loop:
         if bad >= 0:  # the state would hold the bad step in its meters, and hide it
             raise TrainingStopped(self._advice(bad))
         self.save_nets("last")
-        state = {
+        checkpoint.save(self._state(), self.run.states / f"state_{step:08d}.pt")
+        self._state_step = step
+        checkpoint.prune(self.run.state_files(), self.config.keep)
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),
+            "watch": None if self.watch is None else self.watch.state_dict(),
             "seconds": self.seconds,
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         }
-        checkpoint.save(state, self.run.states / f"state_{step:08d}.pt")
-        self._state_step = step
-        checkpoint.prune(self.run.state_files(), self.config.keep)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a state that `save_state` wrote; UsageError if its networks are others."""
@@ -195,6 +248,8 @@ class Loop:
                 f"--resume: the state does not fit the networks asked for ({reason}); leave the "
                 "options that shape them as the run has them"
             ) from None
+        if self.watch is not None and state["watch"] is not None:
+            self.watch.load_state_dict(state["watch"])
         self.seconds = state["seconds"]
         self._state_step = self.trainer.step
         if (state["torch"], state["threads"]) != (

@@ -60,6 +60,10 @@ class Run:
     def states(self) -> Path:
         return self.path / "states"
 
+    @property
+    def best_state(self) -> Path:
+        return self.states / "best.pt"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; UsageError if another trains in it.

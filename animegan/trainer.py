@@ -54,6 +54,7 @@ class Trainer:
         self.meters = Meters(on.device)
         self.pieces = config.accumulate
         self.step = 0  # batches done
+        self.reseed(0)
         self._on = on
 
     def _optimizer(self, net: nn.Module, lr: float, on: Runtime) -> torch.optim.Optimizer:
@@ -131,7 +132,7 @@ class Trainer:
         """The weighted penalties; gradients run through the augmentation to the raw pictures."""
         config = self.config
         total = torch.zeros((), device=self.device)
-        source = runtime.generator(config.seed, f"penalty-{piece}", step)
+        source = runtime.generator(self.seed, f"penalty-{piece}", step)
         if self.objective.penalty and config.gp:
             mix = self._on.place(torch.rand(len(real), 1, 1, 1, generator=source))
             if self.objective.penalty == "gp":
@@ -157,9 +158,12 @@ class Trainer:
 
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
         """The step's noise [B, nz, 1, 1] ~ N(0, 1), in pieces; always drawn on the CPU."""
-        source = runtime.generator(self.config.seed, stream, step)
+        return self._noise_at(stream, step).chunk(self.pieces)
+
+    def _noise_at(self, stream: str, step: int) -> Tensor:
+        source = runtime.generator(self.seed, stream, step)
         noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
-        return self._on.place(noise).chunk(self.pieces)
+        return self._on.place(noise)
 
     def _real(self, step: int) -> tuple[Tensor, ...]:
         """The step's real pictures [B, C, S, S] in [-1, 1], in pieces."""
@@ -233,6 +237,22 @@ class Trainer:
             not whole and self.objective.name != "ra-hinge" and self.objective.penalty != "dragan"
         )
 
+    # --- what a watch looks at
+
+    def probe(self) -> dict[str, float]:
+        """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm
+        of the generator's loss gradient at its pictures, `probe_grad_g`.
+        """
+        real = self.batches.images(self.step)
+        fake = self.sample(self._noise_at("probe", self.step))
+        with runtime.evaluating(self.netd), self._frozen(self.netd), torch.enable_grad():
+            fake = fake.requires_grad_()
+            real_logits, fake_logits = self.netd(real), self.netd(fake)
+            loss_d = self.objective.loss_d(real_logits, fake_logits)
+            loss_g = self.objective.loss_g(fake_logits, real_logits)
+            (gradient,) = torch.autograd.grad(loss_g, fake)
+        return {"probe_loss_d": loss_d.item(), "probe_grad_g": gradient.norm().item()}
+
     # --- sampling and state
 
     def sample(self, noise: Tensor) -> Tensor:
@@ -251,10 +271,18 @@ class Trainer:
         source = runtime.generator(self.config.seed, "fixed")
         return torch.randn(count, self.config.nz, 1, 1, generator=source)
 
+    def reseed(self, salt: int) -> None:
+        """Draw batches, noise and views from another seed from here on: what a rollback wants."""
+        self.salt = salt
+        self.seed = self.config.seed + salt * 1_000_003
+        self.batches.seed = self.seed
+        self.view.seed = self.seed
+
     def state_dict(self) -> dict[str, Any]:
         """All that changes while training."""
         return {
             "step": self.step,
+            "salt": self.salt,
             "pieces": self.pieces,
             "netg": self.netg.state_dict(),
             "netd": self.netd.state_dict(),
@@ -269,6 +297,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken, at the rates and in the pieces of this config."""
         self.step = state["step"]
+        self.reseed(state["salt"])
         self.pieces = max(self.pieces, state["pieces"])  # more where memory ran out
         self.netg.load_state_dict(state["netg"])
         self.netd.load_state_dict(state["netd"])
@@ -277,7 +306,7 @@ class Trainer:
         betas = (self.config.beta1, self.config.beta2)
         for optimizer, lr in ((self.optg, self.config.lr1), (self.optd, self.config.lr2)):
             for group in optimizer.param_groups:  # the state's own would undo --allow-changes
-                group.update(lr=lr, betas=betas)
+                group.update(lr=lr, **({"betas": betas} if "betas" in group else {}))
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         self.view.load_state_dict(state["view"])

@@ -21,6 +21,7 @@ class View:
 
     def __init__(self, config: "Config", on: Runtime) -> None:
         self.config = config
+        self.seed = config.seed
         self._on = on
         self._augment = None
         if config.augment != "none":
@@ -30,7 +31,7 @@ class View:
 
     def at(self, step: int, side: str) -> See:
         """The view of one batch; called twice it does the same, as penalties want."""
-        source = runtime.generator(self.config.seed, f"view-{side}", step)
+        source = runtime.generator(self.seed, f"view-{side}", step)
         numbers: dict[int, Tensor] = {}
         noise: dict[torch.Size, Tensor] = {}
         deviation = self._deviation(step)

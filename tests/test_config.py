@@ -5,7 +5,8 @@ import pytest
 
 from animegan.errors import UsageError
 from animegan.options import Layer
-from config import OPTIONS, PRESETS, Config, resolve
+from config import OPTIONS, Config
+from resolve import PRESETS, resolve
 
 BOOK = re.findall(
     r"\w+",

@@ -11,7 +11,7 @@ from animegan.errors import UsageError
 from animegan.generate import Noise, best, draw, parse_indices
 from animegan.models import Spec
 from animegan.runs import Run
-from config import resolve
+from resolve import resolve
 
 CPU = torch.device("cpu")
 SMALL = Spec(image_size=16, nz=5, ngf=2, ndf=2)

@@ -6,7 +6,8 @@ import pytest
 from animegan import flags, listing
 from animegan.errors import UsageError
 from animegan.runs import Run
-from config import OPTIONS, Config, resolve
+from config import OPTIONS, Config
+from resolve import resolve
 
 
 def make_run(root, folder, records=(), changed=None, **options):

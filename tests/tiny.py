@@ -10,7 +10,7 @@ from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from config import resolve
+from resolve import resolve
 
 CPU = torch.device("cpu")
 

@@ -68,16 +68,16 @@ class Batches:
         self._slice = slice(rank * share, (rank + 1) * share)
         self._runtime = Runtime(device)
         self._resident = self._whole() if resident else None
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._order: tuple[tuple[int, int], NDArray[np.int64]] = ((0, -1), np.empty(0, np.int64))
 
     def rows(self, step: int) -> NDArray[np.int64]:
         """Indices of this process's share of global batch `step` (from 0), int64 [B / world]."""
         assert step >= 0
         epoch, index = divmod(step, self.steps_per_epoch)
         order = self._order
-        if order[0] != epoch:
+        if order[0] != (self.seed, epoch):
             random = generator(self.seed, "order", epoch)
-            order = (epoch, torch.randperm(len(self.faces), generator=random).numpy())
+            order = ((self.seed, epoch), torch.randperm(len(self.faces), generator=random).numpy())
             self._order = order
         batch = order[1][index * self.batch_size : (index + 1) * self.batch_size]
         return batch[self._slice]

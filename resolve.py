@@ -1,0 +1,133 @@
+"""From a command line to the Config: presets, layers, and what does not go together."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from animegan.errors import UsageError
+from animegan.losses import OBJECTIVES
+from animegan.options import Layer, Settled, settle
+from config import OPTIONS, Config
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "book": {
+        "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
+        "beta1": 0.5, "nz": 100, "ngf": 64, "ndf": 64, "plot_every": 20, "d_every": 1,
+        "g_every": 5, "save_every": 10,
+    },
+}  # fmt: skip
+
+
+FEATURES: Mapping[str, Mapping[str, Any]] = {  # what a projected discriminator was found to want
+    "lite0": {
+        "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-4, "lr2": 2e-4,
+        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "augment": "color,translation", "ema": 10_000,
+    },
+}  # fmt: skip
+
+
+def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
+    """The Config of a command line, and where each value that is no default came from.
+
+    Strongest are the flags, then the TOML file, the preset, `under` (a resumed run's options), and
+    what the objective brings. Raises UsageError with every problem found.
+    """
+    layers = list(under)
+    told = dict(flags)
+    file_values, problems = _read_toml(flags.get("config"), command)
+    preset = told.get("preset", file_values.get("preset"))
+    if isinstance(preset, str) and preset in PRESETS:
+        layers.append(Layer(f"preset {preset}", PRESETS[preset]))
+    layers += [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
+    settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers).values), *layers])
+    problems += settled.problems
+    config = Settled(settled.values, settled.sources, ()).build(Config)
+    problems += _conflicts(command, config)
+    if problems:
+        raise UsageError(*dict.fromkeys(problems))
+    return config, settled.sources
+
+
+def _published(chosen: Mapping[str, Any]) -> list[Layer]:
+    """What the chosen discriminator and objective bring along, below everything else."""
+    layers = []
+    features = chosen["d_features"]
+    loss = chosen["loss"]
+    if features is not None:
+        layers.append(Layer(f"d-features {features}", FEATURES[features]))
+        if loss == OPTIONS["loss"].default:
+            loss = FEATURES[features]["loss"]
+    published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
+    return [Layer(f"loss {loss}", published), *layers]
+
+
+def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
+    if path is None:
+        return {}, []
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, [
+            f"--config {path}: cannot be read ({error.__class__.__name__}); name a TOML file"
+        ]
+    except tomllib.TOMLDecodeError as error:
+        return {}, [f"--config {path}: not TOML: {error}"]
+    names = {key: key.replace("-", "_") for key in values}
+    problems = [
+        f"--config {path}: '{key}' is not an option of {command}; "
+        f"see `python main.py {command} --help`"
+        for key, name in names.items()
+        if name not in OPTIONS or command not in OPTIONS[name].on or name == "config"
+    ]
+    known = {names[key]: value for key, value in values.items() if names[key] in OPTIONS}
+    return known, problems
+
+
+def _conflicts(command: str, config: Config) -> list[str]:
+    """What is wrong between options, and paths that are not there."""
+    found = []
+    if config.channels == 2:
+        found.append("--channels 2: takes 3 (colour) or 1 (grey)")
+    if config.gpu is not None and config.device is not None:
+        found.append(f"--gpu and --device {config.device}: both name the device; keep one")
+    if command == "train":
+        if config.resume and (config.netg_path or config.netd_path):
+            found.append(
+                "--resume: goes on with the run's own weights; drop --netg-path/--netd-path, "
+                "or drop --resume to start a new run from these weights"
+            )
+        parts = {"color", "translation", "cutout"}
+        if config.augment not in ("none", "auto") and not set(config.augment.split(",")) <= parts:
+            found.append(
+                f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
+            )
+        if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
+            found.append(
+                f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
+            )
+        for name in ("data_path", "eval_path", "netg_path", "netd_path"):
+            path = getattr(config, name)
+            if path is not None and not Path(path).exists():
+                found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
+        if isinstance(config.resume, str) and not Path(config.resume).exists():
+            found.append(
+                f"--resume {config.resume}: no such state or run folder; "
+                "`python main.py runs` lists the runs"
+            )
+    if command == "generate":
+        if config.netg_path is None:
+            found.append(
+                "--netg-path: missing; name the generator's weights, "
+                "such as checkpoints/RUN/netg_last.pth"
+            )
+        if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:
+            found.append(
+                f"--gen-num {config.gen_num}: more than --gen-search-num "
+                f"{config.gen_search_num}; raise that or lower this"
+            )
+        if not config.gen_img.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
+            found.append(
+                f"--gen-img {config.gen_img}: takes a name that ends in .png, .jpg or .webp"
+            )
+    return found
