@@ -190,6 +190,9 @@ class Config:
     gen_mean: float = option(0, "mean of the noise", on="generate evaluate", free=True)
     gen_std: float = option(
         1, "standard deviation of the noise", on="generate evaluate", above=0, free=True)
+    diverse: bool = option(
+        False, "of the best 8 x gen_num keep those that differ most, so that selection by score "
+        "does not narrow to one kind of face", on="generate", free=True)
     save_each: str | None = option(
         None, "folder for every kept picture as a PNG of its own, with a manifest",
         on="generate", free=True)

@@ -126,6 +126,8 @@ def _conflicts(command: str, config: Config) -> list[str]:
                 f"--gen-num {config.gen_num}: more than --gen-search-num "
                 f"{config.gen_search_num}; raise that or lower this"
             )
+        if config.diverse and (config.netd_path is None or config.indices):
+            found.append("--diverse: chooses among the best-scored; name --netd-path, no --indices")
         if not config.gen_img.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
             found.append(
                 f"--gen-img {config.gen_img}: takes a name that ends in .png, .jpg or .webp"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from animegan import checkpoint, images, runtime
 from animegan.errors import UsageError
@@ -24,6 +25,7 @@ CHUNK = 256  # candidates of 96 x 96 drawn and scored at once
 SHEET = 1024  # pictures that the grid shows at most ...
 SHEET_PIXELS = 2**26  # ... and their pixels
 MOST_INDICES = 10**7
+POOL = 8  # times as many of the best as are kept, for --diverse to choose from
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,36 @@ def best(
     with runtime.evaluating(netg, netd):
         for start in range(0, count, chunk):
             some = range(start, min(count, start + chunk))
-            logits = netd(netg(noise(some).to(device))).float().cpu()
+            logits = netd(netg(noise(some).to(device))).float()
+            logits = logits.view(len(some), -1).sum(1).cpu()  # a projected netd has several heads
             scores = torch.cat([scores, logits])
             indices = torch.cat([indices, torch.tensor(some)])
             order = torch.argsort(scores, descending=True, stable=True)[:keep]
             scores, indices = scores[order], indices[order]
             progress(len(some))
     return indices.tolist(), scores.tolist()
+
+
+def most_different(
+    netg: nn.Module, noise: Noise, ranked: Sequence[int], keep: int, device: torch.device
+) -> list[int]:
+    """Places in `ranked` of `keep` candidates that differ most, the best-scored first.
+
+    Farthest-first (Gonzalez 1985) on pictures shrunk to 8 x 8: each is the one farthest from all
+    that are kept already. Keeps selection by score from narrowing to one kind of picture.
+    """
+    small = [
+        adaptive_avg_pool2d(pictures.float(), 8).flatten(1)
+        for pictures in draw(netg, noise, ranked, device)
+    ]
+    points = torch.cat(small)
+    kept = [0]
+    distance = (points - points[0]).square().sum(1)
+    while len(kept) < keep:
+        farthest = int(distance.argmax())
+        kept.append(farthest)
+        distance = torch.minimum(distance, (points - points[farthest]).square().sum(1))
+    return sorted(kept)
 
 
 def draw(
@@ -119,11 +144,14 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
                 netd.net,
                 noise,
                 config.gen_search_num,
-                config.gen_num,
+                config.gen_num * (POOL if config.diverse else 1),
                 on.device,
                 bar.update,
                 chunk,
             )
+        if config.diverse:
+            kept = most_different(loaded.net, noise, chosen, config.gen_num, on.device)
+            chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
         say("no --netd-path: the pictures are not ranked, these are the first candidates")
         chosen = list(range(config.gen_num))

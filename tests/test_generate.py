@@ -8,7 +8,7 @@ from torch import nn
 
 from animegan import checkpoint, generate, models
 from animegan.errors import UsageError
-from animegan.generate import Noise, best, draw, parse_indices
+from animegan.generate import Noise, best, draw, most_different, parse_indices
 from animegan.models import Spec
 from animegan.runs import Run
 from resolve import resolve
@@ -424,3 +424,22 @@ def test_paths_elsewhere_mean_what_they_say(tmp_path):
     assert generate.find_weights(resolve("generate", words)[0], print)[0] == (
         tmp_path / "netg_200.pth"
     )
+
+
+class Blank(nn.Module):
+    """Draws a flat picture, as bright as its noise's first value."""
+
+    def forward(self, noise):
+        return noise[:, :1].tanh().expand(-1, 3, 16, 16)
+
+
+def test_the_most_different_are_kept_and_the_best_among_them():
+    noise = Noise(seed=0, nz=5)
+    ranked = list(range(40))
+    kept = most_different(Blank(), noise, ranked, 4, torch.device("cpu"))
+    assert kept[0] == 0
+    assert len(set(kept)) == 4
+    bright = noise(ranked)[:, 0, 0, 0].tanh()
+    assert {int(bright.argmin()), int(bright.argmax())} & set(kept)
+    first_four = bright[:4].max() - bright[:4].min()
+    assert bright[kept].max() - bright[kept].min() > first_four
