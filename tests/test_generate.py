@@ -1,4 +1,5 @@
 import json
+import os
 import weakref
 
 import pytest
@@ -386,7 +387,21 @@ def test_indices_are_read(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "-1", "1-", "5-3", "1..3", "1,,2", "²", "1.5", "0-9999999999", "9" * 5000, "1 2"],
+    [
+        "",
+        "x",
+        "-1",
+        "1-",
+        "5-3",
+        "1..3",
+        "1,,2",
+        "²",
+        "٣",
+        "1.5",
+        "0-9999999999",
+        "9" * 5000,
+        "1 2",
+    ],
 )
 def test_indices_that_are_none_are_told_in_a_line(text):
     found, (problem,) = parse_indices(text)
@@ -401,6 +416,7 @@ def test_the_textbooks_paths_mean_the_newest_run_that_has_the_files(tmp_path, we
     root = tmp_path / "checkpoints"
     for name, files in [("a", ("netg", "netd")), ("b", ("netg",))]:
         Run(root / name).write_options({}, {})
+        os.utime(root / name / "options.json", (100 + ord(name), 100 + ord(name)))
         for kind in files:
             (root / name / f"{kind}_200.pth").write_bytes(b"")
     words = {"runs_path": str(root), "netg_path": str(root / "netg_200.pth")}
@@ -409,6 +425,8 @@ def test_the_textbooks_paths_mean_the_newest_run_that_has_the_files(tmp_path, we
     found = generate.find_weights(resolve("generate", both)[0], said.append)
     assert found == (root / "a" / "netg_200.pth", root / "a" / "netd_200.pth")
     assert "the newest run, a" in said[0]
+    alone = generate.find_weights(resolve("generate", words)[0], print)
+    assert alone == (root / "b" / "netg_200.pth", None)
     # a file that is there is what was meant
     (root / "netg_200.pth").write_bytes(b"")
     assert generate.find_weights(resolve("generate", words)[0], print) == (

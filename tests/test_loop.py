@@ -28,7 +28,7 @@ class Watching:
         self.shown.append((step, dict(values)))
 
     def images(self, name, step, pixels):
-        self.shown.append((step, name, tuple(pixels.shape), pixels.dtype, pixels.device.type))
+        self.shown.append((step, name, pixels))
 
 
 class Asked:
@@ -119,9 +119,12 @@ def test_every_look_is_recorded_and_shown(tmp_path):
 def test_sheets_for_the_monitor_are_bytes_on_the_cpu(tmp_path):
     one = loop_of(tmp_path, max_steps=1, plot_every=1)
     one.fit(Asked())
-    fake, real = (shown[2:] for shown in one.monitor.shown if len(shown) > 2)
-    assert fake == ((3, 8 * 18 + 2, 8 * 18 + 2), torch.uint8, "cpu")
-    assert real == ((3, 18 + 2, 4 * 18 + 2), torch.uint8, "cpu")  # a batch of four
+    fake, real = (shown[2] for shown in one.monitor.shown if len(shown) > 2)
+    assert {(sheet.dtype, sheet.device.type) for sheet in (fake, real)} == {(torch.uint8, "cpu")}
+    assert fake.shape == (3, 8 * 18 + 2, 8 * 18 + 2)
+    assert torch.equal(fake, one.draw_grid())
+    (batch,) = one.trainer._real(0)  # the batch just trained on
+    assert torch.equal(real, images.grid(images.to_uint8(batch)))
 
 
 def test_the_record_holds_the_means_since_the_last_look(tmp_path):
@@ -286,11 +289,12 @@ def test_a_signal_before_the_first_batch_saves_the_start(tmp_path):
     assert list(one.run.history()) == []
 
 
-def test_nothing_left_to_do_is_said_and_leaves_the_record_alone(tmp_path):
+def test_nothing_left_to_do_is_said_and_leaves_the_record_alone(tmp_path, monkeypatch):
     one = loop_of(tmp_path, max_epoch=1)
     one.fit(Asked())
     before = one.run.metrics.read_text()
     again = resumed(tmp_path, max_epoch=1)
+    monkeypatch.setattr(checkpoint, "save", None)  # the state is there: nothing is to be saved
     assert again.fit(Asked()) is True
     assert any("done already" in line for line in again.said)
     assert again.run.metrics.read_text() == before
@@ -477,15 +481,18 @@ def test_a_crash_at_any_write_loses_nothing_that_was_saved(tmp_path, monkeypatch
 
 
 def test_records_and_grids_beyond_the_state_are_drawn_again(tmp_path, monkeypatch):
-    one = loop_of(tmp_path, plot_every=2, save_every=1, state_every_minutes=3.5)
+    one = loop_of(tmp_path, plot_every=3, save_every=1, state_every_minutes=3.5)
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
     one.save_state = lambda: Loop.save_state(one) if one.trainer.step < 5 else None  # then killed
     one.fit(Asked())
-    assert [line["step"] for line in one.run.history()] == [2, 4, 6, 8, 10, 12]
-    later = resumed(tmp_path, plot_every=2)
+    before = [(line["step"], line["loss_d"]) for line in one.run.history()]
+    assert [step for step, _ in before] == [3, 6, 9, 12]
+    later = resumed(tmp_path, plot_every=3)
     assert later.trainer.step == 4
-    assert [line["step"] for line in later.run.history()] == [2, 4]
+    assert [line["step"] for line in later.run.history()] == [3]
     assert [sheet.step for sheet in album.sheets(later.samples)] == [4]
+    later.fit(Asked())  # the means of a look go across the state
+    assert [(line["step"], line["loss_d"]) for line in later.run.history()] == before
 
 
 def test_another_torch_or_thread_count_is_said(tmp_path):
