@@ -1,0 +1,221 @@
+"""Mixtures of Gaussians in the plane: how many modes does each objective find?
+
+    python benchmarks/toys.py --steps 8000 --seeds 3
+
+A ring of 8 and a grid of 25 Gaussians, a perceptron on either side, every row of
+`animegan.losses.OBJECTIVES` with its own optimizer, betas and update ratio. A sample is good within
+three deviations of a centre; a mode is covered by a tenth of its fair share of good samples. The
+seeds train side by side in one batched net, each with its own weights and batches. Rates fall to 0
+over the second half; the samples are those of the generator's moving average.
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from animegan.ema import Ema
+from animegan.losses import OBJECTIVES, Objective
+from animegan.penalties import dragan, gradient_penalty, zero_centred
+
+NOISE, HIDDEN, BATCH, SAMPLES = 2, 64, 128, 10_000
+WAVES = 4  # sines and cosines of a coordinate times 1, 2, 4, 8
+
+
+class Mixture:
+    """Gaussians of one deviation around fixed centres."""
+
+    def __init__(self, centres: Tensor, deviation: float) -> None:
+        self.centres, self.deviation = centres, deviation
+
+    def sample(self, seeds: int, count: int, generator: torch.Generator) -> Tensor:
+        """[seeds, count, 2]."""
+        which = torch.randint(len(self.centres), (seeds, count), generator=generator)
+        noise = torch.randn(seeds, count, 2, generator=generator)
+        return self.centres[which] + self.deviation * noise
+
+    def score(self, samples: Tensor) -> tuple[int, float]:
+        """(modes covered, share of good samples) of samples [count, 2]."""
+        distance, nearest = torch.cdist(samples, self.centres).min(1)
+        good = distance <= 3 * self.deviation
+        counts = torch.bincount(nearest[good], minlength=len(self.centres))
+        fair = len(samples) / len(self.centres)
+        return int((counts >= fair / 10).sum()), good.float().mean().item()
+
+
+def ring() -> Mixture:
+    angles = torch.arange(8) * (2 * math.pi / 8)
+    return Mixture(1.5 * torch.stack((angles.cos(), angles.sin()), 1), 0.04)
+
+
+def grid() -> Mixture:
+    line = torch.arange(-2.0, 3.0) * 0.75
+    return Mixture(torch.cartesian_prod(line, line), 0.04)
+
+
+MIXTURES = {"ring of 8": ring, "grid of 25": grid}
+
+
+class Perceptrons(nn.Module):
+    """One perceptron a seed, two hidden layers: [seeds, B, inputs] -> [seeds, B, outputs]."""
+
+    def __init__(self, seeds: int, inputs: int, outputs: int, leak: float) -> None:
+        super().__init__()
+        sides = [inputs, HIDDEN, HIDDEN, outputs]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in pairwise(sides):
+            weight = torch.randn(seeds, fan_in, fan_out) * (2 / (1 + leak**2) / fan_in) ** 0.5
+            self.weights.append(nn.Parameter(weight))
+            self.biases.append(nn.Parameter(torch.rand(seeds, 1, fan_out) * 2 - 1))
+        self.leak = leak
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)
+            if i < 2:
+                x = nn.functional.leaky_relu(x, self.leak)
+        return x
+
+
+class Toy:
+    """One objective on one mixture, all seeds at once."""
+
+    def __init__(
+        self, row: Objective, mixture: Mixture, seeds: int, options: dict[str, float]
+    ) -> None:
+        torch.manual_seed(0)
+        self.row, self.mixture, self.seeds = row, mixture, seeds
+        self.options: dict[str, Any] = {**row.defaults, **options}
+        self.netg, self.netd = (
+            Perceptrons(seeds, NOISE, 2, 0.0),
+            Perceptrons(seeds, 2 + 4 * WAVES, 1, 0.2),
+        )
+        self.source = torch.Generator().manual_seed(1)
+        self.ema = Ema(self.netg)
+        self.optg, self.optd = (self._optimizer(net) for net in (self.netg, self.netd))
+
+    def _optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
+        rate = self.options["lr"]
+        if self.options.get("optimizer") == "rmsprop":
+            return torch.optim.RMSprop(net.parameters(), rate)
+        betas = (self.options.get("beta1", 0.5), self.options.get("beta2", 0.999))
+        return torch.optim.Adam(net.parameters(), rate, betas, fused=True)
+
+    def fake(self, count: int) -> Tensor:
+        """[seeds, count, 2]."""
+        points: Tensor = self.netg(torch.randn(self.seeds, count, NOISE, generator=self.source))
+        return points
+
+    def judge(self, points: Tensor) -> Tensor:
+        """[seeds, B, 2] -> [seeds, B]; waves of the points help netd to tell near ones apart."""
+        angles = (points[..., None] * 2.0 ** torch.arange(WAVES)).flatten(2)
+        logits: Tensor = self.netd(torch.cat((points, angles.sin(), angles.cos()), 2))
+        return logits.squeeze(2)
+
+    def logits(self, points: Tensor) -> Tensor:
+        """[seeds, B, 2] -> [B, seeds]: to a loss, seeds are heads, which add up."""
+        return self.judge(points).t()
+
+    def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The row's penalties, summed over seeds; the points stand as 2 x 1 x 1 pictures."""
+        shape = (self.seeds * BATCH, 2, 1, 1)
+
+        def critic(images: Tensor) -> Tensor:
+            return self.judge(images.view(self.seeds, BATCH, 2)).flatten()
+
+        def uniform(*sides: int) -> Tensor:
+            return torch.rand(*sides, generator=self.source)
+
+        real, fake = real.reshape(shape), fake.reshape(shape)
+        total = torch.zeros(())
+        if self.row.penalty == "gp":
+            mix = gradient_penalty(critic, real, fake, uniform(shape[0], 1, 1, 1))
+            total = total + self.options["gp"] * mix
+        if self.row.penalty == "dragan":
+            near = dragan(critic, real, uniform(*shape), uniform(shape[0], 1, 1, 1))
+            total = total + self.options["gp"] * near
+        if self.row.by_size.keys() & {"r1", "r2"}:
+            both = zero_centred(critic, real) + zero_centred(critic, fake)
+            total = total + self.options["gamma"] * both
+        return self.seeds * total
+
+    def step(self, number: int) -> None:
+        real = self.mixture.sample(self.seeds, BATCH, self.source)
+        if number % int(self.options.get("d_every", 1)) == 0:
+            fake = self.fake(BATCH).detach()
+            loss = self.row.loss_d(self.logits(real), self.logits(fake))
+            self.update(self.optd, loss + self.penalty(real, fake))
+            if "clip" in self.options:
+                with torch.no_grad():
+                    for weight in self.netd.parameters():
+                        weight.clamp_(-self.options["clip"], self.options["clip"])
+        if number % int(self.options.get("g_every", 1)) == 0:
+            real_logits = self.logits(real) if self.row.needs_real else None
+            self.update(self.optg, self.row.loss_g(self.logits(self.fake(BATCH)), real_logits))
+
+    @staticmethod
+    def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        own = [one for group in optimizer.param_groups for one in group["params"]]
+        for one, gradient in zip(own, torch.autograd.grad(loss, own), strict=True):
+            one.grad = gradient
+        optimizer.step()
+
+    def run(self, steps: int) -> Iterator[tuple[int, float]]:
+        """Train, then (modes, share of good samples) of each seed."""
+        for number in range(1, steps + 1):
+            for optimizer in (self.optg, self.optd):
+                optimizer.param_groups[0]["lr"] = self.options["lr"] * min(
+                    1, 2 - 2 * number / steps
+                )
+            self.step(number)
+            self.ema.update(self.netg, number * BATCH, BATCH)
+        with torch.no_grad():
+            noise = torch.randn(self.seeds, SAMPLES, NOISE, generator=self.source)
+            for samples in self.ema.net(noise):
+                yield self.mixture.score(samples)
+
+
+# Published rates and weights are for pictures; these are for points at most 2 from the origin.
+PLANE: dict[str, dict[str, float]] = {name: {"lr": 1e-3} for name in OBJECTIVES}
+PLANE["wgan"] = {"lr": 5e-4, "clip": 0.1}
+PLANE["wgan-gp"] = {"lr": 5e-4, "gp": 0.1}  # Gulrajani et al.'s weight for their toys
+PLANE["dragan"] |= {"gp": 0.01}
+PLANE["r3gan"] |= {"gamma": 0.01}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=8000, help="batches of real points")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--loss", default=",".join(OBJECTIVES), help="some objectives")
+    parser.add_argument("--mixture", default=",".join(MIXTURES), help="some mixtures")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
+    chosen = parser.parse_args()
+    extra = {name: float(value) for name, value in (one.split("=") for one in chosen.set)}
+    torch.set_num_threads(1)
+    mixtures = chosen.mixture.split(",")
+    print("| objective | " + " | ".join(f"{one}: modes | good" for one in mixtures) + " |")
+    print("|---" * (1 + 2 * len(mixtures)) + "|")
+    for name in chosen.loss.split(","):
+        cells, start = [], time.perf_counter()
+        for one in mixtures:
+            options = {**PLANE[name], **extra}
+            toy = Toy(OBJECTIVES[name], MIXTURES[one](), chosen.seeds, options)
+            scores = list(toy.run(chosen.steps))
+            cells.append(", ".join(str(modes) for modes, _ in scores))
+            cells.append(", ".join(f"{share:.2f}" for _, share in scores))
+        print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
