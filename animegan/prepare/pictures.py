@@ -71,7 +71,7 @@ def _as_png(source: Path | bytes, format_name: str) -> bytes:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise BrokenPicture(f"{opened.size} is over {MAX_PIXELS} pixels")
                 opened.load()
-                picture = opened
+                picture: Image.Image = opened
                 if opened.mode not in _PNG_MODES:
                     picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
                 file = io.BytesIO()
