@@ -232,7 +232,7 @@ def score(truth: list[Pasted], manifest: list[dict[str, object]]) -> None:
         print(f"  {low:3d}-{high - 1:3d} px: " + "; ".join(row))
     print("precision of boxes by the width of the box found")
     hits = {id(m) for m in matches if m is not None}
-    for least in (0.5, 0.6, 0.9):
+    for least in (0.0, 0.35, 0.9):
         row = []
         for low, high in ((0, 45), (45, 60), (60, 90), (90, 150), (150, 9999)):
             here = [

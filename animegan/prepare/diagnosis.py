@@ -219,11 +219,12 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
         f"--batch-size {batch}",
     ]
     if count < 5000:
-        lines.append("augmentation: yes; below 5,000 pictures the discriminator learns them")
+        lines.append(
+            "--augment color,translation,cutout: below 5,000 pictures the discriminator learns "
+            "them by heart; --flip too, unless they are letters or digits"
+        )
     elif count < 50_000:
-        lines.append("augmentation: worth a try; it helps the longer, the more epochs are trained")
-    else:
-        lines.append("augmentation: not needed before some hundred epochs")
+        lines.append("--augment auto: it comes in when the discriminator begins to know them")
     ratios = np.array([max(seen[i].width, seen[i].height) / max(seen[i].side, 1) for i in good])
     if (ratios > 1.2).mean() > 0.05:
         share = (ratios > 1.2).mean()

@@ -1,0 +1,88 @@
+"""How much memory `prepare` takes as the pile grows: many small pictures, sizes read from /proc.
+
+python benchmarks/prepare_memory.py --work /tmp/many --files 100000
+"""
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from animegan.prepare.pipeline import Options, prepare
+
+
+def main() -> None:
+    """Make the pile, run prepare without detection, print the sizes on the way."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--num-workers", type=int, default=2)
+    args = parser.parse_args()
+    pile, out = Path(args.work) / "pile", Path(args.work) / "out"
+    for number in range(args.files):
+        path = pile / f"{number // 1000:03d}" / f"{number:06d}.bmp"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(number).integers(0, 256, (6, 6, 3), np.uint8)
+            Image.fromarray(pixels).resize((24, 24), Image.Resampling.BICUBIC).save(path)
+    done = threading.Event()
+    watch = threading.Thread(target=_watch, args=(out, args.files, done))
+    watch.start()
+    began = time.monotonic()
+    options = Options(
+        str(pile), str(out), image_size=24, detect=False, num_workers=args.num_workers,
+        min_sharpness=0, min_detail=-60,
+    )  # fmt: skip
+    counts = prepare(options, print)
+    done.set()
+    watch.join()
+    print(f"{counts.sources:,} files in {time.monotonic() - began:.0f} s")
+    print(f"peak of the main process: {_megabytes('self', 'VmHWM'):.0f} MB")
+
+
+def _watch(out: Path, files: int, done: threading.Event) -> None:
+    """Print the memory of this process and of its children at every tenth of the pile."""
+    journal = out / ".prepare" / "journal.jsonl"
+    seen, lines, told = 0, 0, 0
+    while not done.wait(0.2):
+        if not journal.exists():
+            continue
+        with open(journal, "rb") as file:
+            file.seek(seen)
+            fresh = file.read()
+        seen += len(fresh)
+        lines += fresh.count(b"\n")
+        if lines >= told + files // 10:
+            told = lines - lines % (files // 10)
+            children = _children()
+            worst = max((_megabytes(child, "VmRSS") for child in children), default=0.0)
+            print(
+                f"{lines:8,} files: main {_megabytes('self', 'VmRSS'):.0f} MB, "
+                f"largest worker {worst:.0f} MB",
+                flush=True,
+            )
+
+
+def _children() -> list[str]:
+    tasks = Path("/proc/self/task")
+    return [c for task in tasks.iterdir() for c in (task / "children").read_text().split()]
+
+
+def _megabytes(process: str, field: str) -> float:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return next(
+        (int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field)), 0.0
+    )
+
+
+if __name__ == "__main__":
+    main()
