@@ -161,6 +161,11 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
         raise UsageError(
             f"--name {name}: {run.path} holds a run already; {way}, or take another name"
         )
+    there = next(folder for folder in (run.path, *run.path.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(
+            f"--runs-path {root}: {there} is no folder that can be written; name another"
+        )
     return run
 
 
