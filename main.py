@@ -49,13 +49,7 @@ class Ended(Exception):  # noqa: N818
 
 def train(**words: str) -> None:
     """Train on a folder of pictures; Ctrl-C saves and stops, --resume goes on."""
-    from animegan import runs
-
-    resumed = None
-    if words.get("resume", "false").lower() not in ("false", "no", "off", "0"):
-        resume: bool | str = OPTIONS["resume"].read(words["resume"])
-        root = words.get("runs_path", OPTIONS["runs_path"].default)
-        resumed = runs.to_resume(root, words.get("name"), resume)
+    resumed = _resumed(words)
     config, sources = resolve("train", words, *(_saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
         _refuse_changes(resumed[0], config)
@@ -100,6 +94,9 @@ def _train(
         batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
         trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
         options = dataclasses.asdict(config)
+        if resumed:  # what the run once started from stays part of it
+            saved = run.read_options()["options"]
+            options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
         watch = _watch(config, on.device)
         loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say, watch)
         with run.lock(), Stop(say) as stop:
@@ -202,6 +199,17 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]
         loaded["netd"].net if "netd" in loaded else netd,
         config,
     )
+
+
+def _resumed(words: Mapping[str, str]) -> "tuple[Run, Sequence[Any]] | None":
+    """The run that --resume means and its states, newest first; None without it."""
+    resume: bool | str = OPTIONS["resume"].read(words.get("resume", "false"))
+    if resume is False:
+        return None
+    from animegan import runs
+
+    root = words.get("runs_path", OPTIONS["runs_path"].default)
+    return runs.to_resume(root, words.get("name"), resume)
 
 
 def _saved_options(run: "Run") -> list[Layer]:
@@ -350,10 +358,21 @@ def check(line: flags.Line) -> None:
     """UsageError with every problem of the command line, those between options included."""
     problems = list(line.problems)
     if line.command in COMMANDS:
+        under: list[Layer] = []
+        told: tuple[str, ...] = ()
         try:
-            resolve(line.command, line.values)
+            if resumed := _resumed(line.values):
+                under = _saved_options(resumed[0])
+        except UsageError as error:
+            told = error.problems
+        except ValueError:
+            pass  # --resume has a wrong value, as is told next
+        try:
+            resolve(line.command, line.values, *under)
         except UsageError as error:
             problems += error.problems
+        if not any(problem.startswith("--resume") for problem in problems):
+            problems += told
     if problems:
         raise UsageError(*problems)
 
@@ -394,6 +413,9 @@ def main(words: Sequence[str]) -> int:
     except BrokenPipeError:  # `python main.py runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # the disk is full, a folder went away, ...
+        say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return 1
     return 0
 
 
