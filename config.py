@@ -136,7 +136,8 @@ class Config:
 
     # --- what a run leaves
     save_path: str | None = option(
-        None, "folder of the sample grids; left out, samples/ in the run's folder", free=True)
+        None, "where a folder of the run's sample grids goes; left out, samples/ in its own",
+        free=True)
     save_every: int = option(
         10, "epochs from one weight file and grid to the next", low=1, high=1_000_000,
         free=True)

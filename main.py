@@ -413,6 +413,13 @@ def main(words: Sequence[str]) -> int:
     except BrokenPipeError:  # `python main.py runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (MemoryError, RuntimeError) as error:
+        from animegan.runtime import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        say(f"out of memory: {str(error).splitlines()[0][:100]}; try fewer or smaller pictures")
+        return 1
     except OSError as error:  # the disk is full, a folder went away, ...
         say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 1

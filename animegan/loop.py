@@ -2,7 +2,9 @@
 
 import sys
 import time
+from bdb import BdbQuit
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from animegan import album, checkpoint, images
 from animegan.errors import TrainingStopped, UsageError
 from animegan.meters import line
 from animegan.models import Spec
-from animegan.monitor import Monitor
+from animegan.monitor import Monitor, NullMonitor
 from animegan.runs import Run
 from animegan.signals import Stop
 from animegan.trainer import Trainer
@@ -47,7 +49,9 @@ class Loop:
         self.options = options
         self.say = say
         self.watch = watch
-        self.samples = Path(config.save_path) if config.save_path else run.path / "samples"
+        self.samples = run.path / "samples"
+        if config.save_path:  # a folder of the run's own there: grids of two runs must not mix
+            self.samples = Path(config.save_path) / run.name
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -84,7 +88,7 @@ class Loop:
                 if trainer.step % config.plot_every == 0:
                     self.look(bar)
                 if trainer.step % self.per_epoch == 0:
-                    bar.set_description(self._where())
+                    bar.set_description(self._where(), refresh=False)
                     self.end_epoch(trainer.step // self.per_epoch)
                 if self.watch is not None and self.watch.due(trainer.step):
                     going_on = self.evaluate(self.watch, bar)
@@ -138,12 +142,14 @@ class Loop:
              "seconds": round(self.seconds, 2), **values}
         )  # fmt: skip
         self.monitor.scalars(step, values)
-        self.monitor.images("fake", step, self.draw_grid())
-        real = self.trainer.batches.images(max(0, step - 1))[:64]
-        self.monitor.images("real", step, images.grid(images.to_uint8(real)))
+        if not isinstance(self.monitor, NullMonitor):
+            self.monitor.images("fake", step, self.draw_grid())
+            real = self.trainer.batches.images(max(0, step - 1))[:64]
+            self.monitor.images("real", step, images.grid(images.to_uint8(real)))
         if Path(self.config.debug_file).exists():
             bar.clear()
-            breakpoint()
+            with suppress(BdbQuit):  # leaving the debugger is not leaving the training
+                breakpoint()
 
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
         """Let the watch score the generator; False if training should stop."""

@@ -9,6 +9,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
 
+# a closed terminal too, where the system tells
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
 class Stop:
     """Within `with Stop(say) as stop`, a signal sets `stop.asked` to its number.
 
@@ -24,7 +28,7 @@ class Stop:
     def __enter__(self) -> Self:
         self._stderr = sys.stderr
         sys.stderr = _Lasting(sys.stderr)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             self._before[number] = signal.signal(number, self._take)
         return self
 

@@ -197,7 +197,7 @@ def test_save_path_moves_the_grids_alone(tmp_path):
     elsewhere = tmp_path / "some where" / "else"
     one = loop_of(tmp_path, max_epoch=1, save_path=elsewhere, finish=True)
     one.fit(Asked())
-    assert [sheet.step for sheet in album.sheets(elsewhere)] == [EPOCH]
+    assert [sheet.step for sheet in album.sheets(elsewhere / "run")] == [EPOCH]
     assert not (one.run.path / "samples").exists()
     assert (one.run.path / "strip.png").exists()
 
