@@ -204,7 +204,7 @@ def test_save_path_moves_the_grids_alone(tmp_path):
 
 def test_a_save_path_that_cannot_be_written_is_told_first(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"--save-path .*file: cannot be written"):
+    with pytest.raises(UsageError, match=r"--save-path .*file.run: cannot be written"):
         loop_of(tmp_path, save_path=tmp_path / "file")
     (tmp_path / "run" / "samples").write_bytes(b"")
     with pytest.raises(UsageError, match=r"--runs-path .*samples: cannot be written"):
