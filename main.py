@@ -270,7 +270,8 @@ def demo(**words: str) -> None:
 
 DEMO_PICTURES = 4000
 DEMO: dict[str, Any] = {
-    "image_size": 64, "ngf": 32, "ndf": 32, "max_minutes": 4.0, "state_every_minutes": 1.0,
+    "image_size": 64, "ngf": 32, "ndf": 32, "ema": 10_000, "flip": True, "max_epoch": 40,
+    "max_minutes": 4.0, "state_every_minutes": 1.0,
 }  # fmt: skip
 
 
