@@ -33,27 +33,30 @@ class Config:
     allow_changes: bool = option(
         False, "resume although options differ from the run's; it is another run from there on",
         free=True)
-    dry_run: bool = option(False, "print the plan and stop", on="train demo", free=True)
+    dry_run: bool = option(False, "print the plan and stop", on="train demo download", free=True)
     repeat: str | None = option(
         None, "print the command that repeats this run", on="runs", free=True)
     seed: int = option(
-        0, "seed of all randomness", on="train generate demo evaluate", low=0, high=2**31 - 1)
+        0, "seed of all randomness", on="train generate demo evaluate prepare", low=0,
+        high=2**31 - 1)
 
     # --- data
     data_path: str = option("data/", "folder of pictures, or of one subfolder a class")
     image_size: int = option(
-        96, "side of the pictures in pixels", low=8, high=1024, on="train evaluate")
-    channels: int = option(3, "3 for colour, 1 for grey", low=1, high=3, on="train evaluate")
+        96, "side of the pictures in pixels; doctor takes their own unless told", low=8, high=1024,
+        on="train evaluate prepare doctor")
+    channels: int = option(
+        3, "3 for colour, 1 for grey", low=1, high=3, on="train evaluate prepare")
     background: str = option(
         "white", "what shows through transparent pictures: a name or #rrggbb", on="train "
-        "evaluate")
+        "prepare doctorevaluate")
     resize: str = option(
         "crop", "crop: short side resized, centre cut out; pad: zeros around, never "
         "interpolated; native: pictures must have the size", choices=("crop", "pad", "native"),
         on="train evaluate")
     num_workers: int = option(
-        4, "workers that decode the pictures when the cache is built", on="train demo evaluate",
-        low=0, high=256, free=True)
+        4, "workers that decode the pictures when the cache is built", on="train demo evaluate "
+        "prepare doctor", low=0, high=256, free=True)
     max_broken: float = option(
         0.01, "share of broken pictures above which to stop", low=0, high=1, free=True)
 
@@ -204,7 +207,8 @@ class Config:
 
     # --- measuring
     against: str | None = option(
-        None, "folder of real pictures to compare with, best held-out ones", on="evaluate")
+        None, "folder of real pictures to compare with: held-out ones; on doctor, a set to "
+        "compare for duplicates", on="evaluate doctor")
     samples: str | None = option(
         None, "folder of pictures to judge, instead of --netg-path", on="evaluate")
     floor_path: str | None = option(
@@ -219,8 +223,53 @@ class Config:
     inception_file: str | None = option(
         None, "weight file of the standard FID network", on="train evaluate", free=True)
     report: str | None = option(
-        None, "HTML page to write; left out, evaluate.html beside the weights", on="evaluate")
+        None, "HTML page to write; left out, evaluate.html beside the weights", on="evaluate "
+        "doctor")
     json: bool = option(False, "print one JSON object instead of the table", on="evaluate")
+
+    # --- making a set
+    src: str | None = option(
+        None, "folder, zip or tar of illustrations; never written to", on="prepare")
+    folder: str | None = option(None, "set of pictures to examine; never written to", on="doctor")
+    dataset: str | None = option(
+        None, "anime-faces, mnist, cifar10, lsun-bedroom, archive or hf:OWNER/NAME",
+        on="download")
+    out: str | None = option(None, "folder to write to", on="prepare download")
+    fix: str | None = option(None, "folder for a copy without what was found", on="doctor")
+    archive: str | None = option(None, "copy of the set that lies on this machine", on="download")
+    limit: int | None = option(None, "pictures to write at most", on="download", low=1, high=10**9)
+    detect: bool = option(
+        True, "find faces; --no-detect takes the middle square of each picture", on="prepare")
+    cascade: str | None = option(
+        None, "OpenCV cascade file to find faces with instead", on="prepare")
+    native: bool = option(False, "write each face at its own size", on="prepare")
+    margin: float = option(
+        0.2, "room around a face's box, as a share of its side", on="prepare", low=0, high=2)
+    upright: bool = option(False, "turn faces so that the eyes are level", on="prepare")
+    min_size: int | None = option(
+        None, "smallest side of a face in the source, in pixels; left out, image_size",
+        on="prepare", low=1, high=10_000)
+    min_score: float = option(
+        0.35, "least confidence of the detector", on="prepare", low=0, high=100)
+    min_spread: float = option(
+        12, "least deviation of brightness, in grey levels; below is nearly uniform",
+        on="prepare doctor", low=0, high=128)
+    min_colour: float = option(
+        6, "least colourfulness; below is grey", on="prepare doctor", low=0, high=255)
+    min_sharpness: float = option(
+        0.03, "least sharpness; below is blurred", on="prepare doctor", low=0, high=10)
+    min_detail: float = option(
+        -37.5, "least high-frequency power in dB; below is enlarged from a smaller picture",
+        on="prepare doctor", low=-200, high=0)
+    near: int = option(
+        56, "bits of 256 in which two pictures may differ and be one; 0: equal pixels only",
+        on="prepare doctor", low=0, high=80)
+    classes: str = option(
+        "one", "one class for all, or from-folders of the source", on="prepare", choices=("one",
+        "from-folders"))
+    heldout: float = option(
+        0.1, "share of the source pictures kept aside for evaluation", on="prepare", low=0,
+        high=0.9)
     # fmt: on
 
 

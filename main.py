@@ -7,23 +7,20 @@ Config it resolves to and wires the parts together. Needs nothing heavy until a 
 import dataclasses
 import inspect
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from animegan import flags
-from animegan.errors import TrainingStopped, UsageError
+from animegan.errors import Ended, TrainingStopped, UsageError
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import resolve
+from resolve import refuse_changes, resolve, saved_options, to_resume
 
 if TYPE_CHECKING:
-    import torch
 
-    from animegan.monitor import Monitor
-    from animegan.runs import Run
-    from animegan.watch import Watch
+    pass
 
 
 def say(text: str) -> None:
@@ -36,202 +33,18 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-class Ended(Exception):  # noqa: N818
-    """A command ended with this exit code; it has said why."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 # --- commands
 
 
 def train(**words: str) -> None:
     """Train on a folder of pictures; Ctrl-C saves and stops, --resume goes on."""
-    resumed = _resumed(words)
-    config, sources = resolve("train", words, *(_saved_options(resumed[0]) if resumed else ()))
+    resumed = to_resume(words)
+    config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
-        _refuse_changes(resumed[0], config)
-    _train(config, sources, resumed)
+        refuse_changes(resumed[0], config)
+    import session
 
-
-def _train(
-    config: Config, sources: Mapping[str, str], resumed: "tuple[Run, Sequence[Any]] | None" = None
-) -> "Run":
-    """Wire data, networks, trainer, monitor and checkpoints together, and train."""
-    from animegan import album, checkpoint, models, plan, runs, runtime
-    from animegan.data.batches import Batches, check_batch
-    from animegan.data.cache import open_set
-    from animegan.data.folder import find_pictures
-    from animegan.loop import Loop
-    from animegan.losses import OBJECTIVES
-    from animegan.signals import Stop
-    from animegan.trainer import Trainer
-
-    on = runtime.start(config.gpu, config.device, config.threads)
-    netg, netd, config = _nets(config, sources)
-    run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
-    names = [one.name for one in OPTIONS.values() if "train" in one.on]
-    pictures = len(find_pictures(config.data_path).files)
-    check_batch(pictures, config.batch_size)
-    text = plan.describe(config, names, sources, pictures, on.device, str(run.path))
-    if config.dry_run:
-        print(text)
-        return run
-
-    with _monitor(config, run) as monitor:
-        faces = open_set(
-            config.data_path,
-            image_size=config.image_size,
-            channels=config.channels,
-            background=config.background,
-            resize=config.resize,
-            num_workers=config.num_workers,
-            max_broken=config.max_broken,
-            say=say,
-        )
-        batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
-        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
-        options = dataclasses.asdict(config)
-        if resumed:  # what the run once started from stays part of it
-            saved = run.read_options()["options"]
-            options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
-        watch = _watch(config, on.device)
-        loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say, watch)
-        with run.lock(), Stop(say) as stop:
-            if resumed:
-                loop.load_state(checkpoint.load_first(resumed[1], "--resume", say))
-                run.forget_after(trainer.step)
-                album.forget_after(loop.samples, trainer.step)
-            run.write_options(options, sources)
-            monitor.text("options", text)
-            say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
-            loop.fit(stop)
-    if stop.asked:
-        say(f"saved; go on with: python main.py train --resume={run.path}")
-        raise Ended(128 + stop.asked)
-    say(
-        f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
-        f"python main.py generate --netg-path={run.path}/netg_last.pth "
-        f"--netd-path={run.path}/netd_last.pth"
-    )
-    return run
-
-
-def _watch(config: Config, device: "torch.device") -> "Watch | None":
-    """What measures the generator against held-out pictures while it trains, if asked for."""
-    if config.eval_path is None:
-        return None
-    from animegan.data.cache import open_set
-    from animegan.features import build_extractor
-    from animegan.watch import PICTURES, Watch, interval
-    from animegan.yardstick import TrainingYardstick
-
-    extractor = build_extractor(config.extractor, config.inception_file, device)
-    held_out = open_set(
-        config.eval_path,
-        image_size=config.image_size,
-        channels=config.channels,
-        background=config.background,
-        resize=config.resize,
-        num_workers=config.num_workers,
-        say=say,
-    )
-    yardstick = TrainingYardstick(held_out, extractor, config.eval_num or PICTURES)
-    return Watch(config, yardstick, interval(config))
-
-
-@contextmanager
-def _monitor(config: Config, run: "Run") -> "Iterator[Monitor]":
-    """The monitor that the options ask for, closed at the end."""
-    from animegan.monitor import NullMonitor
-    from animegan.visdom_client import connect
-
-    if config.vis:
-        monitor = connect(
-            config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
-        )
-    else:
-        monitor = NullMonitor()
-    try:
-        yield monitor
-    finally:
-        monitor.close()
-
-
-def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]:
-    """New nets, or those of a warm start, whose sizes the config then takes over."""
-    from animegan import checkpoint, models, runtime
-
-    runtime.seed_everything(config.seed)
-    loaded: dict[str, Any] = {}
-    problems = []
-    for kind, path, names in (
-        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up")),
-        (
-            "netd",
-            config.netd_path,
-            ("image_size", "channels", "ndf", "net", "d_norm", "d_features"),
-        ),
-    ):
-        if path is None:
-            continue
-        start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
-        for name in names:
-            theirs = getattr(start.spec, name)
-            if name in sources and getattr(config, name) != theirs:
-                problems.append(
-                    f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
-                    "leave the option out"
-                )
-            config = dataclasses.replace(config, **{name: theirs})
-    sizes = {(one.spec.image_size, one.spec.channels) for one in loaded.values()}
-    if len(sizes) > 1:
-        problems.append("--netg-path, --netd-path: the two are of different picture sizes")
-    if problems:
-        raise UsageError(*problems)
-    spec = models.Spec.of(config)
-    models.check(spec, models.penalised(config))
-    netg, netd = models.build_netg(spec), models.build_netd(spec)
-    return (
-        loaded["netg"].net if "netg" in loaded else netg,
-        loaded["netd"].net if "netd" in loaded else netd,
-        config,
-    )
-
-
-def _resumed(words: Mapping[str, str]) -> "tuple[Run, Sequence[Any]] | None":
-    """The run that --resume means and its states, newest first; None without it."""
-    resume: bool | str = OPTIONS["resume"].read(words.get("resume", "false"))
-    if resume is False:
-        return None
-    from animegan import runs
-
-    root = words.get("runs_path", OPTIONS["runs_path"].default)
-    return runs.to_resume(root, words.get("name"), resume)
-
-
-def _saved_options(run: "Run") -> list[Layer]:
-    saved = run.read_options()["options"]
-    calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
-             "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
-    kept = {name: value for name, value in saved.items() if name in OPTIONS and name not in calls}
-    return [Layer(f"run {run.name}", kept)]
-
-
-def _refuse_changes(run: "Run", config: Config) -> None:
-    """UsageError that lists each option on which the weights depend and which is not the run's."""
-    saved = run.read_options()["options"]
-    raise_for = [
-        f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
-        "or add --allow-changes"
-        for name, one in OPTIONS.items()
-        if not one.free and "train" in one.on and name in saved
-        and name not in ("netg_path", "netd_path") and saved[name] != getattr(config, name)
-    ]  # fmt: skip
-    if raise_for:
-        raise UsageError(*raise_for)
+    session.train(config, sources, say, resumed)
 
 
 def generate(**words: str) -> None:
@@ -255,6 +68,7 @@ def demo(**words: str) -> None:
     config, sources = resolve("demo", words, Layer("demo", DEMO))
     from pathlib import Path
 
+    import session
     from animegan.drawn import draw_set
 
     folder = Path("data") / "demo"
@@ -262,7 +76,7 @@ def demo(**words: str) -> None:
         draw_set(folder, count=DEMO_PICTURES, size=DEMO["image_size"], seed=0,
                  workers=config.num_workers)  # fmt: skip
     config = dataclasses.replace(config, data_path=str(folder), preset="demo")
-    run = _train(config, sources)
+    run = session.train(config, sources, say)
     if not config.dry_run:
         generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
                  gen_img=f"{run.path}/result.png")  # fmt: skip
@@ -309,6 +123,45 @@ def evaluate(**words: str) -> None:
     )
 
 
+def prepare(**words: str) -> None:
+    """Cut clean faces out of a pile of illustrations: folders, zip or tar archives."""
+    config, _ = resolve("prepare", words)
+    from animegan.prepare import pipeline
+
+    counts = pipeline.prepare(_told(pipeline.Options, config), say, shlex.join(sys.argv))
+    print("\n".join(counts.lines()))
+
+
+def doctor(**words: str) -> None:
+    """Examine a set of pictures; exit code 1 if something would hurt training."""
+    config, sources = resolve("doctor", words)
+    from animegan.prepare import doctor as examination
+
+    options = _told(examination.Options, config)
+    if "image_size" not in sources:
+        options = dataclasses.replace(options, image_size=None)
+    diagnosis = examination.doctor(options, say)
+    print("\n".join(diagnosis.lines()))
+    if diagnosis.hurts:
+        raise Ended(1)
+
+
+def download(**words: str) -> None:
+    """Bring a public set of pictures, after telling its size, licence and source."""
+    config, _ = resolve("download", words)
+    from animegan import download as transfer
+
+    options = _told(transfer.Options, dataclasses.replace(config, name=config.dataset))
+    count = transfer.download(options, say)
+    if not config.dry_run:
+        print(f"{options.folder}: {count:,} pictures")
+
+
+def _told(kind: Any, config: Config) -> Any:
+    """The options dataclass of a part, filled from the fields of the same names."""
+    return kind(**{one.name: getattr(config, one.name) for one in dataclasses.fields(kind)})
+
+
 def runs(**words: str) -> None:
     """List the runs; with --repeat=RUN, the command that repeats one."""
     config, _ = resolve("runs", words)
@@ -325,10 +178,17 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate,
     "monitor": monitor,
     "evaluate": evaluate,
+    "prepare": prepare,
+    "doctor": doctor,
+    "download": download,
     "demo": demo,
     "runs": runs,
 }
-POSITIONAL: dict[str, str] = {}  # the option that a command's one bare word fills
+POSITIONAL = {
+    "prepare": "src",
+    "doctor": "folder",
+    "download": "dataset",
+}  # the option that a command's one bare word fills
 
 # --- the command line
 
@@ -362,8 +222,8 @@ def check(line: flags.Line) -> None:
         under: list[Layer] = []
         told: tuple[str, ...] = ()
         try:
-            if resumed := _resumed(line.values):
-                under = _saved_options(resumed[0])
+            if resumed := to_resume(line.values):
+                under = saved_options(resumed[0])
         except UsageError as error:
             told = error.problems
         except ValueError:

@@ -1,13 +1,15 @@
 """From a command line to the Config: presets, layers, and what does not go together."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from animegan import runs
 from animegan.errors import UsageError
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, settle
+from animegan.runs import Run
 from config import OPTIONS, Config
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -115,6 +117,14 @@ def _conflicts(command: str, config: Config) -> list[str]:
                 f"--resume {config.resume}: no such state or run folder; "
                 "`python main.py runs` lists the runs"
             )
+    for name, value, wanted in (
+        ("SRC", config.src, command == "prepare"),
+        ("--out", config.out, command == "prepare"),
+        ("DIR", config.folder, command == "doctor"),
+        ("NAME", config.dataset, command == "download"),
+    ):
+        if wanted and value is None:
+            found.append(f"{name}: missing; see `python main.py {command} --help`")
     if command == "generate":
         if config.netg_path is None:
             found.append(
@@ -133,3 +143,34 @@ def _conflicts(command: str, config: Config) -> list[str]:
                 f"--gen-img {config.gen_img}: takes a name that ends in .png, .jpg or .webp"
             )
     return found
+
+
+def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
+    """The run that --resume means and its states, newest first; None without it."""
+    resume: bool | str = OPTIONS["resume"].read(words.get("resume", "false"))
+    if resume is False:
+        return None
+    root = words.get("runs_path", OPTIONS["runs_path"].default)
+    return runs.to_resume(root, words.get("name"), resume)
+
+
+def saved_options(run: Run) -> list[Layer]:
+    saved = run.read_options()["options"]
+    calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
+             "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
+    kept = {name: value for name, value in saved.items() if name in OPTIONS and name not in calls}
+    return [Layer(f"run {run.name}", kept)]
+
+
+def refuse_changes(run: Run, config: Config) -> None:
+    """UsageError that lists each option on which the weights depend and which is not the run's."""
+    saved = run.read_options()["options"]
+    raise_for = [
+        f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
+        "or add --allow-changes"
+        for name, one in OPTIONS.items()
+        if not one.free and "train" in one.on and name in saved
+        and name not in ("netg_path", "netd_path") and saved[name] != getattr(config, name)
+    ]  # fmt: skip
+    if raise_for:
+        raise UsageError(*raise_for)

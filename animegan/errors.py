@@ -15,3 +15,11 @@ class UsageError(Exception):
 
 class TrainingStopped(Exception):  # noqa: N818
     """Training cannot go on (non-finite loss, no memory); one line, exit code 1."""
+
+
+class Ended(Exception):  # noqa: N818
+    """A command ended with this exit code; it has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code

@@ -20,8 +20,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from animegan.errors import UsageError
 
 STATE = re.compile(r"state_(\d+)\.pt")
@@ -70,6 +68,8 @@ class Run:
 
         The system drops the lock when the process ends, however it ends.
         """
+        from filelock import FileLock, Timeout  # costs as much as all of `--help`
+
         lock = FileLock(self.path / ".lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
