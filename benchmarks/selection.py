@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from animegan import checkpoint
 from animegan.data.cache import open_set
@@ -55,16 +56,30 @@ def diversity(features: NDArray[np.float32]) -> float:
     return total / (len(x) * (len(x) - 1))
 
 
-def chosen(row: Row, nets: tuple[torch.nn.Module, torch.nn.Module], nz: int, seed: int):  # type: ignore[no-untyped-def]
-    """uint8 [64, C, S, S] and their mean logit."""
-    netg, netd = nets
-    noise = Noise(seed, nz, 0.0, row.std)
-    count = min(row.search, KEEP * POOL) if row.diverse else KEEP
-    indices, scores = best(netg, netd, noise, row.search, count, CPU)
-    if row.diverse:
-        kept = most_different(netg, noise, indices, KEEP, CPU)
-        indices, scores = [indices[k] for k in kept], [scores[k] for k in kept]
-    return torch.cat(list(draw(netg, noise, indices, CPU))), float(np.mean(scores))
+class Seed:
+    """All candidates of a seed, scored once."""
+
+    def __init__(self, netg: nn.Module, netd: nn.Module, nz: int, seed: int) -> None:
+        self.netg, self.netd, self.nz, self.seed = netg, netd, nz, seed
+        self.ranked = self.rank(max(row.search for row in ROWS if row.std == 1), 1.0)
+
+    def rank(self, count: int, std: float) -> list[tuple[int, float]]:
+        """Index and logit of every candidate, best first."""
+        noise = Noise(self.seed, self.nz, 0.0, std)
+        return list(zip(*best(self.netg, self.netd, noise, count, count, CPU), strict=True))
+
+    def kept(self, row: Row) -> tuple[torch.Tensor, float]:
+        """uint8 [64, C, S, S] and their mean logit."""
+        noise = Noise(self.seed, self.nz, 0.0, row.std)
+        ranked = self.ranked if row.std == 1 else self.rank(row.search, row.std)
+        found = [one for one in ranked if one[0] < row.search]
+        if row.diverse:
+            pool = found[: KEEP * POOL]
+            places = most_different(self.netg, noise, [index for index, _ in pool], KEEP, CPU)
+            found = [pool[place] for place in places]
+        found = found[:KEEP]
+        pictures = torch.cat(list(draw(self.netg, noise, [index for index, _ in found], CPU)))
+        return pictures, float(np.mean([score for _, score in found]))
 
 
 def main() -> None:
@@ -88,10 +103,9 @@ def main() -> None:
     spread = diversity(real)
     print("| kept | precision | recall | face rate | diversity | mean logit |")
     print("|---|---|---|---|---|---|")
+    seeds = [Seed(netg.net, netd.net, netg.spec.nz, seed) for seed in range(asked.seeds)]
     for row in ROWS:
-        found = [
-            chosen(row, (netg.net, netd.net), netg.spec.nz, seed) for seed in range(asked.seeds)
-        ]
+        found = [seed.kept(row) for seed in seeds]
         pictures = torch.cat([one for one, _ in found])
         fake = features(extractor, pictures)
         numbers = prdc(real, fake)
