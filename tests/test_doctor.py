@@ -129,6 +129,12 @@ def test_a_grey_set_is_no_fault(tmp_path: Path) -> None:
     assert any("--channels 1" in line for line in diagnosis.advice)
 
 
+def test_sizes_a_little_under_a_usual_one_are_padded(tmp_path: Path) -> None:
+    digits = {name: picture.resize((28, 28)) for name, picture in clean().items()}
+    advice = examine(save_all(tmp_path / "set", digits)).advice[0]
+    assert "--image-size 32 (with --resize pad" in advice
+
+
 def test_size_is_judged_only_if_asked_for(tmp_path: Path) -> None:
     folder = save_all(tmp_path / "set", clean())
     diagnosis = examine(folder, image_size=64)

@@ -213,8 +213,12 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
     enough = [size for size in _SIZES if (sides >= size).mean() >= 0.95] or [_SIZES[0]]
     size, channels, count = enough[-1], 1 if grey else 3, len(good)
     batch = 16 if count < 1000 else 32 if count < 5000 else 64
+    larger = next((s for s in _SIZES if sides.max() <= s <= 1.15 * sides.min()), size)
+    how = "19 in 20 are at least that large"
+    if larger > size:  # 28 px: zeros around them rather than half the pixels lost
+        size, how = larger, "with --resize pad, all fit in whole"
     lines = [
-        f"--image-size {size} (19 in 20 are at least that large) --channels {channels}; "
+        f"--image-size {size} ({how}) --channels {channels}; "
         f"the cache takes {count * size * size * channels / 2**20:,.0f} MiB",
         f"--batch-size {batch}",
     ]

@@ -206,7 +206,7 @@ def _write_report(
             html.paragraph("In pairs: the picture here, then the one there."),
             sheet(both, "leaks"),
         ]
-    if len(diagnosis.strange):
+    if len(diagnosis.strange) >= 50:
         far = [(folder, seen[i].key) for i in diagnosis.strange[: _SHOWN // 3 * 2].tolist()]
         parts += [html.heading("Least like the others"), sheet(far, "outliers")]
     broken = [(p.key, p.problem) for p in seen if p.problem]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint8]  # [N, 32]
 Indices = NDArray[np.int64]
-_BLOCK = 4096  # 64 MB for the distances of one block of pairs
+_BLOCK = 2048  # 16 MB for the distances of one block of pairs
 
 
 @dataclass(frozen=True)
