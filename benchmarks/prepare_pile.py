@@ -72,7 +72,8 @@ def main() -> None:
     options = Options(
         str(pile), str(out), image_size=64, min_size=56, heldout=0, num_workers=args.num_workers
     )
-    prepare(options, print, "python benchmarks/prepare_pile.py")
+    counts = prepare(options, print, "python benchmarks/prepare_pile.py")
+    print("\n".join(counts.lines()))
     print(f"prepare took {time.monotonic() - began:.0f} s")
     score(truth, [json.loads(line) for line in (out / "manifest.jsonl").open()])
 

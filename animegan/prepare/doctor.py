@@ -112,7 +112,7 @@ def _survey(folder: Path, options: Options) -> list[Seen]:
             elif entry.problem is not None and entry.problem[0] == "broken":
                 broken.append(Seen(entry.key, entry.problem[1]))
 
-    total = sum(1 for _ in walk(folder, archives=False))
+    total = sum(entry.problem is None for entry in walk(folder, archives=False))
     settings = (options.image_size, options.background)
     results = spread(
         survey.look, tasks(), options.num_workers, survey.begin, settings, survey.crashed

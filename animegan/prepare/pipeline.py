@@ -78,7 +78,7 @@ class Options:
 
 
 def prepare(options: Options, say: Callable[[str], None], command: str = "") -> Counts:
-    """Do it all; see `Options`. `command` is shown in the report.
+    """Do it all; see `Options`. `Counts.lines()` is what to print, `command` is for the report.
 
     An interrupted call is gone on with by the same call: what the journal has is not looked at
     again. Raises UsageError before any work for options that cannot be.
@@ -231,8 +231,6 @@ def _finish(
     publish(out, crops, placed.values())
     write_manifest(out / "manifest.jsonl", records(), selection, placed)
     write_report(out / "report.html", records, selection, limits, counts, crops, command)
-    for line in counts.lines():
-        say(line)
     say(f"look at {out / 'report.html'}, then: python main.py train --data-path {out / 'train'}")
     return counts
 
