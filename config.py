@@ -48,15 +48,15 @@ class Config:
     channels: int = option(
         3, "3 for colour, 1 for grey", low=1, high=3, on="train evaluate prepare")
     background: str = option(
-        "white", "what shows through transparent pictures: a name or #rrggbb", on="train "
-        "prepare doctorevaluate")
+        "white", "what shows through transparent pictures: a name or #rrggbb",
+        on="train prepare doctor evaluate")
     resize: str = option(
         "crop", "crop: short side resized, centre cut out; pad: zeros around, never "
         "interpolated; native: pictures must have the size", choices=("crop", "pad", "native"),
         on="train evaluate")
     num_workers: int = option(
-        4, "workers that decode the pictures when the cache is built", on="train demo evaluate "
-        "prepare doctor", low=0, high=256, free=True)
+        4, "workers that decode the pictures when the cache is built",
+        on="train demo evaluate prepare doctor", low=0, high=256, free=True)
     max_broken: float = option(
         0.01, "share of broken pictures above which to stop", low=0, high=1, free=True)
 
@@ -77,11 +77,11 @@ class Config:
     ndf: int = option(
         64, "width of the discriminator: feature maps of its first stage", low=1, high=1024)
     netg_path: str | None = option(
-        None, "generator's weights: to draw with; on train, to start from", on="train generate "
-        "evaluate")
+        None, "generator's weights: to draw with; on train, to start from",
+        on="train generate evaluate")
     netd_path: str | None = option(
-        None, "discriminator's weights: to score with; on train, to start from", on="train "
-        "generate")
+        None, "discriminator's weights: to score with; on train, to start from",
+        on="train generate")
 
     # --- objective
     loss: str = option(
@@ -131,11 +131,11 @@ class Config:
         None, "true: CUDA or an error; false: the CPU; left out: CUDA, then MPS, then the CPU",
         on="train generate demo evaluate", free=True)
     device: str | None = option(
-        None, "name the device outright: cpu, cuda, cuda:1, mps", on="train generate demo "
-        "evaluate", free=True)
+        None, "name the device outright: cpu, cuda, cuda:1, mps",
+        on="train generate demo evaluate", free=True)
     threads: int | None = option(
-        None, "CPU threads; left out, as many as torch takes", on="train generate demo "
-        "evaluate", low=1, high=1024, free=True)
+        None, "CPU threads; left out, as many as torch takes",
+        on="train generate demo evaluate", low=1, high=1024, free=True)
 
     # --- what a run leaves
     save_path: str | None = option(
@@ -152,8 +152,8 @@ class Config:
 
     # --- watching
     vis: bool = option(
-        True, "show losses and pictures in visdom; without a server training goes on", on="train "
-        "generate demo", free=True)
+        True, "show losses and pictures in visdom; without a server training goes on",
+        on="train generate demo", free=True)
     env: str = option(
         "GAN", "visdom environment; runs watched at one time need one each", on="train demo",
         free=True)
@@ -223,8 +223,8 @@ class Config:
     inception_file: str | None = option(
         None, "weight file of the standard FID network", on="train evaluate", free=True)
     report: str | None = option(
-        None, "HTML page to write; left out, evaluate.html beside the weights", on="evaluate "
-        "doctor")
+        None, "HTML page to write; left out, evaluate.html beside the weights, and none for doctor",
+        on="evaluate doctor")
     json: bool = option(False, "print one JSON object instead of the table", on="evaluate")
 
     # --- making a set
@@ -250,7 +250,7 @@ class Config:
         None, "smallest side of a face in the source, in pixels; left out, image_size",
         on="prepare", low=1, high=10_000)
     min_score: float = option(
-        0.35, "least confidence of the detector", on="prepare", low=0, high=100)
+        0.35, "least confidence of the detector", on="prepare", low=0, high=1)
     min_spread: float = option(
         12, "least deviation of brightness, in grey levels; below is nearly uniform",
         on="prepare doctor", low=0, high=128)
@@ -268,7 +268,8 @@ class Config:
         "one", "one class for all, or from-folders of the source", on="prepare", choices=("one",
         "from-folders"))
     heldout: float = option(
-        0.1, "share of the source pictures kept aside for evaluation", on="prepare", low=0,
+        0.1, "share of the faces kept aside for evaluation, never of one source picture",
+        on="prepare", low=0,
         high=0.9)
     # fmt: on
 

@@ -45,6 +45,7 @@ def describe(
         f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
         f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
         f"  run folder  {where}",
+        f"`python main.py doctor {config.data_path}` looks for what would hurt training",
     ]
     return "\n".join(lines)
 
