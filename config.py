@@ -219,7 +219,7 @@ class Config:
         on="evaluate")
     extractor: str = option(
         "lite0", "features: lite0 (offline) or inception (FID)", choices=("lite0", "inception"),
-        on="train evaluate", free=True)
+        on="train evaluate")
     inception_file: str | None = option(
         None, "weight file of the standard FID network", on="train evaluate", free=True)
     report: str | None = option(

@@ -10,17 +10,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from animegan import flags
 from animegan.errors import Ended, TrainingStopped, UsageError
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import refuse_changes, resolve, saved_options, to_resume
-
-if TYPE_CHECKING:
-
-    pass
+from resolve import brought, refuse_changes, resolve, saved_options, to_resume
 
 
 def say(text: str) -> None:
@@ -168,7 +164,7 @@ def runs(**words: str) -> None:
     from animegan.listing import command_of, listing
 
     if config.repeat:
-        print(command_of(config.runs_path, config.repeat, OPTIONS))
+        print(command_of(config.runs_path, config.repeat, OPTIONS, brought))
     else:
         print(listing(config.runs_path, OPTIONS))
 

@@ -64,6 +64,12 @@ def _published(chosen: Mapping[str, Any]) -> list[Layer]:
     return [Layer(f"loss {loss}", published), *layers]
 
 
+def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run of which only the loss and the features of `chosen` are typed."""
+    known = {name: value for name, value in chosen.items() if name in OPTIONS}
+    return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]).values)).values
+
+
 def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
     if path is None:
         return {}, []
@@ -147,11 +153,12 @@ def _conflicts(command: str, config: Config) -> list[str]:
 
 def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
     """The run that --resume means and its states, newest first; None without it."""
-    resume: bool | str = OPTIONS["resume"].read(words.get("resume", "false"))
-    if resume is False:
-        return None
-    root = words.get("runs_path", OPTIONS["runs_path"].default)
-    return runs.to_resume(root, words.get("name"), resume)
+    told = {**_read_toml(words.get("config"), "train")[0], **words}
+    resume, root, name = (
+        OPTIONS[one].read(told.get(one, OPTIONS[one].default))
+        for one in ("resume", "runs_path", "name")
+    )
+    return None if resume is False else runs.to_resume(root, name, resume)
 
 
 def saved_options(run: Run) -> list[Layer]:

@@ -1,7 +1,7 @@
 """What `runs` prints: every run with its options, epoch, losses and time; or its command."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,17 +59,26 @@ def _duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{int(seconds) % 60:02d}s"
 
 
-def command_of(root: str, name: str, options: Mapping[str, Option]) -> str:
-    """The command line that repeats a run; UsageError if there is no such run."""
+def command_of(
+    root: str,
+    name: str,
+    options: Mapping[str, Option],
+    brought: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda saved: {},
+) -> str:
+    """The command line that repeats a run; UsageError if there is no such run.
+
+    `brought` tells, of a run's options, those that its objective brings along untyped.
+    """
     path = Path(name) if (Path(name) / "options.json").exists() else Path(root) / name
     if not (path / "options.json").exists():
         known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
         raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
     saved = Run(path).read_options()["options"]
+    usual = {key: one.default for key, one in options.items()} | dict(brought(saved))
     words = [
-        f"{options[key].flag}={value}"
+        f"{options[key].flag}={'' if value is None else value}"
         for key, value in saved.items()
-        if key in options and key not in NOT_SHOWN and value != options[key].default
+        if key in options and key not in NOT_SHOWN and value != usual[key]
         and key != "preset"
     ]  # fmt: skip
     return shlex.join(["python", "main.py", "train", *words])

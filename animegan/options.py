@@ -84,7 +84,8 @@ class Option:
     def _convert(self, raw: object) -> Any:
         wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
         text = str(raw).strip()
-        if raw is None or (text.lower() in ("none", "") and types.NoneType in self.kinds):
+        nothing = ("",) if "none" in self.choices else ("none", "")
+        if raw is None or (text.lower() in nothing and types.NoneType in self.kinds):
             if types.NoneType not in self.kinds:
                 raise wrong
             return None

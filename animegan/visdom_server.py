@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from animegan.data.cache import cache_root
 from animegan.errors import UsageError
 from animegan.visdom_scripts import ScriptsError, lacking, static_folder
 
@@ -37,13 +38,6 @@ def serve(
         _serve(port, host, cache, say)
     except KeyboardInterrupt:
         say("visdom: ended")
-
-
-def cache_root() -> Path:
-    """Where the tool keeps what it can make or fetch again."""
-    if named := os.environ.get("ANIMEGAN_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "animegan"
 
 
 def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> None:

@@ -3,10 +3,11 @@ import re
 
 import pytest
 
+import main
 from animegan.errors import UsageError
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import PRESETS, resolve
+from resolve import PRESETS, resolve, to_resume
 
 BOOK = re.findall(
     r"\w+",
@@ -33,6 +34,10 @@ def test_config_is_frozen():
 
 def test_every_option_says_what_it_means():
     assert [one.name for one in OPTIONS.values() if len(one.help) < 10] == []
+
+
+def test_every_option_is_for_commands_that_there_are():
+    assert {one for option in OPTIONS.values() for one in option.on} == set(main.COMMANDS)
 
 
 def test_defaults_pass_their_own_checks():
@@ -64,6 +69,18 @@ def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
     assert (config.g_every, config.batch_size, config.lr1, config.nz) == (5, 32, 5e-4, 100)
     assert sources["batch_size"] == str(file)
     assert sources["lr1"] == "flag"
+
+
+def test_the_run_to_resume_may_be_named_in_the_file(tmp_path):
+    for name in ("mine", "newer"):
+        (tmp_path / "all" / name / "states").mkdir(parents=True)
+        (tmp_path / "all" / name / "states" / "state_1.pt").touch()
+        (tmp_path / "all" / name / "options.json").touch()
+    file = tmp_path / "my.toml"
+    file.write_text(f'name = "mine"\nruns-path = "{tmp_path}/all"\nresume = true\n')
+    assert to_resume({"config": str(file)})[0].name == "mine"
+    assert to_resume({"config": str(file), "name": "newer"})[0].name == "newer"
+    assert to_resume({"config": str(file), "resume": "false"}) is None
 
 
 def test_wrong_files_are_told(tmp_path):

@@ -7,7 +7,7 @@ from animegan import flags, listing
 from animegan.errors import UsageError
 from animegan.runs import Run
 from config import OPTIONS, Config
-from resolve import resolve
+from resolve import brought, resolve
 
 
 def make_run(root, folder, records=(), changed=None, **options):
@@ -104,6 +104,25 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     again, _ = resolve("train", line.values)
     differ = {key for key in vars(config) if getattr(config, key) != getattr(again, key)}
     assert differ == {"name", "config", "preset"}  # what they set is written out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"loss": "wgan-gp", "lr1": "2e-4", "g_every": "1"},  # defaults, but not those of the loss
+        {"loss": "hinge", "d_norm": ""},
+        {"d_features": "lite0", "net": "dcgan", "loss": "bce"},
+        {"loss": "r3gan", "image_size": "64"},
+    ],
+)
+def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
+    config, sources = resolve("train", {"data_path": str(tmp_path), **words})
+    Run(tmp_path / "run").write_options(vars(config), sources)
+    command = listing.command_of(str(tmp_path), "run", OPTIONS, brought)
+    line = flags.parse(shlex.split(command)[2:], ["train"], OPTIONS)
+    assert line.problems == []
+    assert resolve("train", line.values)[0] == config
+    assert "--r1" not in command
 
 
 def test_a_run_of_defaults_needs_no_option(tmp_path):

@@ -15,6 +15,7 @@ class Some:
     gpu: bool | None = option(None, "which")
     resume: bool | str = option(False, "go on")
     kind: str = option("a", "which kind", choices=("a", "b"))
+    norm: str | None = option(None, "which norm", choices=("batch", "none"))
 
 
 OPTIONS = options_of(Some)
@@ -39,6 +40,9 @@ OPTIONS = options_of(Some)
         ("resume", "true", True),
         ("resume", "runs/x", "runs/x"),
         ("kind", "b", "b"),
+        ("norm", "none", "none"),
+        ("norm", "", None),
+        ("norm", None, None),
     ],
 )
 def test_reads_text_and_typed_values(name, raw, value):

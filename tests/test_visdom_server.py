@@ -20,7 +20,7 @@ import torch
 
 from animegan.errors import UsageError
 from animegan.visdom_client import VisdomMonitor, connect
-from animegan.visdom_server import cache_root, serve
+from animegan.visdom_server import serve
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(
@@ -217,13 +217,3 @@ def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     cache.write_text("a file in its place")
     with pytest.raises(UsageError, match=r"^ANIMEGAN_CACHE .*: cannot be written"):
         serve(free_port(), cache_dir=cache, say=lambda line: None)
-
-
-def test_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANIMEGAN_CACHE", "/a")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache_root() == Path("/a")
-    monkeypatch.delenv("ANIMEGAN_CACHE")
-    assert cache_root() == Path("/b/animegan")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_root() == Path.home() / ".cache" / "animegan"
