@@ -76,8 +76,9 @@ def best(
 
 
 def most_different(
-    netg: nn.Module, noise: Noise, ranked: Sequence[int], keep: int, device: torch.device
-) -> list[int]:
+    netg: nn.Module, noise: Noise, ranked: Sequence[int], keep: int, device: torch.device,
+    chunk: int = CHUNK,
+) -> list[int]:  # fmt: skip
     """Places in `ranked` of `keep` candidates that differ most, the best-scored first.
 
     Farthest-first (Gonzalez 1985) on pictures shrunk to 8 x 8: each is the one farthest from all
@@ -85,7 +86,7 @@ def most_different(
     """
     small = [
         adaptive_avg_pool2d(pictures.float(), 8).flatten(1)
-        for pictures in draw(netg, noise, ranked, device)
+        for pictures in draw(netg, noise, ranked, device, chunk)
     ]
     points = torch.cat(small)
     kept = [0]
@@ -150,7 +151,7 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
                 chunk,
             )
         if config.diverse:
-            kept = most_different(loaded.net, noise, chosen, config.gen_num, on.device)
+            kept = most_different(loaded.net, noise, chosen, config.gen_num, on.device, chunk)
             chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
         say("no --netd-path: the pictures are not ranked, these are the first candidates")

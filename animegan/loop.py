@@ -153,6 +153,7 @@ class Loop:
 
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
         """Let the watch score the generator; False if training should stop."""
+        self._refuse_bad()
         step = self.trainer.step
         verdict = watch.evaluate(self.trainer)
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
@@ -188,11 +189,11 @@ class Loop:
         step = self.trainer.step
         self.say(f"back to step {step} with new randomness, {watch.rollbacks} of "
                  f"{self.config.rollbacks} times")  # fmt: skip
+        self._write_state()  # before the later ones go: there is one whenever this is killed
         self.run.forget_after(step)
         album.forget_after(self.samples, step)
         bar.n = step * self.config.batch_size
-        self._last_look_step, self._state_step = step, -1
-        self.save_state()
+        self._last_look_step = step
 
     def end_epoch(self, epoch: int) -> None:
         """Grids and weight files that are due after an epoch."""
@@ -219,20 +220,24 @@ class Loop:
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 
     def save_state(self) -> None:
-        """Write a state to resume from, and the newest weights; nothing if this step has one.
+        """A state to resume from, and the newest weights; nothing if this step has one."""
+        if self.trainer.step != self._state_step:
+            self._write_state()
+            checkpoint.prune(self.run.state_files(), self.config.keep)
 
-        The weights go first: where a state is, the weights beside it are no older.
-        """
-        step = self.trainer.step
-        if step == self._state_step:
-            return
-        bad = int(self.trainer.guard.bad_step)
-        if bad >= 0:  # the state would hold the bad step in its meters, and hide it
-            raise TrainingStopped(self._advice(bad))
+    def _write_state(self) -> None:
+        """The weights go first: where a state is, the weights beside it are no older."""
+        self._refuse_bad()
         self.save_nets("last")
+        step = self.trainer.step
         checkpoint.save(self._state(), self.run.states / f"state_{step:08d}.pt")
         self._state_step = step
-        checkpoint.prune(self.run.state_files(), self.config.keep)
+
+    def _refuse_bad(self) -> None:
+        """Stop before a state is written that holds a bad step in its meters, and hides it."""
+        bad = int(self.trainer.guard.bad_step)
+        if bad >= 0:
+            raise TrainingStopped(self._advice(bad))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -240,8 +245,16 @@ class Loop:
             "trainer": self.trainer.state_dict(),
             "watch": None if self.watch is None else self.watch.state_dict(),
             "seconds": self.seconds,
+            **self._circumstances(),
+        }
+
+    def _circumstances(self) -> dict[str, Any]:
+        """What the bits of the weights depend on beside options and state."""
+        return {
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
+            "device": self.trainer.device.type,
+            "pictures": len(self.trainer.batches.faces),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -258,15 +271,13 @@ class Loop:
             self.watch.load_state_dict(state["watch"])
         self.seconds = state["seconds"]
         self._state_step = self.trainer.step
-        if (state["torch"], state["threads"]) != (
-            str(torch.__version__),
-            torch.get_num_threads(),
-        ):
-            self.say(
-                f"the state was saved by torch {state['torch']} with {state['threads']} threads, "
-                f"this is {torch.__version__} with {torch.get_num_threads()}: the run goes on, "
-                "but not to the same bits"
-            )
+        others = [
+            f"{name} {now} instead of {state[name]}"
+            for name, now in self._circumstances().items()
+            if state.get(name, now) != now
+        ]
+        if others:
+            self.say(f"{', '.join(others)}: the run goes on, but not to the same bits")
 
     def finish(self) -> None:
         """What is shown of a run: the last grid, the curves, the strip, the time-lapse."""

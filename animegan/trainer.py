@@ -102,7 +102,7 @@ class Trainer:
             with torch.no_grad():
                 for one in self.netd.parameters():
                     one.clamp_(-self.config.clip, self.config.clip)
-        self.view.adapt(step, self.config.batch_size)
+        self.view.adapt(step // self.config.d_every, self.config.batch_size)
 
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
@@ -226,7 +226,7 @@ class Trainer:
         why = ("its pictures see each other through BatchNorm or the loss, so pieces would not be "
                "the same") if more else "it cannot be cut smaller"  # fmt: skip
         raise TrainingStopped(
-            f"out of memory at step {step_words(self.step)} ({said}); the batch was not cut, since "
+            f"out of memory at step {self.step:,} ({said}); the batch was not cut, since "
             f"{why}: try --batch-size {fits}"
         )
 
@@ -301,18 +301,18 @@ class Trainer:
         self.pieces = max(self.pieces, state["pieces"])  # more where memory ran out
         self.netg.load_state_dict(state["netg"])
         self.netd.load_state_dict(state["netd"])
-        self.optg.load_state_dict(state["optg"])
-        self.optd.load_state_dict(state["optd"])
         betas = (self.config.beta1, self.config.beta2)
-        for optimizer, lr in ((self.optg, self.config.lr1), (self.optd, self.config.lr2)):
+        for optimizer, saved, lr in (
+            (self.optg, state["optg"], self.config.lr1),
+            (self.optd, state["optd"], self.config.lr2),
+        ):
+            if saved["param_groups"][0].keys() != optimizer.param_groups[0].keys():
+                continue  # of another kind of optimizer, by --allow-changes: this one starts fresh
+            optimizer.load_state_dict(saved)
             for group in optimizer.param_groups:  # the state's own would undo --allow-changes
                 group.update(lr=lr, **({"betas": betas} if "betas" in group else {}))
         if self.ema is not None:
-            self.ema.load_state_dict(state["ema"])
+            self.ema.load_state_dict(state["ema"] or state["netg"])  # netg where ema is new
         self.view.load_state_dict(state["view"])
         self.meters.load_state_dict(state["meters"])
         torch.set_rng_state(state["rng"].cpu())
-
-
-def step_words(step: int) -> str:
-    return f"{step:,}"

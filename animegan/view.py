@@ -63,14 +63,14 @@ class View:
         if self._adaptive is not None:
             self._adaptive.watch(real_logits, boundary)
 
-    def adapt(self, step: int, batch_size: int) -> None:
-        """Move the probability every four batches."""
-        if self._adaptive is not None and (step + 1) % 4 == 0:
+    def adapt(self, update: int, batch_size: int) -> None:
+        """Move the probability after every fourth update of netd, counted from 0."""
+        if self._adaptive is not None and (update + 1) % 4 == 0:
             self._adaptive.adapt(4 * batch_size)
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._adaptive is None else self._adaptive.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._adaptive is not None:
+        if self._adaptive is not None and state:  # empty where the run had no `auto`
             self._adaptive.load_state_dict(state)

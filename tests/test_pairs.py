@@ -66,6 +66,27 @@ def test_aids_resume_to_the_same_bits():
     assert not same_weights(weights_of(straight.netg), weights_of(straight.shown()))
 
 
+def test_aids_may_be_new_to_a_state():
+    old = trainer_of(d_norm="none")
+    old.train_batch()
+    fresh = trainer_of(objective="ra-hinge", **AIDS)
+    fresh.load_state_dict(old.state_dict())
+    assert same_weights(weights_of(fresh.shown()), weights_of(old.netg))
+    fresh.train_batch()
+    assert not same_weights(weights_of(fresh.netd), weights_of(old.netd))
+
+
+def test_the_probability_follows_every_fourth_update_of_netd():
+    trainer = trainer_of(augment="auto", d_every=2)
+    moved = []
+    for _ in range(24):
+        before = trainer.view.state_dict()["signs"].clone()
+        trainer.train_batch()
+        if before[1] > trainer.view.state_dict()["signs"][1]:
+            moved.append(trainer.step)
+    assert moved == [8, 16, 24]
+
+
 def test_clipping_bounds_the_weights():
     trainer = trainer_of(clip=0.01)
     trainer.step_d(0)

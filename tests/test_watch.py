@@ -158,6 +158,15 @@ def test_rollback_returns_to_the_best_with_other_randomness_and_then_stops(tmp_p
     assert steps == sorted(steps)
 
 
+def test_a_rollback_leaves_a_state_whenever_it_is_killed(tmp_path, monkeypatch):
+    loop, _ = loop_of(tmp_path / "run", 50, on_collapse="rollback")
+    left = []
+    monkeypatch.setattr(Run, "forget_after", lambda run, step: left.append(run.state_files()))
+    fit(loop)
+    assert left
+    assert all(states[-1].name == "state_00000001.pt" for states in left)
+
+
 def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
     options = {"on_collapse": "rollback", "rollbacks": 2}
     straight, _ = loop_of(tmp_path / "straight", 50, **options)
