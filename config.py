@@ -33,7 +33,7 @@ class Config:
     allow_changes: bool = option(
         False, "resume although options differ from the run's; it is another run from there on",
         free=True)
-    dry_run: bool = option(False, "print the plan and stop", on="train demo download", free=True)
+    dry_run: bool = option(False, "print the plan and stop", on="train download", free=True)
     repeat: str | None = option(
         None, "print the command that repeats this run", on="runs", free=True)
     seed: int = option(

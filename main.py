@@ -67,21 +67,18 @@ def demo(**words: str) -> None:
     import session
     from animegan.drawn import draw_set
 
-    folder = Path("data") / "demo"
-    if not config.dry_run:
-        draw_set(folder, count=DEMO_PICTURES, size=DEMO["image_size"], seed=0,
-                 workers=config.num_workers)  # fmt: skip
-    config = dataclasses.replace(config, data_path=str(folder), preset="demo")
-    run = session.train(config, sources, say)
-    if not config.dry_run:
-        generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
-                 gen_img=f"{run.path}/result.png")  # fmt: skip
+    draw_set(Path(config.data_path), count=DEMO_PICTURES, size=config.image_size, seed=0,
+             workers=config.num_workers)  # fmt: skip
+    run = session.train(dataclasses.replace(config, preset="demo"), sources, say)
+    machine = {name: words[name] for name in ("gpu", "device", "threads") if name in words}
+    generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
+             gen_img=f"{run.path}/result.png", **machine)  # fmt: skip
 
 
 DEMO_PICTURES = 4000
 DEMO: dict[str, Any] = {
-    "image_size": 64, "ngf": 32, "ndf": 32, "ema": 10_000, "flip": True, "max_epoch": 40,
-    "max_minutes": 4.0, "state_every_minutes": 1.0,
+    "data_path": "data/demo", "image_size": 64, "ngf": 32, "ndf": 32, "ema": 10_000, "flip": True,
+    "max_epoch": 40, "max_minutes": 4.0, "state_every_minutes": 1.0,
 }  # fmt: skip
 
 

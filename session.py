@@ -16,6 +16,7 @@ from animegan.errors import Ended, UsageError
 from animegan.features import build_extractor
 from animegan.loop import Loop
 from animegan.losses import OBJECTIVES
+from animegan.models import has_batch_norm
 from animegan.monitor import Monitor, NullMonitor
 from animegan.runs import Run
 from animegan.signals import Stop
@@ -26,6 +27,7 @@ from animegan.yardstick import TrainingYardstick
 from config import OPTIONS, Config
 
 Say = Callable[[str], None]
+LEAST_HELD_OUT = 10
 
 
 def train(
@@ -37,7 +39,7 @@ def train(
     """Wire data, networks, trainer, monitor and checkpoints together, and train."""
 
     on = runtime.start(config.gpu, config.device, config.threads)
-    netg, netd, config = _nets(config, sources)
+    netg, netd, config, sources = _nets(config, sources)
     run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
     pictures = len(find_pictures(config.data_path).files)
@@ -48,6 +50,7 @@ def train(
         return run
 
     with _monitor(config, run, say) as monitor:
+        watch = _watch(config, on.device, say)
         faces = open_set(
             config.data_path,
             image_size=config.image_size,
@@ -64,7 +67,6 @@ def train(
         if resumed:  # what the run once started from stays part of it
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
-        watch = _watch(config, on.device, say)
         loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say, watch)
         with run.lock(), Stop(say) as stop:
             if resumed:
@@ -92,15 +94,23 @@ def _watch(config: Config, device: torch.device, say: Say) -> Watch | None:
         return None
 
     extractor = build_extractor(config.extractor, config.inception_file, device)
-    held_out = open_set(
-        config.eval_path,
-        image_size=config.image_size,
-        channels=config.channels,
-        background=config.background,
-        resize=config.resize,
-        num_workers=config.num_workers,
-        say=say,
-    )
+    try:
+        held_out = open_set(
+            config.eval_path,
+            image_size=config.image_size,
+            channels=config.channels,
+            background=config.background,
+            resize=config.resize,
+            num_workers=config.num_workers,
+            say=say,
+        )
+    except UsageError as error:
+        raise error.under("--eval-path") from None
+    if len(held_out) < LEAST_HELD_OUT:
+        raise UsageError(
+            f"--eval-path {config.eval_path}: {len(held_out)} pictures are too few to measure "
+            f"against; {LEAST_HELD_OUT} or more, best {PICTURES:,}"
+        )
     yardstick = TrainingYardstick(held_out, extractor, config.eval_num or PICTURES)
     return Watch(config, yardstick, interval(config))
 
@@ -121,11 +131,12 @@ def _monitor(config: Config, run: Run, say: Say) -> Iterator[Monitor]:
         monitor.close()
 
 
-def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]:
-    """New nets, or those of a warm start, whose sizes the config then takes over."""
+def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config, Mapping[str, str]]:
+    """New nets, or those of a warm start, whose sizes the config and its sources take over."""
 
     runtime.seed_everything(config.seed)
     loaded: dict[str, Any] = {}
+    told: dict[str, str] = {}
     problems = []
     for kind, path, names in (
         ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up")),
@@ -140,15 +151,23 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]
         start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
         for name in names:
             theirs = getattr(start.spec, name)
-            if name in sources and getattr(config, name) != theirs:
+            brought = sources.get(name, "loss ").startswith(("loss ", "d-features "))
+            if not brought and getattr(config, name) != theirs:
                 problems.append(
                     f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
                     "leave the option out"
                 )
             config = dataclasses.replace(config, **{name: theirs})
-    sizes = {(one.spec.image_size, one.spec.channels) for one in loaded.values()}
-    if len(sizes) > 1:
-        problems.append("--netg-path, --netd-path: the two are of different picture sizes")
+            if brought:
+                told[name] = path
+    kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
+    if len(kinds) > 1:
+        problems.append("--netg-path, --netd-path: the two differ in picture size, channels or net")
+    if models.penalised(config) and "netd" in loaded and has_batch_norm(loaded["netd"].net):
+        problems.append(
+            f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures whose "
+            "gradients the penalty needs alone; leave it out, or take an objective without penalty"
+        )
     if problems:
         raise UsageError(*problems)
     spec = models.Spec.of(config)
@@ -158,4 +177,5 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config]
         loaded["netg"].net if "netg" in loaded else netg,
         loaded["netd"].net if "netd" in loaded else netd,
         config,
+        {**sources, **told},
     )

@@ -12,6 +12,10 @@ class UsageError(Exception):
         super().__init__("\n".join(problems))
         self.problems = problems
 
+    def under(self, flag: str) -> "UsageError":
+        """The same of a folder of pictures that another option than --data-path names."""
+        return UsageError(*(line.replace("--data-path", flag) for line in self.problems))
+
 
 class TrainingStopped(Exception):  # noqa: N818
     """Training cannot go on (non-finite loss, no memory); one line, exit code 1."""

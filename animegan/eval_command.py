@@ -86,7 +86,7 @@ def run(
                 resize=resize, num_workers=num_workers, say=say,
             )  # fmt: skip
         except UsageError as error:
-            raise _renamed(error, flag) from None
+            raise error.under(flag) from None
 
     if pictures is None:
         assert samples is not None
@@ -134,12 +134,8 @@ def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:
         if path is not None:
             find_pictures(path)
     except UsageError as error:
-        return _renamed(error, flag).problems
+        return error.under(flag).problems
     return ()
-
-
-def _renamed(error: UsageError, flag: str) -> UsageError:
-    return UsageError(*(line.replace("--data-path", flag) for line in error.problems))
 
 
 def _page(netg_path: str | None) -> Path:

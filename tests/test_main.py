@@ -93,9 +93,30 @@ def test_a_warm_start_takes_sizes_from_the_files(place):
         place, "train", f"--netg-path={cold}/netg_last.pth", f"--netd-path={cold}/netd_last.pth",
         "--batch-size=4", "--lr1=1e-9", "--lr2=1e-9", "--max-steps=1", "--name=warm", "--vis=False",
     )  # fmt: skip
+    plan = run(place, "train", f"--netg-path={cold}/netg_last.pth", "--batch-size=4", "--dry-run")
+    assert re.search(rf"image_size +16 +{re.escape(str(cold))}/netg_last.pth", plan.stdout)
     before = weights(cold / "netg_last.pth")["main.0.weight"]
     after = weights(place / "checkpoints" / "warm" / "netg_last.pth")["main.0.weight"]
     torch.testing.assert_close(before, after, rtol=0, atol=1e-7)
+
+
+def test_a_warm_start_that_cannot_be_is_told(place):
+    run(place, "train", *SMALL, "--max-steps=1", "--name=batch-norm")
+    run(place, "train", *SMALL, "--max-steps=1", "--name=mlp", "--net=mlp")
+    here = place / "checkpoints"
+    netd = f"--netd-path={here}/batch-norm/netd_last.pth"
+    warm = ["train", "--batch-size=4", "--vis=False", "--dry-run"]
+    done = run(place, *warm, netd, "--loss=wgan-gp", code=2)
+    assert re.fullmatch(r"--netd-path .*: has BatchNorm, .*\n", done.stderr)
+    done = run(place, *warm, netd, f"--netg-path={here}/mlp/netg_last.pth", code=2)
+    assert "the two differ in picture size, channels or net" in done.stderr
+    run(place, *warm, netd, "--loss=hinge")  # its own norm is not asked for, only brought along
+
+
+def test_held_out_pictures_are_told_under_their_own_flag(place):
+    (place / "empty").mkdir()
+    done = run(place, "train", *SMALL, "--eval-path=empty", "--name=x", code=2)
+    assert done.stderr.startswith("--eval-path empty: no pictures")
 
 
 # --- stops
