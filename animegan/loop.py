@@ -183,6 +183,11 @@ class Loop:
     def roll_back(self, watch: Watch, bar: "tqdm[Any]") -> None:
         """Return to the best state, and go on from there with other randomness."""
         state = checkpoint.load(self.run.best_state, "--on-collapse", self.trainer.device)
+        if state["trainer"]["step"] != watch.best_step:  # another history's, after --allow-changes
+            raise TrainingStopped(
+                f"--on-collapse rollback: {self.run.best_state} is not of step {watch.best_step}, "
+                "this run's best; resume with --on-collapse=tell --allow-changes"
+            )
         self.trainer.load_state_dict(state["trainer"])
         watch.rolled_back()
         self.trainer.reseed(watch.rollbacks)

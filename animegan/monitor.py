@@ -1,7 +1,6 @@
-"""How a training is watched: the protocol, a monitor that does nothing, and a fan-out."""
+"""How a training is watched: the protocol, and a monitor that does nothing."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Protocol
 
 from torch import Tensor
@@ -37,31 +36,3 @@ class NullMonitor:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-
-class Monitors:
-    """Several watch: each call goes to all of them, in order."""
-
-    def __init__(self, *monitors: Monitor) -> None:
-        self._monitors = monitors
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """As `Monitor.scalars`."""
-        for monitor in self._monitors:
-            monitor.scalars(step, values)
-
-    def images(self, name: str, step: int, pixels: Tensor) -> None:
-        """As `Monitor.images`."""
-        for monitor in self._monitors:
-            monitor.images(name, step, pixels)
-
-    def text(self, name: str, content: str) -> None:
-        """As `Monitor.text`."""
-        for monitor in self._monitors:
-            monitor.text(name, content)
-
-    def close(self) -> None:
-        """Close all, the last first; one that raises does not keep the others open."""
-        with ExitStack() as stack:
-            for monitor in self._monitors:
-                stack.callback(monitor.close)
