@@ -61,6 +61,8 @@ def _published(chosen: Mapping[str, Any]) -> list[Layer]:
         if loss == OPTIONS["loss"].default:
             loss = FEATURES[features]["loss"]
     published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
+    if chosen["net"] == "r3gan":  # it has no normalisation for an objective to choose
+        published.pop("d_norm", None)
     return [Layer(f"loss {loss}", published), *layers]
 
 
