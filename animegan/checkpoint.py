@@ -35,8 +35,7 @@ class LoadedNet:
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
-    """Write aside, flush to the disk, then move into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write aside, flush to the disk, then move into place. The folder has to be there."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:

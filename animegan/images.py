@@ -32,9 +32,11 @@ def to_pil(pixels: Tensor) -> Image.Image:
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
-    """Write uint8 [C, H, W] in the suffix's format; aside first, then moved. Makes the folder."""
+    """Write uint8 [C, H, W] in the suffix's format; aside first, then moved into place.
+
+    The folder has to be there: a run whose folder went away must not make half of it anew.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         to_pil(pixels).save(aside, **how)  # type: ignore[arg-type]

@@ -54,6 +54,7 @@ class Loop:
             self.samples = Path(config.save_path) / run.name
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
+            run.states.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             flag = "--save-path" if config.save_path else "--runs-path"
             raise UsageError(

@@ -179,7 +179,7 @@ def test_weights_are_kept_on_the_cpu_in_the_usual_order_of_memory(tmp_path):
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep down" / "net.pth"
+    path = tmp_path / "net.pth"
     write_net(path, "netg")
     before = path.read_bytes()
 

@@ -73,8 +73,8 @@ def test_grey_stays_grey_in_a_picture_of_its_own(tmp_path):
 
 def test_colours_keep_their_places(tmp_path):
     pixels = noise(3, 5, 7)
-    images.save_picture(pixels, tmp_path / "deep down" / "one.png")
-    with Image.open(tmp_path / "deep down" / "one.png") as picture:
+    images.save_picture(pixels, tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as picture:
         assert picture.mode == "RGB"
         assert picture.getpixel((6, 4)) == tuple(pixels[:, 4, 6].tolist())
 
@@ -101,3 +101,9 @@ def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         images.save_picture(noise(3, 9, 9), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["one.png"]
+
+
+def test_a_folder_that_went_away_is_not_made_anew(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        images.save_picture(noise(3, 5, 7), tmp_path / "gone" / "one.png")
+    assert not (tmp_path / "gone").exists()
