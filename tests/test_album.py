@@ -12,6 +12,7 @@ def draw(folder, epoch, step, level=None, side=SIDE, count=64):
     faces = torch.full((count, 3, side, side), 200, dtype=torch.uint8)
     faces[:8] = epoch if level is None else level
     path = folder / album.grid_name(epoch, step)
+    folder.mkdir(exist_ok=True)
     images.save_picture(images.grid(faces), path)
     return path
 

@@ -28,6 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.manual_seed(0)
     about = {"step": 1, "epoch": 1.0, "options": {"data_path": "more", "resize": "crop"}}
     weights = build_netg(SPEC).state_dict()
+    (tmp_path / "run").mkdir()
     save_net(tmp_path / "run" / "netg_last.pth", "netg", weights, SPEC, about)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(eval_command, "build_extractor", lambda *_: Blocks())
