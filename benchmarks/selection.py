@@ -25,6 +25,7 @@ from animegan.images import to_pil
 from animegan.metrics import prdc, squared_distances
 
 KEEP = 64
+REALS = 1000
 CPU = torch.device("cpu")
 
 
@@ -95,7 +96,7 @@ def main() -> None:
     )
     faces = open_set(asked.against, image_size=netg.spec.image_size, channels=netg.spec.channels)
     extractor, detector = build_extractor("lite0"), FaceDetector()
-    count = KEEP * asked.seeds
+    count = min(REALS, len(faces))
     order = np.random.RandomState(0).permutation(len(faces))
     real = features(
         extractor, torch.from_numpy(faces.images[np.sort(order[:count])]).permute(0, 3, 1, 2)
