@@ -1,14 +1,13 @@
 """The curves of a run as a picture, drawn from its `metrics.jsonl`."""
 
-import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from animegan.panels import KNOWN_KEYS, PANELS, Series, collect
+from animegan.runs import read_records
 
 WIDTH, HEIGHT = 8.0, 2.6  # inches of one panel
 DPI = 100
@@ -41,18 +40,6 @@ def draw_curves(metrics: Path, out: Path) -> None:
     aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     figure.savefig(aside, format="png")
     aside.replace(out)
-
-
-def read_records(metrics: Path) -> Iterator[dict[str, object]]:
-    """The record's lines, in order; one that is no JSON object (cut off by a crash) is left out."""
-    with metrics.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                yield record
 
 
 def _sparse(points: tuple[list[int], list[float]]) -> bool:

@@ -36,6 +36,18 @@ def write_text(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
+def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
+    """The record's lines, in order; one that is no JSON object (cut off by a crash) is left out."""
+    with metrics.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
 @dataclass(frozen=True)
 class Run:
     """One run's folder."""
@@ -115,14 +127,7 @@ class Run:
         """The lines of metrics.jsonl; one cut short by a crash is passed over."""
         if not self.metrics.exists():
             return
-        with self.metrics.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(record, dict):
-                    yield record
+        yield from read_records(self.metrics)
 
     def forget_after(self, step: int) -> None:
         """Drop records and states of steps beyond `step`: a resumed run goes through them again.

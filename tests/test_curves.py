@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animegan.curves import draw_curves, read_records
+from animegan.curves import draw_curves
+from animegan.runs import read_records
 
 BLUE, ORANGE = (31, 119, 180), (255, 127, 14)
 
