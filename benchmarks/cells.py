@@ -1,0 +1,299 @@
+"""Every objective with every network that fits, a few CPU minutes a cell, and what came out.
+
+    export OMP_NUM_THREADS=1
+    python -m benchmarks.cells run faces --data ../shared/data --work /tmp/cells
+    python -m benchmarks.cells table faces --work /tmp/cells --sheet docs/images/cells.jpg
+
+`run` trains each cell that --work does not hold yet for a fixed time of this process's CPU (one
+thread), draws as many pictures as there are held-out reals, at most 1,000, and measures them;
+several processes may share a --work. `table` prints Markdown of what is there, and puts the first
+pictures of every cell on one sheet. Each cell uses what its objective publishes, nets of width 32
+(64 for the projected one) and an EMA of 10,000 pictures; faces are mirrored at random; of digits and
+CIFAR-10 a quarter is kept aside for measuring. The length is planned from a trial of 5 s, so that
+schedules have an end.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from animegan import models, runtime
+from animegan.data.batches import Batches
+from animegan.data.cache import FaceSet, open_set
+from animegan.detector import FaceDetector
+from animegan.evaluate import compare
+from animegan.features import build_extractor
+from animegan.generate import Noise
+from animegan.images import grid, save_picture, to_uint8
+from animegan.losses import OBJECTIVES
+from animegan.measure import Pictures, measure, of_array
+from animegan.models import FAMILIES, Spec
+from animegan.trainer import Trainer
+from benchmarks.classifier import Classifier, trained
+from config import Config
+from resolve import resolve
+
+REALS = 1000
+SHOWN = 8  # pictures of a cell on the sheet
+PROJECTED = "lite0"  # fastgan's generator under a projected discriminator
+TRIAL = 5.0  # CPU seconds
+
+
+@dataclass(frozen=True)
+class Data:
+    """A set to train on: where it is, what its pictures are, how long a cell takes."""
+
+    folder: str
+    held_out: str | None  # else a quarter of each class is kept aside
+    options: dict[str, Any]
+    minutes: float
+    nets: tuple[str, ...]
+    also: tuple[tuple[str, str], ...] = ()  # further pairs
+
+
+FACES = (*FAMILIES, PROJECTED)
+SETS = {
+    "faces": Data("train/faces", "heldout/faces", {"image_size": 96, "flip": True}, 6.0, FACES),
+    "digits": Data("mnist", None, {"image_size": 28, "channels": 1}, 3.0, ("dcgan",),
+                   (("bce", "mlp"), ("r3gan", "r3gan"))),
+    "cifar10": Data("cifar10", None, {"image_size": 32}, 3.0, ("dcgan",), (("r3gan", "r3gan"),)),
+}  # fmt: skip
+WIDTH: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1, "vis": False}
+
+
+def cells(data: Data) -> list[tuple[str, str]]:
+    """(objective, network), the pairs that the tool refuses left out."""
+    pairs = [(loss, net) for net in data.nets for loss in OBJECTIVES]
+    return [*pairs, *data.also]
+
+
+def config_of(data: Data, loss: str, net: str, steps: int | None = None) -> Config:
+    """The options of a cell. Raises UsageError for a pair that is not allowed."""
+    given = {**data.options, **WIDTH, "loss": loss, "data_path": "."}
+    given |= {"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net}
+    if steps:
+        given |= {"max_steps": steps, "max_epoch": 10**6}
+    config, _ = resolve("train", {name: str(value) for name, value in given.items()})
+    models.check(Spec.of(config), models.penalised(config))
+    return config
+
+
+def trainer_of(config: Config, faces: FaceSet) -> Trainer:
+    runtime.seed_everything(config.seed)
+    spec = Spec.of(config)
+    on = runtime.start(gpu=False, threads=1)
+    batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
+
+
+def train(data: Data, loss: str, net: str, faces: FaceSet, minutes: float) -> Trainer:
+    """A trainer after so many CPU minutes of this process."""
+    trial = trainer_of(config_of(data, loss, net), faces)
+    trial.train_batch()
+    begun = time.process_time()
+    while time.process_time() - begun < TRIAL or trial.step < 11:
+        trial.train_batch()
+    rate = (trial.step - 1) / (time.process_time() - begun)
+    trainer = trainer_of(config_of(data, loss, net, round(rate * 60 * minutes)), faces)
+    begun = time.process_time()
+    while time.process_time() - begun < 60 * minutes:
+        trainer.train_batch()
+    return trainer
+
+
+def split(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
+    """(three quarters of every class, the other quarter)."""
+    apart = np.zeros(len(faces), dtype=bool)
+    for label in range(len(faces.classes)):
+        rows = np.flatnonzero(faces.labels == label)
+        apart[rows[: len(rows) // 4]] = True
+    return part(faces, ~apart), part(faces, apart)
+
+
+def part(faces: FaceSet, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> FaceSet:
+    files = tuple(np.array(faces.files)[chosen])
+    images, labels = faces.images[chosen], faces.labels[chosen]
+    return dataclasses.replace(faces, images=images, labels=labels, files=files)
+
+
+class Judge:
+    """Reals measured once, a classifier where there are classes, and what they say of fakes."""
+
+    def __init__(self, data: Data, root: Path) -> None:
+        known = {name: data.options[name] for name in data.options if name != "flip"}
+        self.faces = open_set(root / data.folder, **known)
+        self.classifier: Classifier | None = None
+        self.detector = None
+        if data.held_out is not None:
+            reals = open_set(root / data.held_out, **known)
+            self.detector = FaceDetector()
+        else:
+            self.faces, reals = split(self.faces)
+            self.classifier = trained(self.faces, reals)
+        self.extractor = build_extractor("lite0", None, torch.device("cpu"))
+        chosen = np.sort(np.random.RandomState(0).permutation(len(reals))[:REALS])
+        self.reals = measure(of_array("reals", reals.images, chosen), self.extractor, self.detector)
+
+    def __call__(self, trainer: Trainer) -> tuple[dict[str, Any], Tensor]:
+        """Numbers, and the first 64 pictures, uint8."""
+        noise = Noise(0, trainer.config.nz)
+
+        def draw(start: int, count: int) -> Tensor:
+            return to_uint8(trainer.sample(noise(range(start, start + count))))
+
+        count = len(self.reals)
+        fakes = measure(Pictures("fakes", count, draw), self.extractor, self.detector)
+        told = compare(self.reals, fakes, self.extractor, seed=0)
+        found: dict[str, Any] = {
+            name: getattr(told, name)
+            for name in ("fd", "kid", "kid_std", "precision", "recall", "face_rate")
+        }
+        if self.classifier is not None:
+            pieces = (draw(start, 100) for start in range(0, REALS, 100))
+            found |= self.classifier.judge(torch.cat(list(pieces)))
+        return found, draw(0, 64)
+
+
+def commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run(name: str, root: Path, work: Path, only: list[str], minutes: float | None) -> None:
+    """Train and measure each cell that nobody has taken."""
+    data = SETS[name]
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    judge = None
+    for loss, net in cells(data):
+        key = f"{loss}-{net}"
+        path = work / f"{name}-{key}.json"
+        if (only and key not in only) or path.exists() or not claimed(path.with_suffix(".taken")):
+            continue
+        row: dict[str, Any] = {"loss": loss, "net": net, "commit": commit()}
+        try:
+            config_of(data, loss, net)
+        except Exception as error:
+            row["refused"] = str(error)
+        else:
+            judge = judge or Judge(data, root)
+            spent = minutes or data.minutes
+            trainer = train(data, loss, net, judge.faces, spent)
+            found, pictures = judge(trainer)
+            save_picture(grid(pictures), work / f"{name}-{key}.png")
+            save_picture(grid(pictures[:SHOWN], SHOWN, 0), work / f"{name}-{key}-strip.png")
+            seen = trainer.step * trainer.config.batch_size
+            nets = {"netg": trainer.netg, "netd": trainer.netd}
+            sizes = {kind: models.parameters_of(one) for kind, one in nets.items()}
+            row |= {"pictures": seen, "minutes": spent, **sizes, **found}
+        path.write_text(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+def claimed(path: Path) -> bool:
+    """Whether this process is the one to make it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+# --- what came out
+
+
+def rows(name: str, work: Path) -> Iterator[dict[str, Any]]:
+    for loss, net in cells(SETS[name]):
+        path = work / f"{name}-{loss}-{net}.json"
+        if path.exists():
+            yield json.loads(path.read_text())
+
+
+COLUMNS = {
+    "pictures": ("pictures", "{:,}"),
+    "fd": ("FD", "{:.0f}"),
+    "kid": ("KID x 1000", "{:.0f}"),
+    "precision": ("precision", "{:.2f}"),
+    "recall": ("recall", "{:.2f}"),
+    "face_rate": ("face rate", "{:.2f}"),
+    "modes": ("modes", "{}"),
+    "entropy": ("entropy", "{:.2f}"),
+    "score": ("score", "{:.2f}"),
+}
+
+
+def table(name: str, work: Path) -> str:
+    found = list(rows(name, work))
+    shown = [key for key in COLUMNS if any(row.get(key) is not None for row in found)]
+    lines = ["| network | objective | " + " | ".join(COLUMNS[key][0] for key in shown) + " |"]
+    lines.append("|---" * (2 + len(shown)) + "|")
+    for row in found:
+        start = f"| `{row['net']}` | `{row['loss']}` | "
+        if "refused" in row:
+            lines.append(start + f"refused: {row['refused']}" + " |" * len(shown))
+            continue
+        values = {**row, "kid": 1000 * row["kid"]}
+        lines.append(
+            start + " | ".join(COLUMNS[key][1].format(values[key]) for key in shown) + " |"
+        )
+    return "\n".join(lines)
+
+
+def sheet(name: str, work: Path, out: Path) -> None:
+    """The first pictures of each cell: a column a network, a row an objective."""
+    found = [row for row in rows(name, work) if "refused" not in row]
+    nets = list(dict.fromkeys(row["net"] for row in found))
+    losses = [loss for loss in OBJECTIVES if any(row["loss"] == loss for row in found)]
+    size = SETS[name].options["image_size"]
+    wide, high, top, left, gap = size * SHOWN // 2, 2 * size, 16, 70, 6
+    page = Image.new("RGB", (left + len(nets) * (wide + gap), top + len(losses) * (high + gap)),
+                     "white")  # fmt: skip
+    pen = ImageDraw.Draw(page)
+    for k, net in enumerate(nets):
+        pen.text((left + k * (wide + gap), 2), net, fill="black")
+    for k, loss in enumerate(losses):
+        pen.text((2, top + k * (high + gap)), loss, fill="black")
+    for row in found:
+        x = left + nets.index(row["net"]) * (wide + gap)
+        y = top + losses.index(row["loss"]) * (high + gap)
+        with Image.open(work / f"{name}-{row['loss']}-{row['net']}-strip.png") as strip:
+            page.paste(strip.crop((0, 0, wide, size)), (x, y))
+            page.paste(strip.crop((wide, 0, 2 * wide, size)), (x, y + size))
+    page.save(out, quality=88)
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("what", choices=("run", "table"))
+    ask.add_argument("set", choices=tuple(SETS))
+    ask.add_argument("--data", type=Path, default=Path("../shared/data"))
+    ask.add_argument("--work", type=Path, required=True)
+    ask.add_argument("--only", nargs="*", default=[], metavar="LOSS-NET")
+    ask.add_argument("--minutes", type=float, help="instead of the set's own, for a try")
+    ask.add_argument("--sheet", type=Path, help="with `table`: picture to write")
+    asked = ask.parse_args()
+    if asked.what == "run":
+        run(asked.set, asked.data, asked.work, asked.only, asked.minutes)
+        return
+    print(table(asked.set, asked.work))
+    if asked.sheet:
+        sheet(asked.set, asked.work, asked.sheet)
+
+
+if __name__ == "__main__":
+    main()
