@@ -123,6 +123,15 @@ class Config:
     lr2: float = option(2e-4, "discriminator's learning rate", above=0, high=1)
     beta1: float = option(0.5, "Adam's decay of the first moment", low=0, high=0.9999)
     beta2: float = option(0.999, "Adam's decay of the second moment", low=0, high=0.999999)
+    burn_in: float = option(
+        1, "share of the planned pictures over which what has an end moves to it by a cosine; "
+        "after that it stays", above=0, high=1)
+    lr_end: float = option(1, "both learning rates at the end, as a share of those at the start",
+        low=0, high=1)
+    beta2_end: float | None = option(
+        None, "Adam's beta2 at the end; left out, as at the start", low=0, high=0.999999)
+    penalty_end: float = option(
+        1, "weight of the penalties at the end, as a share of that at the start", low=0, high=1)
     d_every: int = option(1, "batches from one discriminator update to the next", low=1, high=10000)
     g_every: int = option(1, "batches from one generator update to the next", low=1, high=10000)
 

@@ -112,6 +112,12 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
             )
+        if config.clip and (config.d_norm == "spectral" or config.d_features):
+            found.append(
+                f"--clip {config.clip:g}: does nothing to weights that spectral normalisation "
+                f"scales ({config.d_features or '--d-norm spectral'}); take --clip=0, or another "
+                "discriminator"
+            )
         if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
             found.append(
                 f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"

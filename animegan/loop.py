@@ -17,6 +17,7 @@ from animegan.meters import line
 from animegan.models import Spec
 from animegan.monitor import Monitor, NullMonitor
 from animegan.runs import Run
+from animegan.schedule import planned_steps
 from animegan.signals import Stop
 from animegan.trainer import Trainer
 from animegan.watch import Watch
@@ -62,9 +63,7 @@ class Loop:
                 "name another folder"
             ) from None
         self.per_epoch = trainer.batches.steps_per_epoch
-        self.last_step = config.max_epoch * self.per_epoch
-        if config.max_steps is not None:
-            self.last_step = min(self.last_step, config.max_steps)
+        self.last_step = planned_steps(config, self.per_epoch)
         self.noise = trainer.fixed_noise()
         self.seconds = 0.0  # of training, over all calls
         self._state_step = -1  # of the newest state

@@ -11,6 +11,7 @@ loss takes it from its argument `mean` (dim 0 -> one value a head, differentiabl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -108,12 +109,17 @@ def r3gan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tenso
     return r3gan_d(fake, real)
 
 
-def r3gan_gamma(image_size: int) -> float:
-    """Weight of R1 and R2 for faces of `image_size`: 2 at 64 and 150 at 256 as published (FFHQ).
+_GAMMAS = ((32, 0.05), (64, 2.0), (256, 150.0))  # published: CIFAR-10, FFHQ at 64 and 256
 
-    Between and beyond, a power law through these two points; 7.1 at 96.
+
+def r3gan_gamma(image_size: int) -> float:
+    """Weight of R1 and R2 at the start, for pictures of `image_size`.
+
+    A power law through the two published values around the size, or the two nearest: 7.1 at 96.
     """
-    return float(f"{2 * (image_size / 64) ** 3.114:.2g}")
+    (low, one), (high, two) = _GAMMAS[:2] if image_size <= _GAMMAS[1][0] else _GAMMAS[1:]
+    power = math.log(two / one) / math.log(high / low)
+    return float(f"{one * (image_size / low) ** power:.2g}")
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,8 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
     Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",
               _adam(2e-4, 2e-4, 0.5, 0.999), needs_real=True, boundary=None),
     Objective("r3gan", r3gan_d, r3gan_g, "Huang et al. 2024, equations 2 and 3",
-              {**_adam(2e-4, 2e-4, 0.0, 0.99), "d_norm": "none"},
+              {**_adam(2e-4, 2e-4, 0.0, 0.9), "d_norm": "none", "ema": 500_000, "burn_in": 0.5,
+               "lr_end": 0.25, "beta2_end": 0.99, "penalty_end": 0.1},
               by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True,
               boundary=None),
 )}

@@ -1,6 +1,5 @@
 """The plan of a training in words: what will be done, with what, and who chose each option."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from torch import nn
 
 from animegan import models
 from animegan.models import Spec
+from animegan.schedule import Schedule, planned_steps
 
 if TYPE_CHECKING:
     from config import Config
@@ -33,7 +33,7 @@ def describe(
     with torch.device("meta"):
         netg, netd = models.build_netg(spec), models.build_netd(spec)
     per_epoch = pictures // config.batch_size
-    steps = min(config.max_epoch * per_epoch, config.max_steps or sys.maxsize)
+    steps = planned_steps(config, per_epoch)
     memory = estimate_memory(spec, config.batch_size // config.accumulate)
     lines += [
         "plan:",
@@ -44,10 +44,27 @@ def describe(
         f"  device      {device}, {torch.get_num_threads()} CPU threads",
         f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
         f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
+        *_scheduled(config, steps),
         f"  run folder  {where}",
         f"`python main.py doctor {config.data_path}` looks for what would hurt training",
     ]
     return "\n".join(lines)
+
+
+def _scheduled(config: "Config", steps: int) -> list[str]:
+    """What changes over the run, and until when; nothing where nothing does."""
+    schedule = Schedule(config, steps)
+    last = max(1, round(config.burn_in * steps))
+    values = {
+        "lr1": lambda step: schedule.rate(config.lr1, step),
+        "lr2": lambda step: schedule.rate(config.lr2, step),
+        "beta2": schedule.beta2,
+        "penalty weight": schedule.penalty,
+    }
+    moves = [
+        f"{name} {at(0):g} -> {at(last):g}" for name, at in values.items() if at(0) != at(last)
+    ]
+    return [f"  schedule    {', '.join(moves)}, until step {last:,}"] if moves else []
 
 
 def estimate_memory(spec: Spec, batch_size: int) -> int:

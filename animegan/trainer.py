@@ -18,6 +18,7 @@ from animegan.guard import Guard
 from animegan.losses import Objective
 from animegan.meters import Meters
 from animegan.runtime import Runtime
+from animegan.schedule import Schedule, planned_steps
 from animegan.view import See, View
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Trainer:
         self.ema = Ema(self.netg, config.ema) if config.ema else None
         self.view = View(config, on)
         self.guard = Guard(on.device)
+        self.schedule = Schedule(config, planned_steps(config, batches.steps_per_epoch))
         self.meters = Meters(on.device)
         self.pieces = config.accumulate
         self.step = 0  # batches done
@@ -78,6 +80,7 @@ class Trainer:
 
     def step_d(self, step: int) -> None:
         """Update netd: a real batch against fakes that are cut from netg's graph."""
+        self.schedule.set(self.optd, self.config.lr2, step)
         with self._updating(self.netd, self.optd, step) as add:
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             for piece, (real, noise) in enumerate(pairs):
@@ -95,7 +98,8 @@ class Trainer:
                 if self._penalty_due(step):
                     penalty = self._penalty(step, piece, real, fake, see_real, see_fake)
                     self.meters.add(penalty=penalty)
-                    loss = loss + penalty * self.config.penalty_every
+                    weight = self.config.penalty_every * self.schedule.penalty(step)
+                    loss = loss + penalty * weight
                 add(loss)
                 self.view.watch(real_logits, self._boundary(fake_logits))
         if self.config.clip:
@@ -106,6 +110,7 @@ class Trainer:
 
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
+        self.schedule.set(self.optg, self.config.lr1, step)
         with self._frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
             # an objective that compares with reals gets other ones than the discriminator just had
             reals = self._real(step + 1) if self.objective.needs_real else ()
@@ -289,6 +294,7 @@ class Trainer:
             "optg": self.optg.state_dict(),
             "optd": self.optd.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "view": self.view.state_dict(),
             "meters": self.meters.state_dict(),
             "rng": torch.get_rng_state(),
@@ -301,16 +307,11 @@ class Trainer:
         self.pieces = max(self.pieces, state["pieces"])  # more where memory ran out
         self.netg.load_state_dict(state["netg"])
         self.netd.load_state_dict(state["netd"])
-        betas = (self.config.beta1, self.config.beta2)
-        for optimizer, saved, lr in (
-            (self.optg, state["optg"], self.config.lr1),
-            (self.optd, state["optd"], self.config.lr2),
-        ):
+        self.schedule.load_state_dict(state["schedule"])
+        for optimizer, saved in ((self.optg, state["optg"]), (self.optd, state["optd"])):
             if saved["param_groups"][0].keys() != optimizer.param_groups[0].keys():
                 continue  # of another kind of optimizer, by --allow-changes: this one starts fresh
-            optimizer.load_state_dict(saved)
-            for group in optimizer.param_groups:  # the state's own would undo --allow-changes
-                group.update(lr=lr, **({"betas": betas} if "betas" in group else {}))
+            optimizer.load_state_dict(saved)  # its rates are set anew at each step
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"] or state["netg"])  # netg where ema is new
         self.view.load_state_dict(state["view"])

@@ -189,7 +189,7 @@ PLANE: dict[str, dict[str, float]] = {name: {"lr": 1e-3} for name in OBJECTIVES}
 PLANE["wgan"] = {"lr": 5e-4, "clip": 0.1}
 PLANE["wgan-gp"] = {"lr": 5e-4, "gp": 0.1}  # Gulrajani et al.'s weight for their toys
 PLANE["dragan"] |= {"gp": 0.01}
-PLANE["r3gan"] |= {"gamma": 0.01}
+PLANE["r3gan"] |= {"gamma": 0.01, "beta2": 0.99}  # of its schedules, only the rate is kept
 
 
 def main() -> None:

@@ -510,6 +510,7 @@ def test_rates_asked_for_count_although_the_state_has_others(tmp_path):
     one.fit(Asked())
     later = resumed(tmp_path, lr1=1e-3, lr2=5e-4, beta1=0.25, beta2=0.75)
     trainer = later.trainer
+    trainer.train_batch()
     for optimizer, lr in ((trainer.optg, 1e-3), (trainer.optd, 5e-4)):
         (group,) = optimizer.param_groups
         assert (group["lr"], group["betas"]) == (lr, (0.25, 0.75))

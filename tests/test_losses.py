@@ -145,7 +145,8 @@ def test_defaults() -> None:
         0.01,
         5,
     )
-    assert [r3gan_gamma(size) for size in (64, 96, 256)] == [2, 7.1, 150]
+    sizes = (32, 64, 96, 256)
+    assert [r3gan_gamma(size) for size in sizes] == [0.05, 2, 7.1, 150]
     r3gan = OBJECTIVES["r3gan"].defaults_at(96)
     assert r3gan["r1"] == r3gan["r2"] == 7.1
 

@@ -40,6 +40,12 @@ def test_a_forbidden_pair_says_why(options, problem):
         models.check(Spec.of(config), models.penalised(config))
 
 
+def test_clipping_weights_that_are_scaled_anyway_is_refused():
+    for options in ({"d_features": "lite0"}, {"d_norm": "spectral"}):
+        with pytest.raises(UsageError, match=r"--clip 0\.01: does nothing to weights"):
+            config_of(loss="wgan", image_size=96, **options)
+
+
 def test_a_penalty_chooses_a_net_without_batch_norm():
     assert Spec.of(config_of(r1=1)).d_norm == "none"
     assert Spec.of(config_of()).d_norm is None

@@ -101,3 +101,11 @@ def test_the_estimate_is_of_the_right_size():
 
 def test_the_estimate_of_the_defaults_is_plausible():
     assert 0.2 < plan.estimate_memory(Spec(), 64) / 2**30 < 2
+
+
+def test_schedules_are_told_where_something_moves():
+    text = describe(pictures=20000, lr_end=0.25, beta2_end=0.9, burn_in=0.5, max_epoch=2)
+    assert value_of(text, "schedule") == (
+        "lr1 0.0002 -> 5e-05, lr2 0.0002 -> 5e-05, beta2 0.999 -> 0.9, until step 5,000"
+    )
+    assert "schedule  " not in describe()

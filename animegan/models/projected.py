@@ -17,20 +17,6 @@ from animegan.models.layers import CONDITIONS, ProjectLabels, spectral
 
 MIXED = (32, 64, 96, 128)  # channels after mixing, at width 64
 NORMS = ("spectral",)
-# what it was found to work with, by Config's option names; widths at 64
-DEFAULTS: dict[str, object] = {
-    "net": "fastgan",
-    "loss": "hinge",
-    "batch_size": 32,
-    "optimizer": "adam",
-    "lr1": 2e-4,
-    "lr2": 2e-4,
-    "beta1": 0.0,
-    "beta2": 0.99,
-    "d_every": 1,
-    "g_every": 1,
-    "augment": "color,translation",
-}
 
 
 class Mixing(nn.Module):
