@@ -1,22 +1,29 @@
-"""Device, threads, seeds: the only module that knows of CUDA, processes and precision."""
+"""Device, threads, seeds: the only module that knows of CUDA and precision."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from animegan.errors import UsageError
+from animegan.launch import Launch, launched
+from animegan.ranks import Ranks, join
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where tensors live. Every tensor of a run is made on `device` or moved to it by `place`."""
+    """Where tensors live. Every tensor of a run is made on `device` or moved to it by `place`.
+
+    `ranks` is this process among those that train together.
+    """
 
     device: torch.device
+    ranks: Ranks = field(default_factory=Ranks)
 
     def place(self, tensor: Tensor) -> Tensor:
         """The tensor on the device; from pinned memory without waiting where that is CUDA."""
@@ -53,6 +60,50 @@ def start(
     if gpu is None and torch.backends.mps.is_available():
         return Runtime(torch.device("mps"))
     return Runtime(torch.device("cpu"))
+
+
+def start_together(
+    gpu: bool | None = None, device: str | None = None, threads: int | None = None
+) -> Runtime:
+    """`start`, and meet the other processes where torchrun started this one.
+
+    Each takes the CUDA device of its number on its machine, or its share of the CPU's cores.
+    """
+    launch = launched()
+    on = start(gpu, device, threads)
+    if launch.size == 1:
+        return on
+    kind = on.device.type
+    if kind not in ("cpu", "cuda"):
+        raise UsageError(f"--device {kind}: {launch.size} processes cannot train on it; try cpu")
+    if kind == "cuda":
+        return Runtime(_own_card(launch, device), join(launch, cuda=True))
+    if threads is None and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # torchrun's own, if any
+        torch.set_num_threads(max(1, _cores() // launch.local_size))
+    return Runtime(on.device, join(launch, cuda=False))
+
+
+def _own_card(launch: Launch, device: str | None) -> torch.device:
+    cards = torch.cuda.device_count()
+    if device not in (None, "cuda"):
+        raise UsageError(
+            f"--device {device}: each of the {launch.local_size} processes takes a device of its "
+            "own; write cuda, or leave it out"
+        )
+    if launch.local_size > cards:
+        raise UsageError(
+            f"torchrun --nproc-per-node {launch.local_size}: there are {cards} CUDA devices here; "
+            f"start {cards} processes, or take the CPU (--nogpu)"
+        )
+    torch.cuda.set_device(launch.local_rank)
+    return torch.device("cuda", launch.local_rank)
+
+
+def _cores() -> int:
+    """Of the CPU, as far as this process may use them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _named(name: str) -> torch.device:

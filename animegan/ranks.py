@@ -1,0 +1,201 @@
+"""Several processes that train as one: the only module that names torch.distributed.
+
+Every process holds the same weights and computes its rows of the batch. A loss is the mean over
+the local rows; the mean of the processes' gradients is then the gradient of the whole batch's
+loss, through `mean_of` too. All processes have to make the same calls in the same order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from animegan.errors import Ended, TrainingStopped, UsageError
+from animegan.launch import Launch
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=2)  # one process may decode a set while the others wait
+_RUN = "animegan/run"
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise TrainingStopped(
+            f"another process of this training is gone or not to be reached ({reason}); "
+            "--resume goes on from the last state"
+        ) from None
+
+
+class _Mean(torch.autograd.Function):
+    """Its own adjoint: the gradient of a mean over processes is the mean of their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone(memory_format=torch.contiguous_format)
+        with _talking():
+            dist.all_reduce(total)
+        return total / dist.get_world_size()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _mean(gradients[0])
+
+
+def _mean(tensor: Tensor) -> Tensor:
+    mean: Tensor = _Mean.apply(tensor)
+    return mean
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among the `size` that train together. Alone, every method does nothing."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one process that writes, prints and talks to visdom."""
+        return self.rank == 0
+
+    def rows(self, total: int) -> slice:
+        """This process's rows of a batch of `total`, which the number of processes divides."""
+        share = total // self.size
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    # --- tensors, on the training's device
+
+    def mean_of(self, tensor: Tensor) -> Tensor:
+        """The mean of a tensor over all processes, any number of times differentiable."""
+        return tensor if self.size == 1 else _mean(tensor)
+
+    @torch.no_grad()
+    def share(self, tensors: Sequence[Tensor]) -> None:
+        """Make each tensor its mean over all processes, in one all-reduce of a flat buffer."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([one.reshape(-1) for one in tensors])
+        with _talking():
+            dist.all_reduce(flat)
+        flat /= self.size
+        means = flat.split_with_sizes([one.numel() for one in tensors])
+        for one, mean in zip(tensors, means, strict=True):
+            one.copy_(mean.view(one.shape))
+
+    @torch.no_grad()
+    def copy_from_main(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite the tensors with those of the main process."""
+        for one in tensors if self.size > 1 else ():
+            theirs = one.clone(memory_format=torch.contiguous_format)
+            with _talking():
+                dist.broadcast(theirs, 0)
+            one.copy_(theirs)
+
+    # --- decisions, on the host; no device waits for them
+
+    def most(self, *values: int) -> tuple[int, ...]:
+        """The largest of each value over all processes."""
+        if self.size == 1:
+            return values
+        numbers = torch.tensor(values, dtype=torch.long)
+        with _talking():
+            dist.all_reduce(numbers, dist.ReduceOp.MAX)
+        return tuple(numbers.tolist())
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank."""
+        values = [value] * self.size
+        if self.size > 1:
+            with _talking():
+                dist.all_gather_object(values, value)
+        return values
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What `make` returns on the main process, alone to call it; where it fails, all end."""
+        if self.size == 1:
+            return make()
+        made = [self.each(make if self.is_main else lambda: None)]
+        with _talking():
+            dist.broadcast_object_list(made, 0)
+        return made[0]  # type: ignore[return-value]
+
+    def each(self, make: Callable[[], T]) -> T:
+        """What `make` returns here; where it fails on any process, all end, and the main one says
+        why: it raises the error, the others Ended.
+        """
+        if self.size == 1:
+            return make()
+        mine: Exception | None = None
+        try:
+            result = make()
+        except (UsageError, TrainingStopped, OSError) as error:
+            mine = error
+        failures = [
+            (rank, *one) for rank, one in enumerate(self.gather(mine and _told(mine))) if one
+        ]
+        if not failures:
+            return result
+        rank, code, lines = failures[0]
+        if not self.is_main:
+            raise Ended(code)
+        if mine is not None:
+            raise mine
+        lines = tuple(f"{line} (process {rank})" for line in lines)
+        raise UsageError(*lines) if code == 2 else TrainingStopped(*lines)
+
+    def stopped(self, text: str) -> Exception:
+        """What to raise when all processes find at once that training cannot go on."""
+        return TrainingStopped(text) if self.is_main else Ended(1)
+
+    def leave(self) -> None:
+        """Nothing is exchanged after this."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
+    """Exit code and lines of an error."""
+    if isinstance(error, UsageError):
+        return 2, error.problems
+    if isinstance(error, OSError):
+        return 1, (f"{error.filename or 'a file'}: {error.strerror or error}",)
+    return 1, (str(error),)
+
+
+def join(launch: Launch, cuda: bool) -> Ranks:
+    """Meet the other processes that torchrun started: gloo between CPUs, NCCL between GPUs."""
+    if launch.size == 1:
+        return Ranks()
+    with _talking():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    return Ranks(launch.rank, launch.size)
+
+
+# --- what torchrun keeps over restarts
+
+
+def remember_run(launch: Launch, folder: str) -> None:
+    """Leave word for the processes that torchrun may start again."""
+    if launch.elastic:
+        _store(launch).set(_RUN, folder)
+
+
+def remembered_run(launch: Launch) -> str | None:
+    """The folder of the run that this torchrun's processes have begun before."""
+    if not launch.elastic:
+        return None
+    store = _store(launch)
+    return store.get(_RUN).decode() if store.check([_RUN]) else None
+
+
+def _store(launch: Launch) -> Any:
+    return dist.TCPStore(launch.address, launch.port, is_master=False)  # type: ignore[attr-defined]
