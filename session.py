@@ -71,6 +71,8 @@ def train(
         with run.lock(), Stop(say) as stop:
             if resumed:
                 loop.load_state(checkpoint.load_first(resumed[1], "--resume", say))
+                for dropped in run.states_after(trainer.step):
+                    say(f"going back to step {trainer.step}: {dropped} is dropped")
                 run.forget_after(trainer.step)
                 album.forget_after(loop.samples, trainer.step)
             run.write_options(options, sources)

@@ -34,7 +34,7 @@ def describe(
         netg, netd = models.build_netg(spec), models.build_netd(spec)
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
-    memory = estimate_memory(spec, config.batch_size // config.accumulate)
+    memory = estimate_memory(spec, config.batch_size // config.accumulate, bool(config.ema))
     lines += [
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
@@ -67,8 +67,10 @@ def _scheduled(config: "Config", steps: int) -> list[str]:
     return [f"  schedule    {', '.join(moves)}, until step {last:,}"] if moves else []
 
 
-def estimate_memory(spec: Spec, batch_size: int) -> int:
+def estimate_memory(spec: Spec, batch_size: int, averaged: bool = False) -> int:
     """Bytes a step takes: weights, gradients, Adam's two moments, and what backward keeps.
+
+    `averaged`: there is a second generator, of averaged weights.
 
     The activations are summed over a forward pass on the meta device, which computes nothing.
     """
@@ -78,9 +80,10 @@ def estimate_memory(spec: Spec, batch_size: int) -> int:
         fake, in_g = _activations(netg, noise)
         _, in_d = _activations(netd, fake)
     weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
+    average = sum(one.numel() for one in netg.parameters()) if averaged else 0
     # D keeps its graphs of the reals and of the fakes, G those of both nets in a row
     kept = max(2 * in_d + 2 * fake.numel(), in_g + in_d)
-    return 4 * (4 * weights + kept)
+    return 4 * (4 * weights + average + kept)
 
 
 def _activations(net: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, int]:

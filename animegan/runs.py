@@ -136,11 +136,14 @@ class Run:
         """
         kept = [line for line in self.history() if line.get("step", 0) <= step]
         write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
-        for path in self.state_files():
-            if int(path.stem.rpartition("_")[2]) > step:
-                path.unlink()
+        for path in self.states_after(step):
+            path.unlink()
         for half in [*self.path.glob(".*.tmp"), *self.states.glob(".*.tmp")]:
             half.unlink(missing_ok=True)
+
+    def states_after(self, step: int) -> list[Path]:
+        """States of later steps, newest first."""
+        return [one for one in self.state_files() if int(one.stem.rpartition("_")[2]) > step]
 
     def state_files(self) -> list[Path]:
         """Resumable states, newest first."""

@@ -68,6 +68,8 @@ def test_memory_grows_with_the_batch_but_for_the_weights():
         models.parameters_of(build(spec)) for build in (models.build_netg, models.build_netd)
     )
     assert one - (two - one) == 16 * weights  # itself, its gradient, two moments: 4 bytes each
+    average = plan.estimate_memory(spec, 4, averaged=True) - one
+    assert average == 4 * models.parameters_of(models.build_netg(spec))
 
 
 def test_pieces_of_a_batch_take_less():

@@ -54,3 +54,16 @@ def test_a_folder_that_goes_away_ends_it_in_a_line(away):
     assert process.returncode == 1
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("checkpoints/gone/")
+
+
+def test_going_back_to_an_earlier_state_says_what_it_drops(away):
+    words = ("--data-path=my faces", "--name=back")
+    run(away, "train", *SMALL, *words, "--max-steps=2")
+    states = away / "checkpoints" / "back" / "states"
+    (first,) = states.iterdir()
+    run(away, "train", "--resume", "--name=back", "--max-steps=4")
+    (later,) = set(states.iterdir()) - {first}
+    done = run(away, "train", f"--resume={first.relative_to(away)}", "--max-steps=3")
+    assert f"going back to step 2: {later} is dropped" in done.stderr
+    assert str(first) + " is dropped" not in done.stderr
+    assert not later.exists()
