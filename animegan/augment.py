@@ -122,7 +122,7 @@ class AdaptiveAugment(nn.Module):
     def adapt(self, pictures: int, total: Callable[[Tensor], Tensor] = lambda one: one) -> None:
         """Move p once, `pictures` after it was last moved (the paper: every 4 batches).
 
-        Over several processes `total` adds the counts up.
+        Over several processes `total` adds the counts up, or averages them.
         """
         signs = total(self.signs)
         step = (signs[0] / signs[1].clamp(min=1) - self.target).sign() * (pictures / self.ramp)

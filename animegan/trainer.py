@@ -19,6 +19,7 @@ from animegan.losses import Objective
 from animegan.meters import Meters
 from animegan.runtime import Runtime
 from animegan.schedule import Schedule, planned_steps
+from animegan.sync_norm import synchronise
 from animegan.view import See, View
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Trainer:
     """Both nets, both optimizers, and the steps that train them.
 
     Every random number depends on the seed and the step alone, so `step` is all that a resumed run
-    needs to know of the randomness and of the place in the epoch.
+    needs to know of the randomness and of the place in the epoch. Numbers are drawn for the whole
+    batch, of which each process takes its rows, so that several see what one alone would.
     """
 
     def __init__(
@@ -45,8 +47,15 @@ class Trainer:
         self.objective = objective
         self.batches = batches
         self.device = on.device
+        self.ranks = on.ranks
+        self.share = config.batch_size // on.ranks.size  # pictures a batch on this process
+        if on.ranks.size > 1:
+            for net in (netg, netd):
+                synchronise(net, on.ranks.mean_of, on.ranks.size)
         self.netg = netg.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.netd = netd.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        for net in (self.netg, self.netd):
+            on.ranks.copy_from_main([*net.parameters(), *net.buffers()])
         self.optg = self._optimizer(self.netg, config.lr1, on)
         self.optd = self._optimizer(self.netd, config.lr2, on)
         self.ema = Ema(self.netg, config.ema) if config.ema else None
@@ -82,30 +91,34 @@ class Trainer:
         """Update netd: a real batch against fakes that are cut from netg's graph."""
         self.schedule.set(self.optd, self.config.lr2, step)
         with self._updating(self.netd, self.optd, step) as add:
+            logits = []
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             for piece, (real, noise) in enumerate(pairs):
                 with torch.no_grad():
                     fake = self.netg(noise)
-                see_real, see_fake = (self.view.at(step, f"{side}-{piece}") for side in ("x", "z"))
+                rows = self._rows(piece)
+                see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
                 real_logits = self.netd(see_real(real))
                 fake_logits = self.netd(see_fake(fake))
-                loss = self.objective.loss_d(real_logits, fake_logits)
+                loss = self.objective.loss_d(real_logits, fake_logits, self._mean)
                 self.meters.add(
                     loss_d=loss,
                     d_x=real_logits.sigmoid().mean(),
                     d_g_z=fake_logits.sigmoid().mean(),
                 )
                 if self._penalty_due(step):
-                    penalty = self._penalty(step, piece, real, fake, see_real, see_fake)
+                    penalty = self._penalty(step, rows, real, fake, see_real, see_fake)
                     self.meters.add(penalty=penalty)
                     weight = self.config.penalty_every * self.schedule.penalty(step)
                     loss = loss + penalty * weight
                 add(loss)
-                self.view.watch(real_logits, self._boundary(fake_logits))
+                logits.append((real_logits.detach(), fake_logits.detach()))
         if self.config.clip:
             with torch.no_grad():
                 for one in self.netd.parameters():
                     one.clamp_(-self.config.clip, self.config.clip)
+        for real_logits, fake_logits in logits:
+            self.view.watch(real_logits, self._boundary(fake_logits))
         self.view.adapt(step // self.config.d_every, self.config.batch_size)
 
     def step_g(self, step: int) -> None:
@@ -115,10 +128,11 @@ class Trainer:
             # an objective that compares with reals gets other ones than the discriminator just had
             reals = self._real(step + 1) if self.objective.needs_real else ()
             for piece, noise in enumerate(self._noise("noise-g", step)):
-                see_real, see_fake = (self.view.at(step, f"g-{side}-{piece}") for side in "xz")
+                rows = self._rows(piece)
+                see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
                 fake_logits = self.netd(see_fake(self.netg(noise)))
                 real_logits = self.netd(see_real(reals[piece])) if reals else None
-                loss = self.objective.loss_g(fake_logits, real_logits)
+                loss = self.objective.loss_g(fake_logits, real_logits, self._mean)
                 add(loss)
                 self.meters.add(loss_g=loss)
         if self.ema is not None:
@@ -132,19 +146,21 @@ class Trainer:
         return models.penalised(self.config) and (step + 1) % every == 0
 
     def _penalty(
-        self, step: int, piece: int, real: Tensor, fake: Tensor, see_real: See, see_fake: See
+        self, step: int, rows: slice, real: Tensor, fake: Tensor, see_real: See, see_fake: See
     ) -> Tensor:
         """The weighted penalties; gradients run through the augmentation to the raw pictures."""
         config = self.config
         total = torch.zeros((), device=self.device)
-        source = runtime.generator(self.seed, f"penalty-{piece}", step)
+        source = runtime.generator(self.seed, "penalty-0", step)
         if self.objective.penalty and config.gp:
-            mix = self._on.place(torch.rand(len(real), 1, 1, 1, generator=source))
+            whole = config.batch_size
+            mix = self._on.place(torch.rand(whole, 1, 1, 1, generator=source)[rows])
             if self.objective.penalty == "gp":
                 found = penalties.gradient_penalty(self._critic(see_real), real, fake, mix)
             else:
-                noise = self._on.place(torch.rand(real.shape, generator=source))
-                found = penalties.dragan(self._critic(see_real), real, noise, mix)
+                drawn = torch.rand(whole, *real.shape[1:], generator=source)
+                noise = self._on.place(drawn[rows])
+                found = penalties.dragan(self._critic(see_real), real, noise, mix, self._mean)
             total = total + config.gp * found
         if config.r1:
             total = total + config.r1 * penalties.zero_centred(self._critic(see_real), real)
@@ -157,21 +173,31 @@ class Trainer:
 
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
         known = self.objective.boundary
-        return fake_logits.detach().mean(0) if known is None else known
+        return self._mean(fake_logits) if known is None else known
 
     # --- what the steps share
 
+    def _mean(self, values: Tensor) -> Tensor:
+        """Over dim 0 and all processes, differentiable."""
+        return self.ranks.mean_of(values.mean(0))
+
+    def _rows(self, piece: int) -> slice:
+        """A piece's rows of the whole batch."""
+        size = self.share // self.pieces
+        start = self.ranks.rank * self.share + piece * size
+        return slice(start, start + size)
+
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
-        """The step's noise [B, nz, 1, 1] ~ N(0, 1), in pieces; always drawn on the CPU."""
+        """This process's noise [B / size, nz, 1, 1] ~ N(0, 1), in pieces; drawn on the CPU."""
         return self._noise_at(stream, step).chunk(self.pieces)
 
     def _noise_at(self, stream: str, step: int) -> Tensor:
         source = runtime.generator(self.seed, stream, step)
         noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
-        return self._on.place(noise)
+        return self._on.place(noise[self.ranks.rows(self.config.batch_size)])
 
     def _real(self, step: int) -> tuple[Tensor, ...]:
-        """The step's real pictures [B, C, S, S] in [-1, 1], in pieces."""
+        """This process's real pictures [B / size, C, S, S] in [-1, 1], in pieces."""
         images: Tensor = self.batches.images(step)
         return images.chunk(self.pieces)
 
@@ -191,8 +217,17 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
 
-        yield add
+        short = ""
+        try:
+            yield add
+        except (RuntimeError, MemoryError) as error:
+            if self.ranks.size == 1 or not (runtime.is_out_of_memory(error) and self._splits()):
+                raise
+            short = str(error).splitlines()[0]  # its text alone: its frames hold the batch
+        if self.ranks.size > 1 and self._splits() and self.ranks.most(bool(short)) == (1,):
+            raise torch.OutOfMemoryError(short or "on another process")
         parameters = [one for one in net.parameters() if one.requires_grad]
+        self.ranks.share([*(one.grad for one in parameters if one.grad is not None), total])
         self.guard.update(optimizer, parameters, total, step, zip(buffers, before, strict=True))
 
     @contextmanager
@@ -223,17 +258,19 @@ class Trainer:
             self.pieces = self._smaller_pieces(said)
 
     def _smaller_pieces(self, said: str) -> int:
-        batch = self.config.batch_size
-        more = next((n for n in range(self.pieces * 2, batch + 1) if batch % n == 0), None)
+        more = next(
+            (n for n in range(self.pieces * 2, self.share + 1) if self.share % n == 0), None
+        )
         if self._splits() and more:
             return more
-        fits = max(2, batch // self.pieces // 2)
+        fits = max(2, self.share // self.pieces // 2) * self.ranks.size
         why = ("its pictures see each other through BatchNorm or the loss, so pieces would not be "
                "the same") if more else "it cannot be cut smaller"  # fmt: skip
-        raise TrainingStopped(
+        text = (
             f"out of memory at step {self.step:,} ({said}); the batch was not cut, since "
             f"{why}: try --batch-size {fits}"
         )
+        raise self.ranks.stopped(text) if self._splits() else TrainingStopped(text)
 
     def _splits(self) -> bool:
         """Whether the mean over pieces is the loss of the batch."""
@@ -245,8 +282,8 @@ class Trainer:
     # --- what a watch looks at
 
     def probe(self) -> dict[str, float]:
-        """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm
-        of the generator's loss gradient at its pictures, `probe_grad_g`.
+        """Both nets on this process's next batch, in eval mode, nothing updated: `probe_loss_d`,
+        and the norm of the generator's loss gradient at its pictures, `probe_grad_g`.
         """
         real = self.batches.images(self.step)
         fake = self.sample(self._noise_at("probe", self.step))
@@ -283,6 +320,10 @@ class Trainer:
         self.batches.seed = self.seed
         self.view.seed = self.seed
 
+    def pool(self) -> None:
+        """Bring what the processes count each for itself to one mean: before it is read or kept."""
+        self.ranks.share([self.meters.table, *self.view.counts()])
+
     def state_dict(self) -> dict[str, Any]:
         """All that changes while training."""
         return {
@@ -304,7 +345,8 @@ class Trainer:
         """Go on where `state_dict` was taken, at the rates and in the pieces of this config."""
         self.step = state["step"]
         self.reseed(state["salt"])
-        self.pieces = max(self.pieces, state["pieces"])  # more where memory ran out
+        least = max(self.pieces, state["pieces"])  # more where memory ran out
+        self.pieces = next((n for n in range(least, self.share) if self.share % n == 0), self.share)
         self.netg.load_state_dict(state["netg"])
         self.netd.load_state_dict(state["netd"])
         self.schedule.load_state_dict(state["schedule"])

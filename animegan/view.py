@@ -29,9 +29,13 @@ class View:
             self._augment = Augment(names)
         self._adaptive = AdaptiveAugment().to(on.device) if config.augment == "auto" else None
 
-    def at(self, step: int, side: str) -> See:
-        """The view of one batch; called twice it does the same, as penalties want."""
-        source = runtime.generator(self.seed, f"view-{side}", step)
+    def at(self, step: int, side: str, rows: slice) -> See:
+        """The view of some rows of a batch; called twice it does the same, as penalties want.
+
+        Numbers are drawn for the whole batch, however many pieces and processes share it.
+        """
+        source = runtime.generator(self.seed, f"view-{side}-0", step)
+        whole = self.config.batch_size
         numbers: dict[int, Tensor] = {}
         noise: dict[torch.Size, Tensor] = {}
         deviation = self._deviation(step)
@@ -39,14 +43,13 @@ class View:
         def see(images: Tensor) -> Tensor:
             if self._augment is not None:
                 if not numbers:
-                    numbers[0] = self._on.place(draw(len(images), source))
+                    numbers[0] = self._on.place(draw(whole, source)[rows])
                 p = 1.0 if self._adaptive is None else self._adaptive.p
                 images = self._augment(images, numbers[0], p)
             if deviation:
                 if images.shape not in noise:
-                    noise[images.shape] = self._on.place(
-                        torch.randn(images.shape, generator=source)
-                    )
+                    drawn = torch.randn(whole, *images.shape[1:], generator=source)
+                    noise[images.shape] = self._on.place(drawn[rows])
                 images = images + deviation * noise[images.shape]
             return images
 
@@ -66,7 +69,11 @@ class View:
     def adapt(self, update: int, batch_size: int) -> None:
         """Move the probability after every fourth update of netd, counted from 0."""
         if self._adaptive is not None and (update + 1) % 4 == 0:
-            self._adaptive.adapt(4 * batch_size)
+            self._adaptive.adapt(4 * batch_size, self._on.ranks.mean_of)
+
+    def counts(self) -> list[Tensor]:
+        """What each process has counted for itself since the last move."""
+        return [] if self._adaptive is None else [self._adaptive.signs]
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._adaptive is None else self._adaptive.state_dict()

@@ -114,10 +114,10 @@ def test_instance_noise_fades_to_nothing():
     assert trainer.view._deviation(5) == pytest.approx(0.25)
     assert trainer.view._deviation(10) == trainer.view._deviation(11) == 0
     images = torch.zeros(4, 3, 16, 16)
-    see = trainer.view.at(0, "x")
+    see = trainer.view.at(0, "x", slice(0, 4))
     assert see(images).std() == pytest.approx(0.5, rel=0.1)
     assert torch.equal(see(images), see(images))
-    assert torch.equal(trainer.view.at(10, "x")(images), images)
+    assert torch.equal(trainer.view.at(10, "x", slice(0, 4))(images), images)
 
 
 def test_loss_brings_its_published_options_below_ones_own():

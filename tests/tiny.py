@@ -26,19 +26,23 @@ def config_of(**options):
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 
-def trainer_of(device=CPU, netg=None, netd=None, objective="bce", **options):
+def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, **options):
     config = config_of(**options)
     runtime.seed_everything(config.seed)
     spec = Spec.of(config)
     faces = face_set(size=config.image_size)
-    batches = Batches(faces, config.batch_size, config.seed, device=device)
+    on = on or Runtime(device)
+    batches = Batches(
+        faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
+        rank=on.ranks.rank, world_size=on.ranks.size,
+    )  # fmt: skip
     return Trainer(
         config,
         netg or models.build_netg(spec),
         netd or models.build_netd(spec),
         OBJECTIVES[objective],
         batches,
-        Runtime(device),
+        on,
     )
 
 
