@@ -1,0 +1,267 @@
+"""Recipes against each other: CPU minutes in, faces and their numbers out.
+
+    export OMP_NUM_THREADS=1
+    python -m benchmarks.recipes run projected --minutes 15 60 --data ../shared/data --work /tmp/r
+    python -m benchmarks.recipes table --work /tmp/r
+
+`run` trains a named recipe for so many minutes of this process's CPU, on one thread unless told,
+and measures at each milestone; it keeps a state, so that a call that is stopped, or asked for more
+minutes, goes on. Selection: 1,000 of the training faces are kept aside and measured against
+(`--against split`); for finalists `--against heldout` trains on all and measures against the
+held-out folder. Besides the tool's own numbers, two that no discriminator here looks through: the
+Fréchet distance of colour statistics and of frequency statistics (both below).
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from animegan import checkpoint, models
+from animegan.data.cache import FaceSet, open_set
+from animegan.detector import FaceDetector
+from animegan.evaluate import compare
+from animegan.features import BATCH, build_extractor
+from animegan.generate import Noise
+from animegan.images import grid, save_picture, to_uint8
+from animegan.measure import Measured, Pictures, measure, of_array
+from animegan.metrics import frechet
+from animegan.models import Spec
+from animegan.trainer import Trainer
+from benchmarks.cells import commit, part, trainer_of
+from config import Config
+from resolve import resolve
+
+N = 1000
+SAVE_EVERY = 300.0  # CPU seconds
+BANDS = 16  # of the power spectrum
+CELLS = 4  # a side, of the colour statistics
+
+PLAIN: dict[str, Any] = {"image_size": 96}
+AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
+HALF = {**AIDS, "ngf": 32, "ndf": 32}
+LITE0 = {"d_features": "lite0", "flip": True}
+RECIPES: dict[str, dict[str, Any]] = {
+    "book": {"preset": "book"},
+    "textbook": PLAIN,
+    "dcgan": AIDS,
+    "dcgan-half": HALF,
+    "dcgan-half-r1": {**HALF, "r1": 1, "d_norm": "none"},
+    "dcgan-half-spectral": {**HALF, "d_norm": "spectral"},
+    "dcgan-half-nearest": {**HALF, "up": "nearest"},
+    "dcgan-half-hinge": {**HALF, "loss": "hinge"},
+    "dcgan-half-dragan": {**HALF, "loss": "dragan"},
+    "dcgan-half-batch-32": {**HALF, "batch_size": 32},
+    "dcgan-half-auto": {**HALF, "augment": "auto"},
+    "fastgan": {**HALF, "net": "fastgan"},
+    "resnet-dragan": {**HALF, "net": "resnet", "loss": "dragan"},
+    "r3gan": {**HALF, "net": "r3gan", "loss": "r3gan"},
+    "projected": LITE0,
+    "projected-cutout": {**LITE0, "augment": "color,translation,cutout"},
+    "projected-plain": {**LITE0, "augment": "none"},
+    "projected-noise-256": {**LITE0, "nz": 256},
+    "projected-wide-g": {**LITE0, "ngf": 96},
+    "projected-narrow-g": {**LITE0, "ngf": 32},
+    "projected-wide-d": {**LITE0, "ndf": 128},
+    "projected-slow-g": {**LITE0, "lr1": 1e-4},
+    "projected-batch-64": {**LITE0, "batch_size": 64},
+    "projected-batch-16": {**LITE0, "batch_size": 16},
+    "projected-falling": {**LITE0, "lr_end": 0},
+    "projected-transposed": {**LITE0, "net": "dcgan", "ngf": 32},
+}
+
+
+# --- what no discriminator looks through
+
+
+def colours(pixels: Tensor) -> Tensor:
+    """Mean and deviation of each channel in 4 x 4 cells: uint8 [N, C, S, S] -> [N, 2 · 16 · C]."""
+    side = pixels.shape[-1] // CELLS
+    x = pixels.float().unfold(2, side, side).unfold(3, side, side).flatten(4)
+    return torch.cat((x.mean(4).flatten(1), x.std(4).flatten(1)), 1)
+
+
+def frequencies(pixels: Tensor) -> Tensor:
+    """Log power of brightness in rings of the spectrum: uint8 [N, C, S, S] -> [N, 16]."""
+    grey = pixels.float().mean(1)
+    window = torch.hann_window(grey.shape[-1], periodic=False)
+    power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window.outer(window))
+    power = power.abs().square().flatten(1)
+    line = torch.fft.fftfreq(grey.shape[-1])
+    radius = (line[:, None].square() + line[None].square()).sqrt().flatten()
+    ring = (radius * 2 * BANDS).long().clamp(max=BANDS - 1)
+    sums = torch.zeros(len(power), BANDS).index_add_(1, ring, power)
+    return (sums / torch.bincount(ring, minlength=BANDS) + 1).log10()
+
+
+def apart(real: Tensor, fake: Tensor) -> float:
+    """Fréchet distance after the reals are scaled to deviation 1 in each number."""
+    mean, deviation = real.mean(0), real.std(0) + 1e-6
+    scaled = [((one - mean) / deviation).numpy() for one in (real, fake)]
+    return frechet(scaled[0], scaled[1])
+
+
+# --- a recipe
+
+
+class Bench:
+    """Pictures to train on, and reals to measure against, measured once."""
+
+    def __init__(self, data: Path, against: str) -> None:
+        whole = open_set(data / "train/faces")
+        if against == "split":
+            chosen = np.zeros(len(whole), dtype=bool)
+            chosen[np.random.RandomState(1).permutation(len(whole))[:N]] = True
+            self.faces, reals = part(whole, ~chosen), part(whole, chosen)
+        else:
+            held_out = open_set(data / "heldout/faces")
+            rows = np.sort(np.random.RandomState(0).permutation(len(held_out))[:N])
+            chosen = np.isin(np.arange(len(held_out)), rows)
+            self.faces, reals = whole, part(held_out, chosen)
+        self.extractor, self.detector = build_extractor("lite0"), FaceDetector()
+        self.pixels = torch.from_numpy(np.array(reals.images)).permute(0, 3, 1, 2)
+        self.real: Measured = measure(
+            of_array(against, reals.images), self.extractor, self.detector
+        )
+
+    def subset(self, pictures: int | None) -> FaceSet:
+        """All to train on, or so many of them."""
+        if pictures is None:
+            return self.faces
+        rows = np.random.RandomState(2).permutation(len(self.faces))[:pictures]
+        return part(self.faces, np.isin(np.arange(len(self.faces)), rows))
+
+    def judge(self, trainer: Trainer, picture: Path) -> dict[str, Any]:
+        """Numbers of 1,000 samples; the first 64 go to a sheet."""
+        noise = Noise(0, trainer.config.nz)
+
+        def draw(start: int, count: int) -> Tensor:
+            return to_uint8(trainer.sample(noise(range(start, start + count))))
+
+        fake = measure(Pictures("samples", N, draw), self.extractor, self.detector)
+        told = compare(self.real, fake, self.extractor, seed=0)
+        pixels = torch.cat([draw(k, min(BATCH, N - k)) for k in range(0, N, BATCH)])
+        save_picture(grid(pixels[:64]), picture, quality=90)
+        names = ("fd", "kid", "kid_std", "precision", "recall", "density", "coverage", "face_rate")
+        return {
+            **{name: getattr(told, name) for name in names},
+            "colour": apart(colours(self.pixels), colours(pixels)),
+            "frequency": apart(frequencies(self.pixels), frequencies(pixels)),
+        }
+
+
+def config_of(name: str, seed: int, threads: int, minutes: float, rate: float) -> Config:
+    """The options of a recipe, planned to last so many CPU minutes."""
+    given: dict[str, Any] = {
+        **RECIPES[name], "seed": seed, "threads": threads, "vis": False, "data_path": ".",
+        "max_epoch": 10**6, "max_steps": max(1, round(60 * minutes * rate)),
+    }  # fmt: skip
+    config, _ = resolve("train", {key: str(value) for key, value in given.items()})
+    models.check(Spec.of(config), models.penalised(config))
+    return config
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Train to the last milestone; a row and a sheet at each."""
+    asked.work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(asked.threads)
+    bench = Bench(asked.data, asked.against)
+    name = f"{asked.recipe}-{asked.against}-{asked.pictures or 'all'}-{asked.seed}"
+    state_file = asked.work / f"{name}.pt"
+    faces = bench.subset(asked.pictures)
+    rate = speed(asked, faces)
+    config = config_of(asked.recipe, asked.seed, asked.threads, max(asked.minutes), rate)
+    trainer = trainer_of(dataclasses.replace(config), faces)
+    spent = 0.0
+    if state_file.exists():
+        state = checkpoint.load(state_file, "--work")
+        trainer.load_state_dict(state["trainer"])
+        spent = state["spent"]
+    for minutes in sorted(asked.minutes):
+        if spent >= 60 * minutes:
+            continue
+        saved = spent
+        while spent < 60 * minutes:
+            before = time.process_time()
+            trainer.train_batch()
+            spent += time.process_time() - before
+            if spent - saved > SAVE_EVERY:
+                keep(state_file, trainer, spent)
+                saved = spent
+        keep(state_file, trainer, spent)
+        sheet = asked.work / f"{name}-{minutes:g}.jpg"
+        row = {
+            "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
+            "pictures": asked.pictures, "threads": asked.threads, "minutes": minutes,
+            "seen": trainer.step * config.batch_size, "rate": round(rate * config.batch_size, 1),
+            "commit": commit(), "options": RECIPES[asked.recipe], **bench.judge(trainer, sheet),
+        }  # fmt: skip
+        with (asked.work / "rows.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+def speed(asked: argparse.Namespace, faces: FaceSet) -> float:
+    """Batches a CPU second, from a trial that is thrown away."""
+    trial = trainer_of(config_of(asked.recipe, asked.seed, asked.threads, 1, 1), faces)
+    trial.train_batch()
+    begun, first = time.process_time(), trial.step
+    while time.process_time() - begun < 5 or trial.step < first + 10:
+        trial.train_batch()
+    return (trial.step - first) / (time.process_time() - begun)
+
+
+def keep(path: Path, trainer: Trainer, spent: float) -> None:
+    checkpoint.save({"trainer": trainer.state_dict(), "spent": spent}, path)
+
+
+SHOWN = ("fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "colour",
+         "frequency")  # fmt: skip
+
+
+def table(work: Path) -> str:
+    """Markdown of rows.jsonl, best KID first within each number of minutes."""
+    rows = [json.loads(line) for line in (work / "rows.jsonl").read_text().splitlines()]
+    rows.sort(key=lambda row: (row["against"], row["minutes"], row["kid"]))
+    lines = ["| recipe | seed | CPU min | seen | " + " | ".join(SHOWN) + " |"]
+    lines.append("|---" * (4 + len(SHOWN)) + "|")
+    for row in rows:
+        row["kid"] *= 1000
+        cells = " | ".join(f"{row[key]:.{0 if row[key] > 99 else 2}f}" for key in SHOWN)
+        name = row["recipe"] if row["pictures"] is None else f"{row['recipe']}, {row['pictures']:,}"
+        lines.append(
+            f"| `{name}` | {row['seed']} | {row['minutes']:g} | {row['seen']:,} | {cells} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    what = ask.add_subparsers(dest="what", required=True)
+    runs = what.add_parser("run")
+    runs.add_argument("recipe", choices=tuple(RECIPES))
+    runs.add_argument("--minutes", type=float, nargs="+", default=[15.0])
+    runs.add_argument("--seed", type=int, default=0)
+    runs.add_argument("--threads", type=int, default=1)
+    runs.add_argument("--pictures", type=int, help="train on so many only")
+    runs.add_argument("--against", choices=("split", "heldout"), default="split")
+    runs.add_argument("--data", type=Path, default=Path("../shared/data"))
+    for one in (runs, what.add_parser("table")):
+        one.add_argument("--work", type=Path, required=True)
+    asked = ask.parse_args()
+    if asked.what == "run":
+        run(asked)
+    else:
+        print(table(asked.work))
+
+
+if __name__ == "__main__":
+    main()
