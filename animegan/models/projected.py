@@ -3,6 +3,7 @@
 Frozen features of the picture at four scales are mixed by random, fixed convolutions, first across
 channels, then across scales from coarse to fine, so that no scale can be ignored; a small
 spectrally normalised net a scale judges them. Train it with `--loss hinge`, summed over the heads.
+A net that sees the pixels themselves may judge beside them (Kumari et al. 2022, arXiv:2112.09130).
 """
 
 from itertools import pairwise
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.models import lite0
+from animegan.models import fastgan, lite0
 from animegan.models.layers import CONDITIONS, ProjectLabels, spectral
 
 MIXED = (32, 64, 96, 128)  # channels after mixing, at width 64
@@ -74,12 +75,13 @@ class Head(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures [B, 1 or 3, S, S] in [-1, 1] -> logits [B, 4], one a scale.
+    """Pictures [B, 1 or 3, S, S] in [-1, 1] -> logits [B, 4], one a scale; [B, 5] with `pixels`.
 
     At width 64 and 96 pixels: 0.65 M trained numbers. `input_size` resizes the pictures before the
     features: smaller is faster. No gradient is kept of the features of pictures that need none,
     so a discriminator's step on pictures cut from the generator's graph runs them forward only.
-    Conditions as in `layers.Critic`, the projection at each scale.
+    Conditions as in `layers.Critic`, the projection at each scale. `pixels` is the width of a
+    fastgan discriminator, spectrally normalised, that judges the picture itself; 0: none.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Discriminator(nn.Module):
         classes: tuple[int, ...] = (),
         condition: str = CONDITIONS[0],
         input_size: int | None = None,
+        pixels: int = 0,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -102,7 +105,11 @@ class Discriminator(nn.Module):
         self.heads = nn.ModuleList(
             Head(one, side, 2 * width) for one, side in zip(widths, sides, strict=True)
         )
+        self.pixels: fastgan.Discriminator | None = None
         found = [cast(Head, head).width for head in self.heads]
+        if pixels:
+            self.pixels = fastgan.Discriminator(image_size, channels, pixels, "spectral")
+            found.append(self.pixels.width)
         self.project: nn.ModuleList | None = None
         self.classify: nn.Module | None = None
         if classes and condition == "projection":
@@ -111,16 +118,17 @@ class Discriminator(nn.Module):
             self.classify = spectral(nn.Linear(sum(found), sum(classes)))
 
     def features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Pictures -> (logits [B, 4], the heads' features, [B, F] each)."""
+        """Pictures -> (logits [B, 4 or 5], the heads' features, [B, F] each)."""
+        seen = [] if self.pixels is None else [self.pixels.features(images)]
         if images.shape[-1] != self.input_size:
             size = [self.input_size, self.input_size]
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         mixed = self.mixing(self.backbone(images))
-        judged = [head(one) for head, one in zip(self.heads, mixed, strict=True)]
+        judged = [*(head(one) for head, one in zip(self.heads, mixed, strict=True)), *seen]
         return torch.stack([one for one, _ in judged], 1), [two for _, two in judged]
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures, and labels where there are any -> logits [B, 4]."""
+        """Pictures, and labels where there are any -> logits [B, 4 or 5]."""
         logits, found = self.features(images)
         if self.project is None or labels is None:
             return logits
@@ -128,7 +136,7 @@ class Discriminator(nn.Module):
         return logits + torch.stack(matches, 1)
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures -> (logits [B, 4], class logits [B, sum(classes)]), for "acgan"."""
+        """Pictures -> (logits [B, 4 or 5], class logits [B, sum(classes)]), for "acgan"."""
         assert self.classify is not None
         logits, found = self.features(images)
         return logits, self.classify(torch.cat(found, 1))
