@@ -34,7 +34,7 @@ from animegan.data.batches import Batches
 from animegan.data.cache import FaceSet, open_set
 from animegan.detector import FaceDetector
 from animegan.evaluate import compare
-from animegan.features import build_extractor
+from animegan.features import Draw, build_extractor
 from animegan.generate import Noise
 from animegan.images import grid, save_picture, to_uint8
 from animegan.losses import OBJECTIVES
@@ -147,24 +147,37 @@ class Judge:
         chosen = np.sort(np.random.RandomState(0).permutation(len(reals))[:REALS])
         self.reals = measure(of_array("reals", reals.images, chosen), self.extractor, self.detector)
 
-    def __call__(self, trainer: Trainer) -> tuple[dict[str, Any], Tensor]:
-        """Numbers, and the first 64 pictures, uint8."""
+    def of_trainer(self, trainer: Trainer) -> tuple[dict[str, Any], Tensor]:
+        """Numbers of what a generator draws, and the first 64 pictures, uint8."""
         noise = Noise(0, trainer.config.nz)
 
         def draw(start: int, count: int) -> Tensor:
             return to_uint8(trainer.sample(noise(range(start, start + count))))
 
+        return self.numbers(draw), draw(0, 64)
+
+    def of_reals(self) -> dict[str, Any]:
+        """The same numbers of pictures of the training set: what a perfect generator would get."""
+        rows = np.random.RandomState(1).permutation(len(self.faces))
+
+        def draw(start: int, count: int) -> Tensor:
+            chosen = self.faces.images[rows[start : start + count]]
+            return torch.from_numpy(chosen).permute(0, 3, 1, 2)
+
+        return self.numbers(draw)
+
+    def numbers(self, draw: Draw) -> dict[str, Any]:
         count = len(self.reals)
-        fakes = measure(Pictures("fakes", count, draw), self.extractor, self.detector)
+        fakes = measure(Pictures("pictures", count, draw), self.extractor, self.detector)
         told = compare(self.reals, fakes, self.extractor, seed=0)
         found: dict[str, Any] = {
             name: getattr(told, name)
             for name in ("fd", "kid", "kid_std", "precision", "recall", "face_rate")
         }
         if self.classifier is not None:
-            pieces = (draw(start, 100) for start in range(0, REALS, 100))
+            pieces = (draw(k, min(100, count - k)) for k in range(0, count, 100))
             found |= self.classifier.judge(torch.cat(list(pieces)))
-        return found, draw(0, 64)
+        return found
 
 
 def commit() -> str:
@@ -177,13 +190,19 @@ def run(name: str, root: Path, work: Path, only: list[str], minutes: float | Non
     data = SETS[name]
     work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    row: dict[str, Any]
     judge = None
+    floor = work / f"{name}-reals.json"
+    if not (only or floor.exists()) and claimed(floor.with_suffix(".taken")):
+        judge = Judge(data, root)
+        row = {"loss": "reals", "net": "-", "commit": commit(), **judge.of_reals()}
+        floor.write_text(json.dumps(row) + "\n")
     for loss, net in cells(data):
         key = f"{loss}-{net}"
         path = work / f"{name}-{key}.json"
         if (only and key not in only) or path.exists() or not claimed(path.with_suffix(".taken")):
             continue
-        row: dict[str, Any] = {"loss": loss, "net": net, "commit": commit()}
+        row = {"loss": loss, "net": net, "commit": commit()}
         try:
             config_of(data, loss, net)
         except Exception as error:
@@ -192,7 +211,7 @@ def run(name: str, root: Path, work: Path, only: list[str], minutes: float | Non
             judge = judge or Judge(data, root)
             spent = minutes or data.minutes
             trainer = train(data, loss, net, judge.faces, spent)
-            found, pictures = judge(trainer)
+            found, pictures = judge.of_trainer(trainer)
             save_picture(grid(pictures), work / f"{name}-{key}.png")
             save_picture(grid(pictures[:SHOWN], SHOWN, 0), work / f"{name}-{key}-strip.png")
             seen = trainer.step * trainer.config.batch_size
@@ -216,6 +235,10 @@ def claimed(path: Path) -> bool:
 
 
 def rows(name: str, work: Path) -> Iterator[dict[str, Any]]:
+    """What there is, the reals first."""
+    floor = work / f"{name}-reals.json"
+    if floor.exists():
+        yield json.loads(floor.read_text())
     for loss, net in cells(SETS[name]):
         path = work / f"{name}-{loss}-{net}.json"
         if path.exists():
@@ -254,7 +277,7 @@ def table(name: str, work: Path) -> str:
 
 def sheet(name: str, work: Path, out: Path) -> None:
     """The first pictures of each cell: a column a network, a row an objective."""
-    found = [row for row in rows(name, work) if "refused" not in row]
+    found = [row for row in rows(name, work) if "pictures" in row]
     nets = list(dict.fromkeys(row["net"] for row in found))
     losses = [loss for loss in OBJECTIVES if any(row["loss"] == loss for row in found)]
     size = SETS[name].options["image_size"]
