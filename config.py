@@ -152,6 +152,11 @@ class Config:
         None, "CPU threads; left out, as many as torch takes",
         on="train generate demo evaluate", low=1, high=1024, free=True)
 
+    precision: str = option(
+        "auto", "what the nets compute in while training; auto: bf16 on devices that have "
+        "instructions for it, else fp32. Drawing and measuring are fp32", on="train demo",
+        choices=("auto", "fp32", "bf16"))
+
     # --- what a run leaves
     save_path: str | None = option(
         None, "where a folder of the run's sample grids goes; left out, samples/ in its own",

@@ -19,6 +19,7 @@ from animegan.losses import OBJECTIVES
 from animegan.models import has_batch_norm
 from animegan.monitor import Monitor, NullMonitor
 from animegan.runs import Run
+from animegan.runtime import Runtime
 from animegan.signals import Stop
 from animegan.trainer import Trainer
 from animegan.visdom_client import connect
@@ -40,6 +41,7 @@ def train(
 
     on = runtime.start(config.gpu, config.device, config.threads)
     netg, netd, config, sources = _nets(config, sources)
+    on, config = _settled(on, config)
     run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
     pictures = len(find_pictures(config.data_path).files)
@@ -61,7 +63,14 @@ def train(
             max_broken=config.max_broken,
             say=say,
         )
-        batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
+        batches = Batches(
+            faces,
+            config.batch_size,
+            config.seed,
+            flip=config.flip,
+            device=on.device,
+            resident=on.has_room(faces.images.nbytes),
+        )
         trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
         options = dataclasses.asdict(config)
         if resumed:  # what the run once started from stays part of it
@@ -88,6 +97,13 @@ def train(
         f"--netd-path={run.path}/netd_last.pth"
     )
     return run
+
+
+def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
+    """What was left to the machine, decided, so that a resumed run does not decide anew."""
+    precision = on.precision(config.precision)
+    on = dataclasses.replace(on, bf16=precision == "bf16")
+    return on, dataclasses.replace(config, precision=precision)
 
 
 def _watch(config: Config, device: torch.device, say: Say) -> Watch | None:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -19,11 +19,13 @@ from animegan.ranks import Ranks, join
 class Runtime:
     """Where tensors live. Every tensor of a run is made on `device` or moved to it by `place`.
 
-    `ranks` is this process among those that train together.
+    `ranks` is this process among those that train together. `bf16`: nets compute in bfloat16 where
+    autocast says so; weights, gradients, losses, penalties and averages stay float32.
     """
 
     device: torch.device
     ranks: Ranks = field(default_factory=Ranks)
+    bf16: bool = False
 
     def place(self, tensor: Tensor) -> Tensor:
         """The tensor on the device; from pinned memory without waiting where that is CUDA."""
@@ -34,6 +36,37 @@ class Runtime:
     def fused(self) -> bool:
         """Whether torch has fused optimizers here; they can skip an update on the device itself."""
         return self.device.type != "meta"
+
+    def lowered(self) -> AbstractContextManager[object]:
+        """For a net's forward pass alone: bfloat16 where the run computes in it."""
+        kind = self.device.type
+        if not self.bf16 or kind == "meta":  # which has no autocast
+            return nullcontext()
+        return torch.autocast(kind, torch.bfloat16)
+
+    def precision(self, asked: str) -> str:
+        """fp32 or bf16: what `asked` (fp32, bf16 or auto) is on the devices of all processes.
+
+        auto is bf16 where all have instructions for it.
+        """
+        if asked != "auto":
+            return asked
+        (lacking,) = self.ranks.most(not has_bf16(self.device))
+        return "fp32" if lacking else "bf16"
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes may stay on the device: a quarter of a GPU's free memory."""
+        if self.device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return size <= free // 4
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by itself; emulated it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
 
 def start(

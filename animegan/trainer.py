@@ -95,11 +95,11 @@ class Trainer:
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             for piece, (real, noise) in enumerate(pairs):
                 with torch.no_grad():
-                    fake = self.netg(noise)
+                    fake = self._run(self.netg, noise)
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
-                real_logits = self.netd(see_real(real))
-                fake_logits = self.netd(see_fake(fake))
+                real_logits = self._run(self.netd, see_real(real))
+                fake_logits = self._run(self.netd, see_fake(fake))
                 loss = self.objective.loss_d(real_logits, fake_logits, self._mean)
                 self.meters.add(
                     loss_d=loss,
@@ -130,8 +130,9 @@ class Trainer:
             for piece, noise in enumerate(self._noise("noise-g", step)):
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
-                fake_logits = self.netd(see_fake(self.netg(noise)))
-                real_logits = self.netd(see_real(reals[piece])) if reals else None
+                fake = self._run(self.netg, noise)
+                fake_logits = self._run(self.netd, see_fake(fake))
+                real_logits = self._run(self.netd, see_real(reals[piece])) if reals else None
                 loss = self.objective.loss_g(fake_logits, real_logits, self._mean)
                 add(loss)
                 self.meters.add(loss_g=loss)
@@ -176,6 +177,12 @@ class Trainer:
         return self._mean(fake_logits) if known is None else known
 
     # --- what the steps share
+
+    def _run(self, net: nn.Module, inputs: Tensor) -> Tensor:
+        """The net's output in float32, computed in the run's precision."""
+        with self._on.lowered():
+            output: Tensor = net(inputs)
+        return output.float() if self._on.bf16 else output
 
     def _mean(self, values: Tensor) -> Tensor:
         """Over dim 0 and all processes, differentiable."""
