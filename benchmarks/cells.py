@@ -269,9 +269,8 @@ def table(name: str, work: Path) -> str:
             lines.append(start + f"refused: {row['refused']}" + " |" * len(shown))
             continue
         values = {**row, "kid": 1000 * row["kid"]}
-        lines.append(
-            start + " | ".join(COLUMNS[key][1].format(values[key]) for key in shown) + " |"
-        )
+        told = [COLUMNS[key][1].format(values[key]) if key in values else "-" for key in shown]
+        lines.append(start + " | ".join(told) + " |")
     return "\n".join(lines)
 
 
