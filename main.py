@@ -9,18 +9,32 @@ import inspect
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from animegan import flags
 from animegan.errors import Ended, TrainingStopped, UsageError
+from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
 from resolve import brought, refuse_changes, resolve, saved_options, to_resume
 
 
 def say(text: str) -> None:
-    """Prose goes to stderr, so that stdout holds results alone."""
+    """Prose goes to stderr, so that stdout holds results alone; once a machine under torchrun."""
+    if launched().local_rank:
+        return
+    _say(text)
+
+
+def say_alone(text: str) -> None:
+    """What other processes may not know of is told by this one, whichever it is."""
+    rank = launched().rank
+    _say(f"process {rank}: {text}" if rank else text)
+
+
+def _say(text: str) -> None:
     if "tqdm" in sys.modules:  # a progress bar may be on the line
         from tqdm import tqdm
 
@@ -231,10 +245,19 @@ def check(line: flags.Line) -> None:
         raise UsageError(*problems)
 
 
+def begun() -> str | None:
+    """The run that torchrun's processes had begun before it started them anew."""
+    from animegan.ranks import remembered_run
+
+    return remembered_run(launched())
+
+
 def main(words: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
     line = flags.parse(words, list(COMMANDS), OPTIONS, POSITIONAL)
     try:
+        if launched().restarts and "resume" in line.values:
+            line.values["resume"] = begun() or line.values["resume"]
         if line.problems and line.command not in COMMANDS:
             raise UsageError(*line.problems)
         if line.help:
@@ -255,9 +278,11 @@ def main(words: Sequence[str]) -> int:
     except UsageError as error:
         for problem in error.problems:
             say(problem)
+        if launched().local_rank:  # torchrun ends all with the first: that be the one that speaks
+            time.sleep(30)
         return 2
     except TrainingStopped as error:
-        say(str(error))
+        say_alone(str(error))
         return 1
     except Ended as end:
         return end.code
@@ -272,10 +297,12 @@ def main(words: Sequence[str]) -> int:
 
         if not is_out_of_memory(error):
             raise
-        say(f"out of memory: {str(error).splitlines()[0][:100]}; try fewer or smaller pictures")
+        say_alone(
+            f"out of memory: {str(error).splitlines()[0][:100]}; try fewer or smaller pictures"
+        )
         return 1
     except OSError as error:  # the disk is full, a folder went away, ...
-        say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        say_alone(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 1
     return 0
 

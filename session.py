@@ -2,22 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from animegan import album, checkpoint, models, plan, runs, runtime
 from animegan.data.batches import Batches, check_batch
-from animegan.data.cache import open_set
+from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import find_pictures
 from animegan.errors import Ended, UsageError
 from animegan.features import build_extractor
+from animegan.launch import launched
 from animegan.loop import Loop
 from animegan.losses import OBJECTIVES
 from animegan.models import has_batch_norm
 from animegan.monitor import Monitor, NullMonitor
+from animegan.ranks import Ranks, remember_run, remembered_run
 from animegan.runs import Run
 from animegan.runtime import Runtime
 from animegan.signals import Stop
@@ -37,37 +38,61 @@ def train(
     say: Say,
     resumed: tuple[Run, Sequence[Path]] | None = None,
 ) -> Run:
-    """Wire data, networks, trainer, monitor and checkpoints together, and train."""
+    """Wire data, networks, trainer, monitor and checkpoints together, and train.
 
-    on = runtime.start(config.gpu, config.device, config.threads)
-    netg, netd, config, sources = _nets(config, sources)
+    Of several processes the main one writes and speaks; what fails on any ends all of them.
+    """
+    on = runtime.start_together(config.gpu, config.device, config.threads)
+    try:
+        return _train(on, config, sources, say if on.ranks.is_main else _unheard, resumed)
+    except Ended:
+        on.ranks.wait_for_main()
+        raise
+
+
+def _train(
+    on: Runtime,
+    config: Config,
+    sources: Mapping[str, str],
+    say: Say,
+    resumed: tuple[Run, Sequence[Path]] | None,
+) -> Run:
+    launch, ranks = launched(), on.ranks
+    netg, netd, config, sources = ranks.each(lambda: _nets(config, sources))
     on, config = _settled(on, config)
-    run = resumed[0] if resumed else runs.new_run(config.runs_path, config.name, config.preset)
+    begun = ranks.from_main(lambda: remembered_run(launch))
+    run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
-    pictures = len(find_pictures(config.data_path).files)
-    check_batch(pictures, config.batch_size)
-    text = plan.describe(config, names, sources, pictures, on.device, str(run.path))
+    pictures = ranks.each(lambda: _pictures(config, ranks.size))
+    text = plan.describe(config, names, sources, pictures, on.device, str(run.path), ranks.size)
     if config.dry_run:
-        print(text)
+        if ranks.is_main:
+            print(text)
+        ranks.leave()
         return run
 
-    with _monitor(config, run, say) as monitor:
-        watch = _watch(config, on.device, say)
-        faces = open_set(
-            config.data_path,
-            image_size=config.image_size,
-            channels=config.channels,
-            background=config.background,
-            resize=config.resize,
-            num_workers=config.num_workers,
-            max_broken=config.max_broken,
-            say=say,
+    with _monitor(config, run, say, ranks) as monitor:
+        watch = ranks.each(lambda: _watch(config, on, say))
+        faces = ranks.each(
+            lambda: open_set(
+                config.data_path,
+                image_size=config.image_size,
+                channels=config.channels,
+                background=config.background,
+                resize=config.resize,
+                num_workers=config.num_workers,
+                max_broken=config.max_broken,
+                say=say,
+            )
         )
+        _refuse_other_sets(faces, config, ranks)
         batches = Batches(
             faces,
             config.batch_size,
             config.seed,
             flip=config.flip,
+            rank=ranks.rank,
+            world_size=ranks.size,
             device=on.device,
             resident=on.has_room(faces.images.nbytes),
         )
@@ -76,21 +101,27 @@ def train(
         if resumed:  # what the run once started from stays part of it
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
-        loop = Loop(config, trainer, run, monitor, models.Spec.of(config), options, say, watch)
-        with run.lock(), Stop(say) as stop:
-            if resumed:
-                loop.load_state(checkpoint.load_first(resumed[1], "--resume", say))
-                for dropped in run.states_after(trainer.step):
-                    say(f"going back to step {trainer.step}: {dropped} is dropped")
-                run.forget_after(trainer.step)
-                album.forget_after(loop.samples, trainer.step)
-            run.write_options(options, sources)
+        spec = models.Spec.of(config)
+        loop = ranks.each(lambda: Loop(config, trainer, run, monitor, spec, options, say, watch))
+        with ExitStack() as held:
+            ranks.from_main(lambda: held.enter_context(run.lock()))
+            stop = held.enter_context(Stop(say))
+            if states:
+                state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume", say))
+                ranks.each(lambda: loop.load_state(state))
+            if resumed or begun:
+                ranks.from_main(lambda: _forget_later(run, loop, say))
+            ranks.from_main(lambda: run.write_options(options, sources))
+            if ranks.is_main:
+                remember_run(launch, str(run.path))
             monitor.text("options", text)
             say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
             loop.fit(stop)
-    if stop.asked:
+        (asked,) = ranks.most(stop.asked)
+    ranks.leave()
+    if asked:
         say(f"saved; go on with: python main.py train --resume={run.path}")
-        raise Ended(128 + stop.asked)
+        raise Ended(128 + asked)
     say(
         f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
         f"python main.py generate --netg-path={run.path}/netg_last.pth "
@@ -106,12 +137,68 @@ def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
     return on, dataclasses.replace(config, precision=precision)
 
 
-def _watch(config: Config, device: torch.device, say: Say) -> Watch | None:
+def _unheard(text: str) -> None:
+    """What processes other than the main one say."""
+
+
+def _run(
+    config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None
+) -> tuple[Run, Sequence[Path]]:
+    """The run's folder, and the states to go on from, newest first; none for a new run.
+
+    `begun`: the folder in which processes that torchrun has started anew were training.
+    """
+    if begun:
+        run = Run(Path(begun))
+        return run, run.state_files()
+    return resumed or (runs.new_run(config.runs_path, config.name, config.preset), ())
+
+
+def _pictures(config: Config, processes: int) -> int:
+    """How many there are; UsageError if batches of them cannot be shared out."""
+    pictures = len(find_pictures(config.data_path).files)
+    check_batch(pictures, config.batch_size, processes)
+    share = config.batch_size // processes
+    if share % config.accumulate:
+        raise UsageError(
+            f"--accumulate {config.accumulate}: must divide the {share} pictures of each process"
+        )
+    return pictures
+
+
+def _refuse_other_sets(faces: FaceSet, config: Config, ranks: Ranks) -> None:
+    """UsageError unless every process has the same pictures under the same numbers."""
+    names = sha256("\n".join(faces.files).encode(errors="surrogateescape")).hexdigest()
+    found = ranks.gather((len(faces), names))
+
+    def refuse() -> None:
+        for rank, one in enumerate(found):
+            if one != found[0]:
+                raise UsageError(
+                    f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, "
+                    f"process 0 {found[0][0]:,} or others; every machine needs the same ones"
+                )
+
+    ranks.each(refuse)
+
+
+def _forget_later(run: Run, loop: Loop, say: Say) -> None:
+    """Drop what the run has of steps after the one it goes on from."""
+    step = loop.trainer.step
+    for dropped in run.states_after(step):
+        say(f"going back to step {step}: {dropped} is dropped")
+    run.forget_after(step)
+    album.forget_after(loop.samples, step)
+
+
+def _watch(config: Config, on: Runtime, say: Say) -> Watch | None:
     """What measures the generator against held-out pictures while it trains, if asked for."""
     if config.eval_path is None:
         return None
+    if not on.ranks.is_main:
+        return Watch(config, None, interval(config))
 
-    extractor = build_extractor(config.extractor, config.inception_file, device)
+    extractor = build_extractor(config.extractor, config.inception_file, on.device)
     try:
         held_out = open_set(
             config.eval_path,
@@ -134,10 +221,10 @@ def _watch(config: Config, device: torch.device, say: Say) -> Watch | None:
 
 
 @contextmanager
-def _monitor(config: Config, run: Run, say: Say) -> Iterator[Monitor]:
+def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monitor]:
     """The monitor that the options ask for, closed at the end."""
 
-    if config.vis:
+    if config.vis and ranks.is_main:
         monitor = connect(
             config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
         )

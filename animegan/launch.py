@@ -17,6 +17,7 @@ class Launch:
     address: str = ""  # where the processes meet
     port: int = 0
     elastic: bool = False  # torchrun itself keeps the meeting place, also over restarts
+    restarts: int = 0  # how often torchrun has started all processes anew
 
 
 def launched() -> Launch:
@@ -33,4 +34,5 @@ def launched() -> Launch:
         said["MASTER_ADDR"],
         int(said["MASTER_PORT"]),
         said.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        int(said.get("TORCHELASTIC_RESTART_COUNT", 0)),
     )

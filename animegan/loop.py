@@ -1,12 +1,13 @@
 """The training loop: batches, and once in a while a look, a grid, a weight file, a state."""
 
+import math
 import sys
 import time
 from bdb import BdbQuit
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from tqdm import tqdm
@@ -50,37 +51,55 @@ class Loop:
         self.options = options
         self.say = say
         self.watch = watch
+        self.ranks = trainer.ranks  # the main one writes and shows, all the others only train
         self.samples = run.path / "samples"
         if config.save_path:  # a folder of the run's own there: grids of two runs must not mix
             self.samples = Path(config.save_path) / run.name
-        try:
-            self.samples.mkdir(parents=True, exist_ok=True)
-            run.states.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            flag = "--save-path" if config.save_path else "--runs-path"
-            raise UsageError(
-                f"{flag} {self.samples}: cannot be written ({error.strerror or error}); "
-                "name another folder"
-            ) from None
+        if self.ranks.is_main:
+            self._make_folders()
         self.per_epoch = trainer.batches.steps_per_epoch
         self.last_step = planned_steps(config, self.per_epoch)
         self.noise = trainer.fixed_noise()
         self.seconds = 0.0  # of training, over all calls
         self._state_step = -1  # of the newest state
 
+    def _make_folders(self) -> None:
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self.run.states.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            flag = "--save-path" if self.config.save_path else "--runs-path"
+            raise UsageError(
+                f"{flag} {self.samples}: cannot be written ({error.strerror or error}); "
+                "name another folder"
+            ) from None
+
     # --- the loop
 
     def fit(self, stop: Stop) -> bool:
-        """Train until the end, `max_minutes` or a signal; True if the last step was reached."""
+        """Train until the end, `max_minutes` or a signal; True if the last step was reached.
+
+        All processes stop and save at one step: once a batch they tell each other what they want.
+        """
         config, trainer = self.config, self.trainer
-        start = last_state = last_tick = self._last_look = time.monotonic()
+        now = start = last_state = last_tick = self._last_look = time.monotonic()
         self._last_look_step = trainer.step
         if trainer.step >= self.last_step:
             self.say(
                 f"all {self.last_step:,} steps are done already; raise --max-epoch or --max-steps"
             )
+        due = over = False
         with self._bar() as bar:
-            while trainer.step < self.last_step and not stop.asked:
+            while trainer.step < self.last_step:
+                asked, due, over = map(bool, self.ranks.most(stop.asked, due, over))
+                if due:
+                    self.save_state()
+                    self.save_grid()
+                    last_state = now
+                if over:
+                    self.say(f"{config.max_minutes:g} minutes are over")
+                if over or asked:
+                    break
                 trainer.train_batch()
                 now = time.monotonic()
                 self.seconds, last_tick = self.seconds + now - last_tick, now
@@ -94,13 +113,8 @@ class Loop:
                     going_on = self.evaluate(self.watch, bar)
                     if not going_on:
                         break
-                if now - last_state > 60 * config.state_every_minutes:
-                    self.save_state()
-                    self.save_grid()
-                    last_state = now
-                if config.max_minutes and now - start > 60 * config.max_minutes:
-                    self.say(f"{config.max_minutes:g} minutes are over")
-                    break
+                due = now - last_state > 60 * config.state_every_minutes
+                over = now - start > 60 * (config.max_minutes or math.inf)
             if trainer.step > self._last_look_step:
                 self.look(bar)
         self.save_state()
@@ -117,6 +131,7 @@ class Loop:
             dynamic_ncols=True,
             mininterval=0.2 if sys.stderr.isatty() else 30,  # a log wants few lines
             smoothing=0.05,
+            disable=not self.ranks.is_main,
         )
 
     def _where(self) -> str:
@@ -128,14 +143,17 @@ class Loop:
     def look(self, bar: "tqdm[Any]") -> None:
         """Read the meters, write and show them, and stop if a loss was not finite."""
         step = self.trainer.step
+        self.trainer.pool()
         means, (bad,) = self.trainer.meters.read(self.trainer.guard.bad_step)
         if bad >= 0:
-            raise TrainingStopped(self._advice(int(bad)))
+            raise self.ranks.stopped(self._advice(int(bad)))
         bar.set_postfix(line(means), refresh=False)
         pictures = (step - self._last_look_step) * self.config.batch_size
         now = time.monotonic()
         rate = pictures / max(1e-9, now - self._last_look)
         self._last_look, self._last_look_step = now, step
+        if not self.ranks.is_main:
+            return
         values = {"images_per_second": round(rate, 2), **means}
         self.run.record(
             {"step": step, "epoch": round(step / self.per_epoch, 4),
@@ -154,6 +172,13 @@ class Loop:
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
         """Let the watch score the generator; False if training should stop."""
         self._refuse_bad()
+        self.trainer.pool()
+        decision = self.ranks.from_main(lambda: self._judged(watch))
+        if decision == "back":
+            self.roll_back(watch, bar)
+        return decision != "stop"
+
+    def _judged(self, watch: Watch) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
         verdict = watch.evaluate(self.trainer)
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
@@ -165,29 +190,23 @@ class Loop:
             checkpoint.save(self._state(), self.run.best_state)
         if verdict.collapsed and self.config.on_collapse == "rollback":
             if watch.rollbacks < self.config.rollbacks:
-                self.roll_back(watch, bar)
-                return True
+                return "back"
             self.say(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
-            return False
+            return "stop"
         if verdict.collapsed and self.config.on_collapse == "stop":
             self.say(f"step {step}: stopping; netg_best.pth is of step {watch.best_step}")
-            return False
+            return "stop"
         if verdict.out_of_patience:
             self.say(
                 f"step {step}: no better KID for {self.config.patience} evaluations; stopping; "
                 f"netg_best.pth is of step {watch.best_step}"
             )
-            return False
-        return True
+            return "stop"
+        return "on"
 
     def roll_back(self, watch: Watch, bar: "tqdm[Any]") -> None:
         """Return to the best state, and go on from there with other randomness."""
-        state = checkpoint.load(self.run.best_state, "--on-collapse", self.trainer.device)
-        if state["trainer"]["step"] != watch.best_step:  # another history's, after --allow-changes
-            raise TrainingStopped(
-                f"--on-collapse rollback: {self.run.best_state} is not of step {watch.best_step}, "
-                "this run's best; resume with --on-collapse=tell --allow-changes"
-            )
+        state = self.ranks.from_main(lambda: self._best_state(watch.best_step))
         self.trainer.load_state_dict(state["trainer"])
         watch.rolled_back()
         self.trainer.reseed(watch.rollbacks)
@@ -195,10 +214,20 @@ class Loop:
         self.say(f"back to step {step} with new randomness, {watch.rollbacks} of "
                  f"{self.config.rollbacks} times")  # fmt: skip
         self._write_state()  # before the later ones go: there is one whenever this is killed
-        self.run.forget_after(step)
-        album.forget_after(self.samples, step)
+        if self.ranks.is_main:
+            self.run.forget_after(step)
+            album.forget_after(self.samples, step)
         bar.n = step * self.config.batch_size
         self._last_look_step = step
+
+    def _best_state(self, step: int) -> Any:
+        state = checkpoint.load(self.run.best_state, "--on-collapse")
+        if state["trainer"]["step"] != step:  # another history's, after --allow-changes
+            raise TrainingStopped(
+                f"--on-collapse rollback: {self.run.best_state} is not of step {step}, "
+                "this run's best; resume with --on-collapse=tell --allow-changes"
+            )
+        return state
 
     def end_epoch(self, epoch: int) -> None:
         """Grids and weight files that are due after an epoch."""
@@ -213,11 +242,15 @@ class Loop:
         return images.grid(images.to_uint8(self.trainer.sample(self.noise)))
 
     def save_grid(self) -> None:
+        if not self.ranks.is_main:
+            return
         name = album.grid_name(self.trainer.step // self.per_epoch, self.trainer.step)
         images.save_picture(self.draw_grid(), self.samples / name)
 
     def save_nets(self, tag: str) -> None:
         """Write netg_<tag>.pth and netd_<tag>.pth."""
+        if not self.ranks.is_main:
+            return
         step = self.trainer.step
         about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
         for kind, net in (("netg", self.trainer.shown()), ("netd", self.trainer.netd)):
@@ -228,21 +261,24 @@ class Loop:
         """A state to resume from, and the newest weights; nothing if this step has one."""
         if self.trainer.step != self._state_step:
             self._write_state()
-            checkpoint.prune(self.run.state_files(), self.config.keep)
+            if self.ranks.is_main:
+                checkpoint.prune(self.run.state_files(), self.config.keep)
 
     def _write_state(self) -> None:
         """The weights go first: where a state is, the weights beside it are no older."""
         self._refuse_bad()
+        self.trainer.pool()
         self.save_nets("last")
         step = self.trainer.step
-        checkpoint.save(self._state(), self.run.states / f"state_{step:08d}.pt")
+        if self.ranks.is_main:
+            checkpoint.save(self._state(), self.run.states / f"state_{step:08d}.pt")
         self._state_step = step
 
     def _refuse_bad(self) -> None:
         """Stop before a state is written that holds a bad step in its meters, and hides it."""
         bad = int(self.trainer.guard.bad_step)
         if bad >= 0:
-            raise TrainingStopped(self._advice(bad))
+            raise self.ranks.stopped(self._advice(bad))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -259,6 +295,7 @@ class Loop:
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
             "device": self.trainer.device.type,
+            "processes": self.ranks.size,
             "pictures": len(self.trainer.batches.faces),
         }
 
@@ -286,6 +323,8 @@ class Loop:
 
     def finish(self) -> None:
         """What is shown of a run: the last grid, the curves, the strip, the time-lapse."""
+        if not self.ranks.is_main:
+            return
         from animegan.curves import draw_curves  # matplotlib takes a second to import
 
         self.save_grid()

@@ -21,6 +21,7 @@ def describe(
     pictures: int,
     device: torch.device,
     where: str,
+    processes: int = 1,
 ) -> str:
     """Several lines: the options `names` and their sources, pictures, nets, memory, steps."""
     names = [name for name in names if name not in ("dry_run", "config")]
@@ -34,7 +35,9 @@ def describe(
         netg, netd = models.build_netg(spec), models.build_netd(spec)
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
-    memory = estimate_memory(spec, config.batch_size // config.accumulate, bool(config.ema))
+    share = config.batch_size // processes
+    memory = estimate_memory(spec, share // config.accumulate, bool(config.ema))
+    others = [f"  processes   {processes}, of {share} pictures a batch each"]
     lines += [
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
@@ -42,6 +45,7 @@ def describe(
         f"  netg        {models.parameters_of(netg):,} parameters",
         f"  netd        {models.parameters_of(netd):,} parameters",
         f"  device      {device}, {torch.get_num_threads()} CPU threads",
+        *(others if processes > 1 else ()),
         f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
         f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
         *_scheduled(config, steps),

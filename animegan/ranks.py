@@ -5,11 +5,14 @@ the local rows; the mean of the processes' gradients is then the gradient of the
 loss, through `mean_of` too. All processes have to make the same calls in the same order.
 """
 
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
@@ -21,6 +24,7 @@ from animegan.launch import Launch
 T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # one process may decode a set while the others wait
 _RUN = "animegan/run"
+_ROUND = "animegan/round"
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def _talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        reason = re.sub(r"^\[\S*\] ", "", str(error).split("\n")[0])[:120] or type(error).__name__
         raise TrainingStopped(
             f"another process of this training is gone or not to be reached ({reason}); "
             "--resume goes on from the last state"
@@ -156,6 +160,14 @@ class Ranks:
         """What to raise when all processes find at once that training cannot go on."""
         return TrainingStopped(text) if self.is_main else Ended(1)
 
+    def wait_for_main(self) -> None:
+        """On the other processes, until the main one is gone: torchrun ends all with the first,
+        and the main one may not have told yet what ended it.
+        """
+        if not self.is_main and dist.is_initialized():
+            with suppress(RuntimeError):
+                dist.all_reduce(torch.zeros(1))
+
     def leave(self) -> None:
         """Nothing is exchanged after this."""
         if self.size > 1:
@@ -175,9 +187,42 @@ def join(launch: Launch, cuda: bool) -> Ranks:
     """Meet the other processes that torchrun started: gloo between CPUs, NCCL between GPUs."""
     if launch.size == 1:
         return Ranks()
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
     with _talking():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+        if launch.elastic:
+            dist.init_process_group(
+                backend, timeout=PATIENCE, store=_fresh(launch), rank=launch.rank,
+                world_size=launch.size,
+            )  # fmt: skip
+        else:
+            dist.init_process_group(backend, timeout=PATIENCE)
     return Ranks(launch.rank, launch.size)
+
+
+def _fresh(launch: Launch) -> Any:
+    """torchrun's store, under a word that these processes have agreed on.
+
+    The store outlives them, with the addresses of processes that were ended before these started
+    (pytorch issue 135712). So each asks under a word of its own, which only a living main process
+    answers.
+    """
+    store, mine = _store(launch), uuid4().hex
+    if launch.rank:
+        store.set(f"{_ROUND}/asks/{launch.rank}", mine)
+        store.wait([f"{_ROUND}/answer/{mine}"], PATIENCE)
+        word = store.get(f"{_ROUND}/answer/{mine}").decode()
+        store.set(f"{_ROUND}/heard/{word}/{launch.rank}", "")
+        return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
+    missing, end = set(range(1, launch.size)), time.monotonic() + PATIENCE.total_seconds()
+    while missing and time.monotonic() < end:
+        for rank in tuple(missing):
+            if store.check([f"{_ROUND}/heard/{mine}/{rank}"]):
+                missing.remove(rank)
+            elif store.check([f"{_ROUND}/asks/{rank}"]):  # or has asked once, and is gone
+                asked = store.get(f"{_ROUND}/asks/{rank}").decode()
+                store.set(f"{_ROUND}/answer/{asked}", mine)
+        time.sleep(0.05)
+    return dist.PrefixStore(mine, store)  # type: ignore[attr-defined]
 
 
 # --- what torchrun keeps over restarts

@@ -50,10 +50,13 @@ class Verdict:
 
 @dataclass
 class Watch:
-    """Evaluates every `every` steps, on pictures of fixed noises drawn by the shown generator."""
+    """Evaluates every `every` steps, on pictures of fixed noises drawn by the shown generator.
+
+    Without a yardstick, as on all processes but the main one, it only knows when.
+    """
 
     config: "Config"
-    yardstick: Yardstick
+    yardstick: Yardstick | None
     every: int
     seen: list[dict[str, float]] = field(default_factory=list)  # one entry an evaluation
     best_step: int = -1
@@ -70,6 +73,7 @@ class Watch:
 
     def evaluate(self, trainer: Trainer) -> Verdict:
         """Score the generator and look for bad signs; leaves the trainer as it was."""
+        assert self.yardstick is not None
         noise = trainer.fixed_noise(self.yardstick.n)
 
         def draw(start: int, count: int) -> Tensor:

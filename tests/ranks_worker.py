@@ -12,6 +12,7 @@ from animegan import runtime
 def together(work, folder, size=2, **others):
     """`work(on, folder, **others)` on `size` processes that have met; [what each returns]."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True)
+    store.set("animegan/round/asks/1", "left by one that is gone")
     mp.spawn(_process, (work, folder, size, store.port, others), nprocs=size)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 

@@ -1,0 +1,177 @@
+"""Whole trainings of several processes, started by torchrun."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from tests.test_main import MAIN, SMALL, place, run  # noqa: F401
+from tests.test_together import BOUNDS
+
+LONG = ["--max-steps=1000000", "--plot-every=1", "--state-every-minutes=0.005", "--keep=1000"]
+PATIENCE = 240  # seconds; for machines with much else to do
+
+
+def environment(place):  # noqa: F811
+    # no warnings as errors: torchrun itself has some
+    return os.environ | {"ANIMEGAN_CACHE": str(place / "cache")}
+
+
+def torchrun(*words, restarts=0):
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+            f"--max-restarts={restarts}", str(MAIN), *words]  # fmt: skip
+
+
+def run_two(place, *words):  # noqa: F811
+    return subprocess.run(
+        torchrun(*words), cwd=place, env=environment(place), capture_output=True, text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+
+
+@contextmanager
+def started(place, *words, restarts=0):  # noqa: F811
+    """torchrun at work; it and its processes are gone at the end, whatever the test finds."""
+    with subprocess.Popen(
+        torchrun(*words, restarts=restarts), cwd=place, env=environment(place),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()  # it ends its own
+                try:
+                    process.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def wait_for(what, process):
+    """What `what()` gives once it is something; the process has to live that long."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def workers(process):
+    """Ids of the two processes, by rank, of which the main one is the first."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
+    return [int(one) for one in found]
+
+
+def states(place, name):  # noqa: F811
+    return sorted((place / "checkpoints" / name / "states").glob("state_*.pt"))
+
+
+def steps(place, name):  # noqa: F811
+    lines = (place / "checkpoints" / name / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def weights(place, name, kind):  # noqa: F811
+    path = place / "checkpoints" / name / f"{kind}_last.pth"
+    return torch.load(path, weights_only=True)["weights"]
+
+
+def furthest(place, one, other):  # noqa: F811
+    pairs = [(weights(place, one, kind), weights(place, other, kind)) for kind in ("netg", "netd")]
+    return max(
+        (a[name].double() - b[name].double()).abs().max().item() for a, b in pairs for name in a
+    )
+
+
+def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
+    """They begin where one process stopped, and end where one alone does."""
+    run(place, "train", *SMALL, "--max-steps=4", "--plot-every=1", "--name=alone")
+    run(place, "train", *SMALL, "--max-steps=2", "--plot-every=1", "--name=mixed")
+    done = run_two(place, "train", *SMALL, "--max-steps=4", "--name=mixed", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "processes 2 instead of 1: the run goes on, but not to the same bits" in done.stderr
+    assert done.stderr.count("from step 2") == done.stderr.count("done: ") == 1
+    assert steps(place, "mixed") == [1, 2, 3, 4]
+    assert furthest(place, "alone", "mixed") < BOUNDS[False]
+
+
+def test_the_plan_is_printed_once_and_names_the_processes(place):  # noqa: F811
+    done = run_two(place, "train", *SMALL, "--dry-run", "--name=plan")
+    assert done.returncode == 0
+    assert done.stdout.count("plan:") == 1
+    assert "processes   2, of 2 pictures a batch each" in done.stdout
+    assert not (place / "checkpoints" / "plan").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("--batch-size=5", "--batch-size 5: does not divide among 2 processes; take 4"),
+        ("--batch-size=many", "--batch-size: got 'many'"),
+    ],
+)
+def test_mistakes_are_told_once(place, word, problem):  # noqa: F811
+    done = run_two(place, "train", *SMALL[:4], word, *SMALL[5:], "--name=wrong")
+    assert done.returncode != 0
+    assert "exitcode  : 2" in done.stderr
+    assert done.stderr.count(problem) == 1
+    assert 'main.py", line' not in done.stderr
+    assert not (place / "checkpoints" / "wrong").exists()
+
+
+def test_a_signal_saves_and_stops_both_at_one_step(place):  # noqa: F811
+    with started(place, "train", *SMALL, *LONG, "--name=asked") as process:
+        wait_for(lambda: states(place, "asked"), process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert said.count("saved; go on with: python main.py train --resume=checkpoints/asked") == 1
+    last = steps(place, "asked")[-1]
+    assert states(place, "asked")[-1].name == f"state_{last:08d}.pt"
+
+
+def test_a_process_that_dies_ends_the_training(place):  # noqa: F811
+    with started(place, "train", *SMALL, *LONG, "--name=dead") as process:
+        wait_for(lambda: states(place, "dead"), process)
+        os.kill(workers(process)[1], signal.SIGKILL)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    # our own line, unless torchrun was faster to end the other process
+    assert "another process of this training is gone" in said or "(SIGTERM)" in said
+    assert "Signal 9 (SIGKILL)" in said
+
+
+def test_torchrun_starts_them_anew_from_the_last_state(place):  # noqa: F811
+    """Without --resume, nor a name by which to find the run."""
+    before = {path.name for path in (place / "checkpoints").iterdir()}
+    with started(place, "train", *SMALL, *LONG, restarts=1) as process:
+
+        def new():
+            found = {path.name for path in (place / "checkpoints").iterdir()} - before
+            return next((name for name in found if states(place, name)), None)
+
+        name = wait_for(new, process)
+        first = set(workers(process))
+        os.kill(workers(process)[0], signal.SIGKILL)
+        wait_for(lambda: len(set(workers(process)) - first) == 2, process)
+        at_restart = steps(place, name)[-1]
+        wait_for(lambda: steps(place, name)[-1] > at_restart + 3, process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
+    starts = [line for line in said.splitlines() if "pictures, cpu, from step" in line]
+    assert len(starts) == 2
+    assert starts[0].startswith(f"checkpoints/{name}: 10 pictures, cpu, from step 0")
+    assert starts[1].startswith(f"checkpoints/{name}: 10 pictures, cpu, from step ")
+    assert int(starts[1].rpartition(" ")[2]) > 0
+    seen = steps(place, name)
+    assert seen == list(range(1, len(seen) + 1))  # each once, in order
