@@ -213,7 +213,8 @@ def run(name: str, root: Path, work: Path, only: list[str], minutes: float | Non
             trainer = train(data, loss, net, judge.faces, spent)
             found, pictures = judge.of_trainer(trainer)
             save_picture(grid(pictures), work / f"{name}-{key}.png")
-            save_picture(grid(pictures[:SHOWN], SHOWN, 0), work / f"{name}-{key}-strip.png")
+            strip = work / f"{name}-{key}-strip.jpg"
+            save_picture(grid(pictures[:SHOWN], SHOWN, 0), strip, quality=92)
             seen = trainer.step * trainer.config.batch_size
             nets = {"netg": trainer.netg, "netd": trainer.netd}
             sizes = {kind: models.parameters_of(one) for kind, one in nets.items()}
@@ -291,7 +292,7 @@ def sheet(name: str, work: Path, out: Path) -> None:
     for row in found:
         x = left + nets.index(row["net"]) * (wide + gap)
         y = top + losses.index(row["loss"]) * (high + gap)
-        with Image.open(work / f"{name}-{row['loss']}-{row['net']}-strip.png") as strip:
+        with Image.open(work / f"{name}-{row['loss']}-{row['net']}-strip.jpg") as strip:
             page.paste(strip.crop((0, 0, wide, size)), (x, y))
             page.paste(strip.crop((wide, 0, 2 * wide, size)), (x, y + size))
     page.save(out, quality=88)
