@@ -73,18 +73,7 @@ def _train(
 
     with _monitor(config, run, say, ranks) as monitor:
         watch = ranks.each(lambda: _watch(config, on, say))
-        faces = ranks.each(
-            lambda: open_set(
-                config.data_path,
-                image_size=config.image_size,
-                channels=config.channels,
-                background=config.background,
-                resize=config.resize,
-                num_workers=config.num_workers,
-                max_broken=config.max_broken,
-                say=say,
-            )
-        )
+        faces = ranks.each(lambda: _set(config, config.data_path, config.max_broken, say))
         _refuse_other_sets(faces, config, ranks)
         batches = Batches(
             faces,
@@ -166,6 +155,20 @@ def _pictures(config: Config, processes: int) -> int:
     return pictures
 
 
+def _set(config: Config, path: str, max_broken: float, say: Say) -> FaceSet:
+    """The pictures of a folder, decoded as the options say."""
+    return open_set(
+        path,
+        image_size=config.image_size,
+        channels=config.channels,
+        background=config.background,
+        resize=config.resize,
+        num_workers=config.num_workers,
+        max_broken=max_broken,
+        say=say,
+    )
+
+
 def _refuse_other_sets(faces: FaceSet, config: Config, ranks: Ranks) -> None:
     """UsageError unless every process has the same pictures under the same numbers."""
     names = sha256("\n".join(faces.files).encode(errors="surrogateescape")).hexdigest()
@@ -200,15 +203,7 @@ def _watch(config: Config, on: Runtime, say: Say) -> Watch | None:
 
     extractor = build_extractor(config.extractor, config.inception_file, on.device)
     try:
-        held_out = open_set(
-            config.eval_path,
-            image_size=config.image_size,
-            channels=config.channels,
-            background=config.background,
-            resize=config.resize,
-            num_workers=config.num_workers,
-            say=say,
-        )
+        held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
     except UsageError as error:
         raise error.under("--eval-path") from None
     if len(held_out) < LEAST_HELD_OUT:

@@ -58,7 +58,7 @@ def describe(
 def _scheduled(config: "Config", steps: int) -> list[str]:
     """What changes over the run, and until when; nothing where nothing does."""
     schedule = Schedule(config, steps)
-    last = max(1, round(config.burn_in * steps))
+    last = max(1, round(schedule.end))
     values = {
         "lr1": lambda step: schedule.rate(config.lr1, step),
         "lr2": lambda step: schedule.rate(config.lr2, step),

@@ -21,9 +21,14 @@ class Schedule:
         self.config = config
         self.planned = planned
 
+    @property
+    def end(self) -> float:
+        """The step from which nothing moves any more."""
+        return self.config.burn_in * self.planned
+
     def remaining(self, step: int) -> float:
         """1 at step 0, 0 from the end of the burn-in on: (1 + cos(pi t)) / 2 between."""
-        part = min(1.0, step / (self.config.burn_in * self.planned))
+        part = min(1.0, step / self.end)
         return (1 + math.cos(math.pi * part)) / 2
 
     def _between(self, start: float, end: float, step: int) -> float:

@@ -117,7 +117,7 @@ class Trainer:
             with torch.no_grad():
                 for one in self.netd.parameters():
                     one.clamp_(-self.config.clip, self.config.clip)
-        for real_logits, fake_logits in logits:
+        for real_logits, fake_logits in logits if self.view.adapts else ():
             self.view.watch(real_logits, self._boundary(fake_logits))
         self.view.adapt(step // self.config.d_every, self.config.batch_size)
 

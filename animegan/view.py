@@ -61,10 +61,15 @@ class View:
         left = max(0.0, 1 - seen / self.config.instance_noise_pictures)
         return self.config.instance_noise * left
 
+    @property
+    def adapts(self) -> bool:
+        """Whether the augmentation adapts, and wants `watch`."""
+        return self._adaptive is not None
+
     def watch(self, real_logits: Tensor, boundary: Tensor | float) -> None:
         """Let `--augment auto` see how sure the discriminator is of the reals."""
-        if self._adaptive is not None:
-            self._adaptive.watch(real_logits, boundary)
+        assert self._adaptive is not None
+        self._adaptive.watch(real_logits, boundary)
 
     def adapt(self, update: int, batch_size: int) -> None:
         """Move the probability after every fourth update of netd, counted from 0."""

@@ -14,10 +14,8 @@ schedules have an end.
 """
 
 import argparse
-import dataclasses
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,26 +27,23 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from animegan import models, runtime
-from animegan.data.batches import Batches
+from animegan import models
 from animegan.data.cache import FaceSet, open_set
 from animegan.detector import FaceDetector
+from animegan.errors import UsageError
 from animegan.evaluate import compare
-from animegan.features import Draw, build_extractor
-from animegan.generate import Noise
-from animegan.images import grid, save_picture, to_uint8
+from animegan.features import build_extractor
+from animegan.images import grid, save_picture
 from animegan.losses import OBJECTIVES
 from animegan.measure import Pictures, measure, of_array
-from animegan.models import FAMILIES, Spec
+from animegan.models import FAMILIES
 from animegan.trainer import Trainer
 from benchmarks.classifier import Classifier, trained
-from config import Config
-from resolve import resolve
+from benchmarks.training import commit, config_of, part, samples, speed, trainer_of
 
 REALS = 1000
 SHOWN = 8  # pictures of a cell on the sheet
 PROJECTED = "lite0"  # fastgan's generator under a projected discriminator
-TRIAL = 5.0  # CPU seconds
 
 
 @dataclass(frozen=True)
@@ -70,44 +65,24 @@ SETS = {
                    (("bce", "mlp"), ("r3gan", "r3gan"))),
     "cifar10": Data("cifar10", None, {"image_size": 32}, 3.0, ("dcgan",), (("r3gan", "r3gan"),)),
 }  # fmt: skip
-WIDTH: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1, "vis": False}
+WIDTH: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1}
 
 
 def cells(data: Data) -> list[tuple[str, str]]:
-    """(objective, network), the pairs that the tool refuses left out."""
+    """(objective, network), those among them that the tool refuses too."""
     pairs = [(loss, net) for net in data.nets for loss in OBJECTIVES]
     return [*pairs, *data.also]
 
 
-def config_of(data: Data, loss: str, net: str, steps: int | None = None) -> Config:
-    """The options of a cell. Raises UsageError for a pair that is not allowed."""
-    given = {**data.options, **WIDTH, "loss": loss, "data_path": "."}
-    given |= {"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net}
-    if steps:
-        given |= {"max_steps": steps, "max_epoch": 10**6}
-    config, _ = resolve("train", {name: str(value) for name, value in given.items()})
-    models.check(Spec.of(config), models.penalised(config))
-    return config
+def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
+    given = {**data.options, **WIDTH, "loss": loss}
+    return given | ({"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net})
 
 
-def trainer_of(config: Config, faces: FaceSet) -> Trainer:
-    runtime.seed_everything(config.seed)
-    spec = Spec.of(config)
-    on = runtime.start(gpu=False, threads=1)
-    batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
-    netg, netd = models.build_netg(spec), models.build_netd(spec)
-    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
-
-
-def train(data: Data, loss: str, net: str, faces: FaceSet, minutes: float) -> Trainer:
+def train(given: dict[str, Any], faces: FaceSet, minutes: float) -> Trainer:
     """A trainer after so many CPU minutes of this process."""
-    trial = trainer_of(config_of(data, loss, net), faces)
-    trial.train_batch()
-    begun = time.process_time()
-    while time.process_time() - begun < TRIAL or trial.step < 11:
-        trial.train_batch()
-    rate = (trial.step - 1) / (time.process_time() - begun)
-    trainer = trainer_of(config_of(data, loss, net, round(rate * 60 * minutes)), faces)
+    rate = speed(config_of(given), faces)
+    trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces)
     begun = time.process_time()
     while time.process_time() - begun < 60 * minutes:
         trainer.train_batch()
@@ -121,12 +96,6 @@ def split(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
         rows = np.flatnonzero(faces.labels == label)
         apart[rows[: len(rows) // 4]] = True
     return part(faces, ~apart), part(faces, apart)
-
-
-def part(faces: FaceSet, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> FaceSet:
-    files = tuple(np.array(faces.files)[chosen])
-    images, labels = faces.images[chosen], faces.labels[chosen]
-    return dataclasses.replace(faces, images=images, labels=labels, files=files)
 
 
 class Judge:
@@ -147,42 +116,23 @@ class Judge:
         chosen = np.sort(np.random.RandomState(0).permutation(len(reals))[:REALS])
         self.reals = measure(of_array("reals", reals.images, chosen), self.extractor, self.detector)
 
-    def of_trainer(self, trainer: Trainer) -> tuple[dict[str, Any], Tensor]:
-        """Numbers of what a generator draws, and the first 64 pictures, uint8."""
-        noise = Noise(0, trainer.config.nz)
-
-        def draw(start: int, count: int) -> Tensor:
-            return to_uint8(trainer.sample(noise(range(start, start + count))))
-
-        return self.numbers(draw), draw(0, 64)
-
     def of_reals(self) -> dict[str, Any]:
-        """The same numbers of pictures of the training set: what a perfect generator would get."""
-        rows = np.random.RandomState(1).permutation(len(self.faces))
+        """The numbers of pictures of the training set: what a perfect generator would get."""
+        rows = np.random.RandomState(1).permutation(len(self.faces))[: len(self.reals)]
+        return self.numbers(torch.from_numpy(self.faces.images[rows]).permute(0, 3, 1, 2))
 
-        def draw(start: int, count: int) -> Tensor:
-            chosen = self.faces.images[rows[start : start + count]]
-            return torch.from_numpy(chosen).permute(0, 3, 1, 2)
-
-        return self.numbers(draw)
-
-    def numbers(self, draw: Draw) -> dict[str, Any]:
-        count = len(self.reals)
-        fakes = measure(Pictures("pictures", count, draw), self.extractor, self.detector)
+    def numbers(self, pictures: Tensor) -> dict[str, Any]:
+        """Of uint8 [N, C, S, S], as many as there are reals."""
+        drawn = Pictures("pictures", len(pictures), lambda at, count: pictures[at : at + count])
+        fakes = measure(drawn, self.extractor, self.detector)
         told = compare(self.reals, fakes, self.extractor, seed=0)
         found: dict[str, Any] = {
             name: getattr(told, name)
             for name in ("fd", "kid", "kid_std", "precision", "recall", "face_rate")
         }
         if self.classifier is not None:
-            pieces = (draw(k, min(100, count - k)) for k in range(0, count, 100))
-            found |= self.classifier.judge(torch.cat(list(pieces)))
+            found |= self.classifier.judge(pictures)
         return found
-
-
-def commit() -> str:
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def run(name: str, root: Path, work: Path, only: list[str], minutes: float | None) -> None:
@@ -203,16 +153,18 @@ def run(name: str, root: Path, work: Path, only: list[str], minutes: float | Non
         if (only and key not in only) or path.exists() or not claimed(path.with_suffix(".taken")):
             continue
         row = {"loss": loss, "net": net, "commit": commit()}
+        given = options_of(data, loss, net)
         try:
-            config_of(data, loss, net)
-        except Exception as error:
+            config_of(given)
+        except UsageError as error:
             row["refused"] = str(error)
         else:
             judge = judge or Judge(data, root)
             spent = minutes or data.minutes
-            trainer = train(data, loss, net, judge.faces, spent)
-            found, pictures = judge.of_trainer(trainer)
-            save_picture(grid(pictures), work / f"{name}-{key}.png")
+            trainer = train(given, judge.faces, spent)
+            pictures = samples(trainer, len(judge.reals))
+            found = judge.numbers(pictures)
+            save_picture(grid(pictures[:64]), work / f"{name}-{key}.png")
             strip = work / f"{name}-{key}-strip.jpg"
             save_picture(grid(pictures[:SHOWN], SHOWN, 0), strip, quality=92)
             seen = trainer.step * trainer.config.batch_size

@@ -13,30 +13,24 @@ Fréchet distance of colour statistics and of frequency statistics (both below).
 """
 
 import argparse
-import dataclasses
 import json
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from animegan import checkpoint, models
+from animegan import checkpoint
 from animegan.data.cache import FaceSet, open_set
 from animegan.detector import FaceDetector
 from animegan.evaluate import compare
-from animegan.features import BATCH, build_extractor
-from animegan.generate import Noise
-from animegan.images import grid, save_picture, to_uint8
+from animegan.features import build_extractor
+from animegan.images import grid, save_picture
 from animegan.measure import Measured, Pictures, measure, of_array
 from animegan.metrics import frechet
-from animegan.models import Spec
 from animegan.trainer import Trainer
-from benchmarks.cells import commit, part, trainer_of
-from config import Config
-from resolve import resolve
+from benchmarks.training import commit, config_of, part, samples, some, speed, trainer_of
 
 N = 1000
 SAVE_EVERY = 300.0  # CPU seconds
@@ -119,16 +113,13 @@ class Bench:
     def __init__(self, data: Path, against: str) -> None:
         whole = open_set(data / "train/faces")
         if against == "split":
-            chosen = np.zeros(len(whole), dtype=bool)
-            chosen[np.random.RandomState(1).permutation(len(whole))[:N]] = True
-            self.faces, reals = part(whole, ~chosen), part(whole, chosen)
+            apart = some(whole, N, seed=1)
+            self.faces, reals = part(whole, ~apart), part(whole, apart)
         else:
             held_out = open_set(data / "heldout/faces")
-            rows = np.sort(np.random.RandomState(0).permutation(len(held_out))[:N])
-            chosen = np.isin(np.arange(len(held_out)), rows)
-            self.faces, reals = whole, part(held_out, chosen)
+            self.faces, reals = whole, part(held_out, some(held_out, N, seed=0))
         self.extractor, self.detector = build_extractor("lite0"), FaceDetector()
-        self.pixels = torch.from_numpy(np.array(reals.images)).permute(0, 3, 1, 2)
+        self.pixels = torch.from_numpy(reals.images).permute(0, 3, 1, 2)
         self.real: Measured = measure(
             of_array(against, reals.images), self.extractor, self.detector
         )
@@ -137,19 +128,14 @@ class Bench:
         """All to train on, or so many of them."""
         if pictures is None:
             return self.faces
-        rows = np.random.RandomState(2).permutation(len(self.faces))[:pictures]
-        return part(self.faces, np.isin(np.arange(len(self.faces)), rows))
+        return part(self.faces, some(self.faces, pictures, seed=2))
 
     def judge(self, trainer: Trainer, picture: Path) -> dict[str, Any]:
         """Numbers of 1,000 samples; the first 64 go to a sheet."""
-        noise = Noise(0, trainer.config.nz)
-
-        def draw(start: int, count: int) -> Tensor:
-            return to_uint8(trainer.sample(noise(range(start, start + count))))
-
-        fake = measure(Pictures("samples", N, draw), self.extractor, self.detector)
+        pixels = samples(trainer, N)
+        drawn = Pictures("samples", N, lambda at, count: pixels[at : at + count])
+        fake = measure(drawn, self.extractor, self.detector)
         told = compare(self.real, fake, self.extractor, seed=0)
-        pixels = torch.cat([draw(k, min(BATCH, N - k)) for k in range(0, N, BATCH)])
         save_picture(grid(pixels[:64]), picture, quality=90)
         names = ("fd", "kid", "kid_std", "precision", "recall", "density", "coverage", "face_rate")
         return {
@@ -157,17 +143,6 @@ class Bench:
             "colour": apart(colours(self.pixels), colours(pixels)),
             "frequency": apart(frequencies(self.pixels), frequencies(pixels)),
         }
-
-
-def config_of(name: str, seed: int, threads: int, minutes: float, rate: float) -> Config:
-    """The options of a recipe, planned to last so many CPU minutes."""
-    given: dict[str, Any] = {
-        **RECIPES[name], "seed": seed, "threads": threads, "vis": False, "data_path": ".",
-        "max_epoch": 10**6, "max_steps": max(1, round(60 * minutes * rate)),
-    }  # fmt: skip
-    config, _ = resolve("train", {key: str(value) for key, value in given.items()})
-    models.check(Spec.of(config), models.penalised(config))
-    return config
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -178,9 +153,10 @@ def run(asked: argparse.Namespace) -> None:
     name = f"{asked.recipe}-{asked.against}-{asked.pictures or 'all'}-{asked.seed}"
     state_file = asked.work / f"{name}.pt"
     faces = bench.subset(asked.pictures)
-    rate = speed(asked, faces)
-    config = config_of(asked.recipe, asked.seed, asked.threads, max(asked.minutes), rate)
-    trainer = trainer_of(dataclasses.replace(config), faces)
+    given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
+    rate = speed(config_of(given), faces)
+    config = config_of(given, max(1, round(60 * max(asked.minutes) * rate)))
+    trainer = trainer_of(config, faces)
     spent = 0.0
     if state_file.exists():
         state = checkpoint.load(state_file, "--work")
@@ -208,16 +184,6 @@ def run(asked: argparse.Namespace) -> None:
         with (asked.work / "rows.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
-
-
-def speed(asked: argparse.Namespace, faces: FaceSet) -> float:
-    """Batches a CPU second, from a trial that is thrown away."""
-    trial = trainer_of(config_of(asked.recipe, asked.seed, asked.threads, 1, 1), faces)
-    trial.train_batch()
-    begun, first = time.process_time(), trial.step
-    while time.process_time() - begun < 5 or trial.step < first + 10:
-        trial.train_batch()
-    return (trial.step - first) / (time.process_time() - begun)
 
 
 def keep(path: Path, trainer: Trainer, spent: float) -> None:

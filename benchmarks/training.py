@@ -1,0 +1,83 @@
+"""What benchmarks that train share: options to a trainer, its speed, its samples, subsets."""
+
+import dataclasses
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animegan import models, runtime
+from animegan.data.batches import Batches
+from animegan.data.cache import FaceSet
+from animegan.features import BATCH
+from animegan.generate import Noise
+from animegan.images import to_uint8
+from animegan.losses import OBJECTIVES
+from animegan.models import Spec
+from animegan.trainer import Trainer
+from config import Config
+from resolve import resolve
+
+TRIAL = 5.0  # CPU seconds
+
+
+def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
+    """The Config of some options, planned for so many steps. Raises UsageError as `train` does."""
+    words = {"data_path": ".", "vis": False, **given}
+    if steps:
+        words |= {"max_steps": steps, "max_epoch": 10**6}
+    config, _ = resolve("train", {name: str(value) for name, value in words.items()})
+    models.check(Spec.of(config), models.penalised(config))
+    return config
+
+
+def trainer_of(config: Config, faces: FaceSet) -> Trainer:
+    """A trainer on the CPU, on `config.threads` threads, at step 0."""
+    runtime.seed_everything(config.seed)
+    spec = Spec.of(config)
+    on = runtime.start(gpu=False, threads=config.threads)
+    batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
+
+
+def speed(config: Config, faces: FaceSet) -> float:
+    """Batches a second of this process's CPU, from a trial that is thrown away."""
+    trial = trainer_of(config, faces)
+    trial.train_batch()
+    begun = time.process_time()
+    while time.process_time() - begun < TRIAL or trial.step < 11:
+        trial.train_batch()
+    return (trial.step - 1) / (time.process_time() - begun)
+
+
+def samples(trainer: Trainer, count: int) -> Tensor:
+    """The first `count` pictures of seed 0, uint8 [count, C, S, S]."""
+    noise = Noise(0, trainer.config.nz)
+    chunks = (range(k, min(count, k + BATCH)) for k in range(0, count, BATCH))
+    return torch.cat([to_uint8(trainer.sample(noise(chunk))) for chunk in chunks])
+
+
+def part(faces: FaceSet, chosen: NDArray[np.bool_]) -> FaceSet:
+    """The pictures that the mask [N] chooses."""
+    files = tuple(np.array(faces.files)[chosen])
+    images, labels = faces.images[chosen], faces.labels[chosen]
+    return dataclasses.replace(faces, images=images, labels=labels, files=files)
+
+
+def some(faces: FaceSet, count: int, seed: int) -> NDArray[np.bool_]:
+    """A mask [N] that chooses `count` pictures at random."""
+    mask = np.zeros(len(faces), dtype=bool)
+    mask[np.random.RandomState(seed).permutation(len(faces))[:count]] = True
+    return mask
+
+
+def commit() -> str:
+    """The commit of the code that runs."""
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
