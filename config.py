@@ -140,6 +140,9 @@ class Config:
         1, "weight of the penalties at the end, as a share of that at the start", low=0, high=1)
     d_every: int = option(1, "batches from one discriminator update to the next", low=1, high=10000)
     g_every: int = option(1, "batches from one generator update to the next", low=1, high=10000)
+    share_fakes: bool = option(
+        True, "in a batch that updates both nets, draw the fakes once for both updates; false: new "
+        "ones for the generator's, which takes longer")
 
     # --- machine
     gpu: bool | None = option(

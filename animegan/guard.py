@@ -29,7 +29,8 @@ class Guard:
         gradients = [one.grad for one in parameters if one.grad is not None]
         good = torch.isfinite(loss) & torch.isfinite(get_total_norm(gradients))
         for now, before in watched:
-            now.copy_(torch.where(good, now, before))
+            # .data: a graph kept for the next update names the buffer, though it will not read it
+            now.data.copy_(torch.where(good, now, before))
         if optimizer.defaults.get(
             "fused"
         ):  # then weights, moments and the count of steps stay as they are

@@ -36,7 +36,8 @@ def describe(
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
     share = config.batch_size // processes
-    memory = estimate_memory(spec, share // config.accumulate, bool(config.ema))
+    keeps = config.share_fakes and config.accumulate == 1
+    memory = estimate_memory(spec, share // config.accumulate, bool(config.ema), keeps)
     others = [f"  processes   {processes}, of {share} pictures a batch each"]
     lines += [
         "plan:",
@@ -71,10 +72,13 @@ def _scheduled(config: "Config", steps: int) -> list[str]:
     return [f"  schedule    {', '.join(moves)}, until step {last:,}"] if moves else []
 
 
-def estimate_memory(spec: Spec, batch_size: int, averaged: bool = False) -> int:
+def estimate_memory(
+    spec: Spec, batch_size: int, averaged: bool = False, keeps: bool = False
+) -> int:
     """Bytes a step takes: weights, gradients, Adam's two moments, and what backward keeps.
 
-    `averaged`: there is a second generator, of averaged weights.
+    `averaged`: there is a second generator, of averaged weights. `keeps`: the fakes' graph is kept
+    while the discriminator is updated.
 
     The activations are summed over a forward pass on the meta device, which computes nothing.
     """
@@ -86,7 +90,8 @@ def estimate_memory(spec: Spec, batch_size: int, averaged: bool = False) -> int:
     weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
     average = sum(one.numel() for one in netg.parameters()) if averaged else 0
     # D keeps its graphs of the reals and of the fakes, G those of both nets in a row
-    kept = max(2 * in_d + 2 * fake.numel(), in_g + in_d)
+    in_step_d = 2 * in_d + 2 * fake.numel() + (in_g if keeps else 0)
+    kept = max(in_step_d, in_g + in_d)
     return 4 * (4 * weights + average + kept)
 
 

@@ -65,6 +65,7 @@ class Trainer:
         self.meters = Meters(on.device)
         self.pieces = config.accumulate
         self.step = 0  # batches done
+        self._fakes: list[Tensor] = []  # of a batch between its two updates
         self.reseed(0)
         self._on = on
 
@@ -80,22 +81,38 @@ class Trainer:
 
     def train_batch(self) -> None:
         """The updates that the next batch is due, as in the book: every d_every-th, g_every-th."""
-        count = self.step + 1
-        if count % self.config.d_every == 0:
+        if self._due(self.step, self.config.d_every):
             self._with_memory(self.step_d, self.step)
-        if count % self.config.g_every == 0:
+        if self._due(self.step, self.config.g_every):
             self._with_memory(self.step_g, self.step)
-        self.step = count
+        self.step += 1
+
+    @staticmethod
+    def _due(step: int, every: int) -> bool:
+        return (step + 1) % every == 0
+
+    def _shares(self, step: int) -> bool:
+        """Whether both updates of this batch are for the same fakes."""
+        config = self.config
+        both = self._due(step, config.d_every) and self._due(step, config.g_every)
+        return config.share_fakes and both
 
     def step_d(self, step: int) -> None:
-        """Update netd: a real batch against fakes that are cut from netg's graph."""
+        """Update netd: a real batch against fakes that are cut from netg's graph.
+
+        The graph is kept for `step_g` where that is for the same fakes and the batch is whole.
+        """
+        keep = self._shares(step) and self.pieces == 1
         self.schedule.set(self.optd, self.config.lr2, step)
         with self._updating(self.netd, self.optd, step) as add:
             logits = []
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             for piece, (real, noise) in enumerate(pairs):
-                with torch.no_grad():
+                with torch.set_grad_enabled(keep):
                     fake = self._run(self.netg, noise)
+                if keep:
+                    self._fakes.append(fake)
+                    fake = fake.detach()
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
                 real_logits = self._run(self.netd, see_real(real))
@@ -123,14 +140,16 @@ class Trainer:
 
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
+        kept, self._fakes = self._fakes, []
         self.schedule.set(self.optg, self.config.lr1, step)
         with self._frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
             # an objective that compares with reals gets other ones than the discriminator just had
             reals = self._real(step + 1) if self.objective.needs_real else ()
-            for piece, noise in enumerate(self._noise("noise-g", step)):
+            stream = "noise-d" if self._shares(step) else "noise-g"
+            fakes = kept or (self._run(self.netg, noise) for noise in self._noise(stream, step))
+            for piece, fake in enumerate(fakes):
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
-                fake = self._run(self.netg, noise)
                 fake_logits = self._run(self.netd, see_fake(fake))
                 real_logits = self._run(self.netd, see_real(reals[piece])) if reals else None
                 loss = self.objective.loss_g(fake_logits, real_logits, self._mean)
@@ -144,7 +163,7 @@ class Trainer:
 
     def _penalty_due(self, step: int) -> bool:
         every = self.config.d_every * self.config.penalty_every
-        return models.penalised(self.config) and (step + 1) % every == 0
+        return models.penalised(self.config) and self._due(step, every)
 
     def _penalty(
         self, step: int, rows: slice, real: Tensor, fake: Tensor, see_real: See, see_fake: See
@@ -261,6 +280,7 @@ class Trainer:
                 if not runtime.is_out_of_memory(error):
                     raise
                 said = str(error).splitlines()[0][:80]
+            self._fakes = []
             runtime.free_memory(self.device)
             self.pieces = self._smaller_pieces(said)
 

@@ -7,10 +7,10 @@
 `run` trains each cell that --work does not hold yet for a fixed time of this process's CPU (one
 thread), draws as many pictures as there are held-out reals, at most 1,000, and measures them;
 several processes may share a --work. `table` prints Markdown of what is there, and puts the first
-pictures of every cell on one sheet. Each cell uses what its objective publishes, nets of width 32
-(64 for the projected one) and an EMA of 10,000 pictures; faces are mirrored at random; of digits
-and CIFAR-10 a quarter is kept aside. The length is planned from a trial of 5 s, so that
-schedules have an end.
+pictures of every cell on one sheet. Each cell uses what its objective publishes, fresh fakes for
+the generator's updates, nets of width 32 (64 for the projected one) and an EMA of 10,000 pictures;
+faces are mirrored at random; of digits and CIFAR-10 a quarter is kept aside. The length is planned
+from a trial of 5 s, so that schedules have an end.
 """
 
 import argparse
@@ -65,7 +65,7 @@ SETS = {
                    (("bce", "mlp"), ("r3gan", "r3gan"))),
     "cifar10": Data("cifar10", None, {"image_size": 32}, 3.0, ("dcgan",), (("r3gan", "r3gan"),)),
 }  # fmt: skip
-WIDTH: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1}
+ALIKE: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1, "share_fakes": False}
 
 
 def cells(data: Data) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def cells(data: Data) -> list[tuple[str, str]]:
 
 
 def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
-    given = {**data.options, **WIDTH, "loss": loss}
+    given = {**data.options, **ALIKE, "loss": loss}
     return given | ({"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net})
 
 

@@ -75,8 +75,8 @@ def test_memory_grows_with_the_batch_but_for_the_weights():
 def test_pieces_of_a_batch_take_less():
     sizes = {"batch_size": 256, "image_size": 64, "ngf": 32, "ndf": 32}
     shown = [value_of(describe(**sizes, accumulate=pieces), "memory") for pieces in (1, 4)]
-    for text, batch in zip(shown, (256, 64), strict=True):
-        memory = plan.estimate_memory(Spec(64, 3, 5, 32, 32), batch)
+    for text, batch, keeps in zip(shown, (256, 64), (True, False), strict=True):
+        memory = plan.estimate_memory(Spec(64, 3, 5, 32, 32), batch, keeps=keeps)
         assert text.startswith(f"about {memory / 2**30:.2f} GiB")
     assert shown[0] != shown[1]
 

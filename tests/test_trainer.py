@@ -30,26 +30,32 @@ def test_the_generator_step_leaves_the_discriminator_alone():
 
 
 def textbook_step(trainer, step):
-    """The example's own way: Sigmoid, BCELoss, two backward passes, the fakes detached."""
+    """The example's own way: Sigmoid, BCELoss, two backward passes, the fakes detached; new fakes
+    for the generator unless they are shared.
+    """
     netg, netd, bce = trainer.netg, trainer.netd, nn.BCELoss()
     (real,), (noise,) = trainer._real(step), trainer._noise("noise-d", step)
     ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
     trainer.optd.zero_grad()
     loss_real = bce(netd(real).sigmoid(), ones)
     loss_real.backward()
-    loss_fake = bce(netd(netg(noise).detach()).sigmoid(), zeros)
+    fake = netg(noise)
+    loss_fake = bce(netd(fake.detach()).sigmoid(), zeros)
     loss_fake.backward()
     trainer.optd.step()
-    (noise,) = trainer._noise("noise-g", step)
+    if not trainer.config.share_fakes:
+        (noise,) = trainer._noise("noise-g", step)
+        fake = netg(noise)
     trainer.optg.zero_grad()
-    loss_g = bce(netd(netg(noise)).sigmoid(), ones)
+    loss_g = bce(netd(fake).sigmoid(), ones)
     loss_g.backward()
     trainer.optg.step()
     return (loss_real + loss_fake).item(), loss_g.item()
 
 
-def test_two_steps_equal_the_textbooks():
-    ours, theirs = trainer_of(), trainer_of()
+@pytest.mark.parametrize("shared", [True, False])
+def test_two_steps_equal_the_textbooks(shared):
+    ours, theirs = trainer_of(share_fakes=shared), trainer_of(share_fakes=shared)
     for step in range(2):
         loss_d, loss_g = textbook_step(theirs, step)
         ours.train_batch()
@@ -57,9 +63,34 @@ def test_two_steps_equal_the_textbooks():
         assert means["loss_d"] == pytest.approx(loss_d, rel=1e-5)
         assert means["loss_g"] == pytest.approx(loss_g, rel=1e-5)
     for mine, other in ((ours.netg, theirs.netg), (ours.netd, theirs.netd)):
+        for one, two in zip(mine.buffers(), other.buffers(), strict=True):
+            torch.testing.assert_close(one, two)  # as many batches tracked
         for one, two in zip(mine.parameters(), other.parameters(), strict=True):
             # Adam's first steps have the size of the rate whatever the gradient: 2 of 2e-4
             torch.testing.assert_close(one, two, rtol=0, atol=2e-5)
+
+
+def drawn_by(trainer, batches):
+    """How often netg ran in each of some batches."""
+    runs = []
+    trainer.netg.register_forward_hook(lambda *_: runs.append(trainer.step))
+    for _ in range(batches):
+        trainer.train_batch()
+    return [runs.count(step) for step in range(batches)]
+
+
+def test_fakes_are_drawn_once_where_both_nets_are_updated():
+    assert drawn_by(trainer_of(), 2) == [1, 1]
+    assert drawn_by(trainer_of(g_every=3), 4) == [1, 1, 1, 1]
+    assert drawn_by(trainer_of(d_every=2), 4) == [1, 1, 1, 1]
+    assert drawn_by(trainer_of(share_fakes=False), 2) == [2, 2]
+    assert drawn_by(trainer_of(accumulate=2), 2) == [4, 4]  # no piece's graph is kept
+
+
+def test_nothing_of_the_fakes_outlives_their_batch():
+    trainer = trainer_of()
+    trainer.train_batch()
+    assert trainer._fakes == []
 
 
 def test_updates_come_every_so_many_batches():
