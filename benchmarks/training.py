@@ -19,6 +19,7 @@ from animegan.generate import Noise
 from animegan.images import to_uint8
 from animegan.losses import OBJECTIVES
 from animegan.models import Spec
+from animegan.runtime import Runtime
 from animegan.trainer import Trainer
 from config import Config
 from resolve import resolve
@@ -36,12 +37,15 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
     return config
 
 
-def trainer_of(config: Config, faces: FaceSet) -> Trainer:
-    """A trainer on the CPU, on `config.threads` threads, at step 0."""
+def trainer_of(config: Config, faces: FaceSet, on: Runtime | None = None) -> Trainer:
+    """A trainer at step 0, on `on`, else on the CPU with `config.threads` threads."""
     runtime.seed_everything(config.seed)
     spec = Spec.of(config)
-    on = runtime.start(gpu=False, threads=config.threads)
-    batches = Batches(faces, config.batch_size, config.seed, flip=config.flip, device=on.device)
+    on = on or runtime.start(gpu=False, threads=config.threads)
+    batches = Batches(
+        faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
+        rank=on.ranks.rank, world_size=on.ranks.size,
+    )  # fmt: skip
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
 

@@ -1,0 +1,291 @@
+"""A time model of training, checked against small runs, and the arithmetic of a large one.
+
+    python -m benchmarks.scale sizes                    # does time follow the arithmetic?
+    python -m benchmarks.scale processes                # and what do two processes cost?
+    python -m benchmarks.scale large --rate 20e9 --latency 3e-4 --bandwidth 1e9
+
+The model: a step takes
+
+    time = F B / (N r) + sum over its exchanges (a + 2 (N - 1) / N * bytes / w)
+
+with F floating-point operations a picture (both updates, counted by torch on the meta device),
+batch B over N processes of r operations a second each, and all-reduces over a ring that cost a
+latency a and move their bytes at w bytes a second. `sizes` takes r at 96 px and predicts the
+others; `processes` measures a, w and the computing of two processes that do not talk, and predicts
+two that do. `large` puts in what it is told.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.utils.flop_counter import FlopCounterMode
+
+from animegan import models, plan, runtime
+from animegan.data.cache import FaceSet
+from animegan.models import Spec
+from animegan.runtime import Runtime
+from animegan.trainer import Trainer
+from benchmarks.training import config_of, trainer_of
+from config import Config
+
+KNOWN = 96  # the size at which `sizes` takes the machine's rate
+CASES: tuple[dict[str, Any], ...] = (
+    {"net": "dcgan", "image_size": 64, "batch_size": 64, "ngf": 32, "ndf": 32},
+    {"net": "dcgan", "image_size": 96, "batch_size": 64, "ngf": 32, "ndf": 32},
+    {"net": "dcgan", "image_size": 96, "batch_size": 16, "ngf": 64, "ndf": 64},
+    {"net": "r3gan", "loss": "bce", "image_size": 64, "batch_size": 16, "ngf": 32, "ndf": 32},
+)
+
+
+def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
+    """Pictures of noise: how long a step takes does not depend on what they show."""
+    source = np.random.default_rng(0)
+    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
+    files = tuple(f"{k}.png" for k in range(count))
+    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+
+
+def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Trainer:
+    """A trainer of this process. `apart`: of its share of the batch, though nobody else trains."""
+    size = on.ranks.size
+    if apart:
+        on = Runtime(on.device)
+        options = {**options, "batch_size": options["batch_size"] // size}
+    config = config_of(options)
+    faces = noise_set(4 * config.batch_size, config.image_size, config.channels)
+    return trainer_of(config, faces, on)
+
+
+def operations(options: dict[str, Any]) -> float:
+    """Floating-point operations a picture of a batch that updates both nets: 2 a multiply-add."""
+    trainer = trainer_on(Runtime(torch.device("meta")), {**options, "batch_size": 4})
+    with FlopCounterMode(display=False) as counter:
+        trainer.train_batch()
+    return counter.get_total_flops() / 4
+
+
+def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
+    """Seconds a batch: the median of as many as fit, four at least."""
+    trainer.train_batch()
+    taken: list[float] = []
+    while sum(taken) < seconds or len(taken) < 4:
+        begun = time.perf_counter()
+        trainer.train_batch()
+        taken.append(time.perf_counter() - begun)
+    return median(taken)
+
+
+# --- sizes
+
+
+def sizes(threads: int) -> Iterator[str]:
+    """Rows of a table: the rate at 96 px, and with it the time of other sizes."""
+    on = runtime.start(gpu=False, threads=threads)
+    yield "| net | size | GFLOP a picture | ms a picture: predicted | measured | ratio |"
+    yield "|---|---|---|---|---|---|"
+    for net, width, tried in (("dcgan", 64, (32, 64, 128, 256)), ("r3gan", 32, (32, 64, 128))):
+        rate = 0.0
+        for size in (KNOWN, *tried):
+            options = {"net": net, "loss": "bce", "image_size": size, "ngf": width, "ndf": width}
+            options["batch_size"] = max(4, min(64, 64 * 96**2 // size**2 // (64 // width)))
+            spent = step_time(trainer_on(on, options)) / options["batch_size"]
+            count = operations(options)
+            rate = rate or count / spent
+            told = "-" if size == KNOWN else f"{1000 * count / rate:.1f}"
+            off = "-" if size == KNOWN else f"{spent * rate / count:.2f}"
+            took = f"{1e3 * spent:.1f}"
+            yield f"| {net}, {width} | {size} | {count / 1e9:.2f} | {told} | {took} | {off} |"
+        yield f"| {net} | {KNOWN} | {rate / 1e9:.1f} GFLOP a second, {threads} threads | | | |"
+
+
+# --- processes
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an all-reduce over two processes costs: latency in s, then bytes a second."""
+
+    latency: float
+    bandwidth: float
+
+    def time(self, exchanges: Sequence[int], size: int = 2) -> float:
+        """Seconds for all-reduces of so many bytes each, over `size` processes."""
+        moved = 2 * (size - 1) / size * sum(exchanges)
+        return len(exchanges) * self.latency + moved / self.bandwidth
+
+    @staticmethod
+    def measured() -> "Link":
+        """Between the processes that have met: a small exchange, and one of 32 MB."""
+        found = []
+        for count in (64, 8_000_000):
+            values, taken = torch.zeros(count), []
+            for _ in range(12):
+                dist.barrier()
+                begun = time.perf_counter()
+                dist.all_reduce(values)
+                taken.append(time.perf_counter() - begun)
+            found.append(median(taken[2:]))
+        return Link(found[0], 4 * 8_000_000 / (found[1] - found[0]))
+
+
+@contextmanager
+def counted() -> Iterator[list[int]]:
+    """The bytes of each all-reduce meanwhile."""
+    exchanges: list[int] = []
+    original: Callable[..., Any] = dist.all_reduce
+
+    def count(tensor: torch.Tensor, *args: Any, **others: Any) -> Any:
+        exchanges.append(tensor.nbytes)
+        return original(tensor, *args, **others)
+
+    with patch.object(dist, "all_reduce", count):
+        yield exchanges
+
+
+def _process(rank: int, size: int, port: int, folder: Path, rounds: int) -> None:
+    os.environ |= {
+        "RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }  # fmt: skip
+    on = runtime.start_together(gpu=False, threads=1)
+    link = Link.measured()
+    found = []
+    for options in CASES:
+        apart, whole = trainer_on(on, options, apart=True), trainer_on(on, options)
+        with counted() as exchanges:
+            whole.train_batch()
+        pairs = []
+        for _ in range(rounds):
+            times = []
+            for trainer in (apart, whole):
+                dist.barrier()
+                begun = time.perf_counter()
+                for _ in range(4):
+                    trainer.train_batch()
+                dist.barrier()
+                times.append((time.perf_counter() - begun) / 4)
+            pairs.append(tuple(times))
+        found.append((options, exchanges, pairs))
+    if on.ranks.is_main:
+        torch.save((link, found), folder / "found.pt")
+    on.ranks.leave()
+
+
+def processes(rounds: int, size: int = 2) -> Iterator[str]:
+    """Rows of a table: two processes that exchange nothing, the model, the same two together."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True)
+    with TemporaryDirectory() as folder:
+        mp.spawn(_process, (size, store.port, Path(folder), rounds), nprocs=size)
+        link, found = torch.load(Path(folder) / "found.pt", weights_only=False)
+    yield f"all-reduce over {size} processes of this machine (gloo): {1e3 * link.latency:.2f} ms "
+    yield f"and {link.bandwidth / 1e9:.2f} GB a second\n"
+    yield "| net | size | batch | exchanges a step | MB | ms: apart | model | together | ratio |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for options, exchanges, pairs in found:
+        apart, together = (median(pair[k] for pair in pairs) for k in (0, 1))
+        told = apart + link.time(exchanges, size)
+        yield (
+            f"| {options['net']}, {options['ngf']} | {options['image_size']} | "
+            f"{options['batch_size']} | {len(exchanges)} | {sum(exchanges) / 1e6:.1f} | "
+            f"{1e3 * apart:.0f} | {1e3 * told:.0f} | {1e3 * together:.0f} | {together / told:.2f} |"
+        )
+
+
+# --- large
+
+
+def exchanges_of(config: Config) -> list[int]:
+    """Bytes of each all-reduce of a batch that updates both nets for the same fakes."""
+    spec = Spec.of(config)
+    with torch.device("meta"):
+        nets = models.build_netg(spec), models.build_netd(spec)
+    gradients = [4 * models.parameters_of(net) for net in nets]
+    # a norm exchanges two numbers a channel forward, and two backward: netg's for one batch of
+    # fakes, netd's for the reals and the fakes of its own update and for the fakes of netg's
+    norms = [
+        8 * one.num_features
+        for net, times in zip(nets, (2, 6), strict=True)
+        for one in net.modules()
+        if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)
+        for _ in range(times)
+    ]
+    return gradients + norms
+
+
+def large(options: dict[str, Any], pictures: int, epochs: float, rate: float, link: Link
+          ) -> Iterator[str]:  # fmt: skip
+    """What a run takes by the model, over 1 to 64 processes that do `rate` operations a second."""
+    config = config_of(options)
+    spec = Spec.of(config)
+    count = operations(options)
+    side, batch = config.image_size, config.batch_size
+    cache = pictures * side * side * config.channels
+    exchanges = exchanges_of(config)
+    yield f"pictures {pictures:,} of {side} px: a cache of {cache / 1e9:.1f} GB, read at random"
+    yield f"operations a picture {count / 1e9:.1f} GFLOP"
+    yield f"exchanged a step {sum(exchanges) / 1e6:.1f} MB in {len(exchanges)} all-reduces"
+    yield f"steps an epoch {pictures // batch:,}, {epochs:g} epochs\n"
+    yield ("| processes | memory of each, GB | MB each sends a step | ms a step | of it exchange "
+           "| pictures a second | MB read a second | days |")  # fmt: skip
+    yield "|---|---|---|---|---|---|---|---|"
+    for size in (1, 2, 4, 8, 16, 32, 64):
+        if batch % size or batch // size < 2:
+            continue
+        memory = plan.estimate_memory(spec, batch // size, bool(config.ema), config.share_fakes)
+        talk = link.time(exchanges, size) if size > 1 else 0.0
+        sent = 2 * (size - 1) / size * sum(exchanges)
+        step = count * batch / (size * rate) + talk
+        seconds = step * epochs * (pictures // batch)
+        yield (
+            f"| {size} | {memory / 1e9:.1f} | {sent / 1e6:.0f} | {1e3 * step:.0f} | "
+            f"{talk / step:.0%} | {batch / step:.0f} | {batch / step * side**2 * 3 / 1e6:.0f} | "
+            f"{seconds / 86400:.1f} |"
+        )
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("what", choices=("sizes", "processes", "large"))
+    ask.add_argument("--threads", type=int, default=2, help="with `sizes`")
+    ask.add_argument("--rounds", type=int, default=5, help="with `processes`")
+    ask.add_argument("--pictures", type=int, default=1_000_000)
+    ask.add_argument("--image-size", type=int, default=256)
+    ask.add_argument("--batch-size", type=int, default=256)
+    ask.add_argument("--net", default="dcgan")
+    ask.add_argument("--epochs", type=float, default=20)
+    ask.add_argument("--rate", type=float, help="operations a second of a process")
+    ask.add_argument("--latency", type=float, help="seconds an exchange")
+    ask.add_argument("--bandwidth", type=float, help="bytes a second between processes")
+    asked = ask.parse_args()
+    if asked.what == "sizes":
+        lines = sizes(asked.threads)
+    elif asked.what == "processes":
+        lines = processes(asked.rounds)
+    else:
+        if not (asked.rate and asked.latency and asked.bandwidth):
+            ask.error("`large` needs --rate, --latency and --bandwidth")
+        options = {"net": asked.net, "image_size": asked.image_size, "batch_size": asked.batch_size}
+        link = Link(asked.latency, asked.bandwidth)
+        lines = large(options, asked.pictures, asked.epochs, asked.rate, link)
+    for line in lines:
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
