@@ -251,15 +251,21 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config,
         start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
         for name in names:
             theirs = getattr(start.spec, name)
-            brought = sources.get(name, "loss ").startswith(("loss ", "d-features "))
-            if not brought and getattr(config, name) != theirs:
+            untyped = sources.get(name, "loss ").startswith(("loss ", "d-features "))
+            if not untyped and getattr(config, name) != theirs:
                 problems.append(
                     f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
                     "leave the option out"
                 )
             config = dataclasses.replace(config, **{name: theirs})
-            if brought:
+            if untyped:
                 told[name] = path
+    by_size: dict[str, Any] = {
+        name: rule(config.image_size)
+        for name, rule in OBJECTIVES[config.loss].by_size.items()
+        if sources.get(name, "").startswith("loss ")
+    }
+    config = dataclasses.replace(config, **by_size)
     kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
     if len(kinds) > 1:
         problems.append("--netg-path, --netd-path: the two differ in picture size, channels or net")

@@ -14,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from animegan.losses import r3gan_gamma
+
 MAIN = Path(__file__).parents[1] / "main.py"
 SMALL = ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--threads=1",
          "--vis=False", "--nogpu"]  # fmt: skip
@@ -98,6 +100,17 @@ def test_a_warm_start_takes_sizes_from_the_files(place):
     before = weights(cold / "netg_last.pth")["main.0.weight"]
     after = weights(place / "checkpoints" / "warm" / "netg_last.pth")["main.0.weight"]
     torch.testing.assert_close(before, after, rtol=0, atol=1e-7)
+
+
+def test_a_warm_start_takes_what_goes_by_size_from_the_size_that_is_trained(place):
+    r3gan = ["--net=r3gan", "--loss=r3gan", "--ema=0"]
+    small = [one.replace("f=2", "f=8") for one in SMALL]
+    run(place, "train", *small, *r3gan, "--max-steps=1", "--name=r3gan")
+    warm = [f"--netg-path={place}/checkpoints/r3gan/netg_last.pth", "--batch-size=4", "--dry-run"]
+    weight = f"{r3gan_gamma(16):g}"
+    done = run(place, "train", *warm, *r3gan, "--ndf=8", "--r2=3")
+    assert re.search(rf"r1 +{weight} +loss r3gan", done.stdout)
+    assert re.search(r"r2 +3.0 +flag", done.stdout)
 
 
 def test_a_warm_start_that_cannot_be_is_told(place):
