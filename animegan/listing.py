@@ -1,5 +1,6 @@
 """What `runs` prints: every run with its options, epoch, losses and time; or its command."""
 
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -65,7 +66,7 @@ def command_of(
     options: Mapping[str, Option],
     brought: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda saved: {},
 ) -> str:
-    """The command line that repeats a run; UsageError if there is no such run.
+    """The command line that repeats a run beside it; UsageError if there is no such run.
 
     `brought` tells, of a run's options, those that its objective brings along untyped.
     """
@@ -81,4 +82,7 @@ def command_of(
         if key in options and key not in NOT_SHOWN and value != usual[key]
         and key != "preset"
     ]  # fmt: skip
+    home = os.path.dirname(os.path.abspath(path))
+    if home != os.path.abspath(options["runs_path"].default):
+        words.insert(0, f"--runs-path={home}")
     return shlex.join(["python", "main.py", "train", *words])

@@ -75,7 +75,7 @@ def test_options_of_another_version_are_passed_over(tmp_path):
     run = make_run(tmp_path, "run", seed=5)
     run.write_options({"seed": 5, "gone": 3}, {})
     assert "gone" not in listing.listing(str(tmp_path), OPTIONS)
-    assert listing.command_of(str(tmp_path), "run", OPTIONS) == "python main.py train --seed=5"
+    assert listing.command_of(str(tmp_path), "run", OPTIONS).endswith("--seed=5")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,7 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     words = {
         "data_path": str(data), "preset": "book", "batch_size": "32", "config": str(mine),
         "vis": "false", "max_minutes": "1.5", "name": "run", "gpu": "false", "threads": "1",
+        "runs_path": str(tmp_path),
     }  # fmt: skip
     config, sources = resolve("train", words)
     Run(tmp_path / "run").write_options(vars(config), sources)
@@ -116,7 +117,8 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     ],
 )
 def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
-    config, sources = resolve("train", {"data_path": str(tmp_path), **words})
+    where = {"data_path": str(tmp_path), "runs_path": str(tmp_path)}
+    config, sources = resolve("train", {**where, **words})
     Run(tmp_path / "run").write_options(vars(config), sources)
     command = listing.command_of(str(tmp_path), "run", OPTIONS, brought)
     line = flags.parse(shlex.split(command)[2:], ["train"], OPTIONS)
@@ -127,7 +129,17 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
 
 def test_a_run_of_defaults_needs_no_option(tmp_path):
     Run(tmp_path / "run").write_options(vars(Config()), {})
-    assert listing.command_of(str(tmp_path), "run", OPTIONS) == "python main.py train"
+    command = f"python main.py train --runs-path={tmp_path}"
+    assert listing.command_of(str(tmp_path), "run", OPTIONS) == command
+
+
+def test_the_folder_of_runs_is_named_unless_it_is_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Run(tmp_path / "checkpoints" / "run").write_options(vars(Config()), {})
+    for root, name in (("checkpoints/", "run"), ("away", "checkpoints/run")):
+        assert listing.command_of(root, name, OPTIONS) == "python main.py train"
+    monkeypatch.chdir(tmp_path / "checkpoints" / "run")
+    assert listing.command_of("away", ".", OPTIONS).endswith(f"--runs-path={tmp_path}/checkpoints")
 
 
 def test_a_runs_folder_may_be_named_by_its_path(tmp_path):
