@@ -60,6 +60,19 @@ class Config:
     max_broken: float = option(
         0.01, "share of broken pictures above which to stop", low=0, high=1, free=True)
 
+    # --- labels
+    labels: str | None = option(
+        None, "what nets learn of each picture: folders (subfolders are classes), or a CSV whose "
+        "first line is like file,hair,eyes; none for nothing")
+    condition: str = option(
+        "projection", "how the discriminator uses labels: projection, or acgan (it names them)",
+        choices=("projection", "acgan"))
+    aux: float = option(
+        1, "weight of acgan's loss, the cross-entropy of the labels", low=0, high=1e6)
+    label: str | None = option(
+        None, "what to draw: hair=blonde,eyes=blue, or a value alone where there is one "
+        "attribute; left out, labels as frequent as in training", on="generate")
+
     # --- networks
     net: str = option(
         "dcgan", "family of both nets", choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))

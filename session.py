@@ -13,6 +13,7 @@ from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import find_pictures
 from animegan.errors import Ended, UsageError
 from animegan.features import build_extractor
+from animegan.labels import Attributes, Labels, read_labels, sizes_of
 from animegan.launch import launched
 from animegan.loop import Loop
 from animegan.losses import OBJECTIVES
@@ -58,13 +59,17 @@ def _train(
     resumed: tuple[Run, Sequence[Path]] | None,
 ) -> Run:
     launch, ranks = launched(), on.ranks
-    netg, netd, config, sources = ranks.each(lambda: _nets(config, sources))
+    listing = ranks.each(lambda: find_pictures(config.data_path))
+    labels = ranks.each(lambda: read_labels(config.labels, listing))
+    netg, netd, config, sources = ranks.each(lambda: _nets(config, sources, labels))
     on, config = _settled(on, config)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
-    pictures = ranks.each(lambda: _pictures(config, ranks.size))
-    text = plan.describe(config, names, sources, pictures, on.device, str(run.path), ranks.size)
+    ranks.each(lambda: _check_share(config, len(listing.names), ranks.size))
+    text = plan.describe(
+        config, names, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
+    )
     if config.dry_run:
         if ranks.is_main:
             print(text)
@@ -74,7 +79,8 @@ def _train(
     with _monitor(config, run, say, ranks) as monitor:
         watch = ranks.each(lambda: _watch(config, on, say))
         faces = ranks.each(lambda: _set(config, config.data_path, config.max_broken, say))
-        _refuse_other_sets(faces, config, ranks)
+        labels = labels and labels.of(faces.files)
+        _refuse_other_sets(faces, labels, config, ranks)
         batches = Batches(
             faces,
             config.batch_size,
@@ -85,12 +91,12 @@ def _train(
             device=on.device,
             resident=on.has_room(faces.images.nbytes),
         )
-        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
+        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
         options = dataclasses.asdict(config)
         if resumed:  # what the run once started from stays part of it
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
-        spec = models.Spec.of(config)
+        spec = models.Spec.of(config, sizes_of(labels))
         loop = ranks.each(lambda: Loop(config, trainer, run, monitor, spec, options, say, watch))
         with ExitStack() as held:
             ranks.from_main(lambda: held.enter_context(run.lock()))
@@ -143,16 +149,14 @@ def _run(
     return resumed or (runs.new_run(config.runs_path, config.name, config.preset), ())
 
 
-def _pictures(config: Config, processes: int) -> int:
-    """How many there are; UsageError if batches of them cannot be shared out."""
-    pictures = len(find_pictures(config.data_path).files)
+def _check_share(config: Config, pictures: int, processes: int) -> None:
+    """UsageError if batches of so many pictures cannot be shared out."""
     check_batch(pictures, config.batch_size, processes)
     share = config.batch_size // processes
     if share % config.accumulate:
         raise UsageError(
             f"--accumulate {config.accumulate}: must divide the {share} pictures of each process"
         )
-    return pictures
 
 
 def _set(config: Config, path: str, max_broken: float, say: Say) -> FaceSet:
@@ -169,17 +173,18 @@ def _set(config: Config, path: str, max_broken: float, say: Say) -> FaceSet:
     )
 
 
-def _refuse_other_sets(faces: FaceSet, config: Config, ranks: Ranks) -> None:
-    """UsageError unless every process has the same pictures under the same numbers."""
+def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
+    """UsageError unless every process has the same pictures and labels under the same numbers."""
     names = sha256("\n".join(faces.files).encode(errors="surrogateescape")).hexdigest()
-    found = ranks.gather((len(faces), names))
+    found = ranks.gather((len(faces), names, labels and labels.digest))
 
     def refuse() -> None:
         for rank, one in enumerate(found):
             if one != found[0]:
                 raise UsageError(
                     f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, "
-                    f"process 0 {found[0][0]:,} or others; every machine needs the same ones"
+                    f"process 0 {found[0][0]:,} or others, or their labels differ; every machine "
+                    "needs the same"
                 )
 
     ranks.each(refuse)
@@ -231,7 +236,9 @@ def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monit
         monitor.close()
 
 
-def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config, Mapping[str, str]]:
+def _nets(
+    config: Config, sources: Mapping[str, str], labels: Labels | None
+) -> tuple[Any, Any, Config, Mapping[str, str]]:
     """New nets, or those of a warm start, whose sizes the config and its sources take over."""
 
     runtime.seed_everything(config.seed)
@@ -274,9 +281,18 @@ def _nets(config: Config, sources: Mapping[str, str]) -> tuple[Any, Any, Config,
             f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures whose "
             "gradients the penalty needs alone; leave it out, or take an objective without penalty"
         )
+    spec = models.Spec.of(config, sizes_of(labels))
+    named = None if labels is None else labels.attributes
+    for kind, start in loaded.items():
+        saved = start.about.get("labels")
+        other_way = kind == "netd" and start.spec.condition != spec.condition
+        if (None if saved is None else Attributes.read(saved)) != named or other_way:
+            problems.append(
+                f"--labels {config.labels}: {kind} was trained with other labels, without any, or "
+                "under another --condition; start from nets of the same"
+            )
     if problems:
         raise UsageError(*problems)
-    spec = models.Spec.of(config)
     models.check(spec, models.penalised(config))
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return (

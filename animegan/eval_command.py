@@ -15,6 +15,7 @@ from animegan.errors import UsageError
 from animegan.eval_report import write_report
 from animegan.evaluate import evaluate, table
 from animegan.features import Draw, build_extractor
+from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
 
 ENDLESS = 10**9  # candidates of a generator
@@ -68,7 +69,8 @@ def run(
     pictures = None
     if netg_path is not None:
         loaded = checkpoint.load_net(netg_path, "netg", on.device)
-        noise = generate.Noise(seed, loaded.spec.nz, gen_mean, gen_std)
+        labels = labels_of(loaded, None, netg_path)
+        noise = generate.Noise(seed, loaded.spec.nz, gen_mean, gen_std, labels)
         pictures = Pictures(netg_path, ENDLESS, drawing(loaded.net, noise, on.device))
         image_size, channels = loaded.spec.image_size, loaded.spec.channels
         options = loaded.about.get("options", {})

@@ -15,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from animegan import checkpoint, images, runtime
 from animegan.errors import UsageError
+from animegan.label_draw import DrawnLabels, labels_of
 from animegan.runs import all_runs, write_text
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Noise:
     nz: int
     mean: float = 0.0
     std: float = 1.0
+    labels: DrawnLabels | None = None
+
+    def given(self, indices: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+        """Labels of the candidates, as the nets take them: a tuple of one tensor, or empty."""
+        return () if self.labels is None else (self.labels(self.seed, indices).to(device),)
 
     def __call__(self, indices: Sequence[int]) -> Tensor:
         """float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
@@ -65,7 +71,8 @@ def best(
     with runtime.evaluating(netg, netd):
         for start in range(0, count, chunk):
             some = range(start, min(count, start + chunk))
-            logits = netd(netg(noise(some).to(device))).float()
+            given = noise.given(some, device)
+            logits = netd(netg(noise(some).to(device), *given), *given).float()
             logits = logits.view(len(some), -1).sum(1).cpu()  # a projected netd has several heads
             scores = torch.cat([scores, logits])
             indices = torch.cat([indices, torch.tensor(some)])
@@ -107,8 +114,9 @@ def draw(
 ) -> Iterator[Tensor]:
     """uint8 [n, C, S, S] on the CPU, the candidates in the given order, a chunk at a time."""
     for start in range(0, len(indices), chunk):
+        some = indices[start : start + chunk]
         with runtime.evaluating(netg):
-            pictures = netg(noise(indices[start : start + chunk]).to(device))
+            pictures = netg(noise(some).to(device), *noise.given(some, device))
         yield images.to_uint8(pictures).cpu()
 
 
@@ -127,7 +135,8 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     on = runtime.start(config.gpu, config.device, config.threads)
     netg_path, netd_path = find_weights(config, say)
     loaded = checkpoint.load_net(netg_path, "netg", on.device)
-    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std)
+    labels = labels_of(loaded, config.label, str(netg_path))
+    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
     chunk = chunk_of(loaded.spec.image_size)
     scores: list[float] | None = None
     if chosen is None and netd_path is not None:
@@ -138,6 +147,10 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
                 f"--netd-path {netd_path}: scores pictures of {netd.spec.image_size} px and "
                 f"{netd.spec.channels} channel(s), netg draws {loaded.spec.image_size} and "
                 f"{loaded.spec.channels}; take the two from one run"
+            )
+        if netd.spec.classes and netd.about.get("labels") != loaded.about.get("labels"):
+            raise UsageError(
+                f"--netd-path {netd_path}: has other labels than netg; take the two from one run"
             )
         with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:
             chosen, scores = best(
@@ -223,7 +236,7 @@ def _write_manifest(
 ) -> None:
     record = {
         "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
-        "gen_std": config.gen_std,
+        "gen_std": config.gen_std, "label": config.label,
         "pictures": [
             {"file": f"{index:08d}.png", "index": index,
              "score": None if scores is None else scores[k]}

@@ -7,16 +7,21 @@ import csv
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from animegan.errors import UsageError
 
+if TYPE_CHECKING:
+    from animegan.data.folder import Listing
+
 UNKNOWN = -1
 _SHOWN = 12  # values listed in an error
+_KEPT = 1000  # combinations of labels that a weight file keeps, the most frequent
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,73 @@ class Attributes:
     def read(cls, saved: dict[str, Any]) -> "Attributes":
         """From `as_dict`. Raises KeyError or TypeError for what is none."""
         return cls(tuple(saved["names"]), tuple(tuple(one) for one in saved["values"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The labels of a set of pictures: int64 [N, A] on the CPU, a row a picture."""
+
+    attributes: Attributes
+    rows: Tensor
+    names: tuple[str, ...]  # of the pictures, relative to their folder, with "/"
+
+    @property
+    def known(self) -> int:
+        """How many pictures have a label of some attribute."""
+        return int((self.rows != UNKNOWN).any(1).sum())
+
+    def of(self, names: Sequence[str]) -> "Labels":
+        """Those of some of the pictures, in this order."""
+        places = {name: i for i, name in enumerate(self.names)}
+        rows = self.rows[[places[name] for name in names]]
+        return Labels(self.attributes, rows, tuple(names))
+
+    @property
+    def digest(self) -> str:
+        """A word that changes with any picture's labels, or their names."""
+        lines = [str(self.attributes)]
+        lines += [
+            f"{name}: {row}" for name, row in zip(self.names, self.rows.tolist(), strict=True)
+        ]
+        return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:12]
+
+    def shares(self, most: int, unknown: bool = False) -> tuple[Tensor, list[int]]:
+        """The `most` frequent combinations in order, [K, A], and how many pictures have each.
+
+        Those with unknown labels are left out unless there are no others, or `unknown` is set.
+        """
+        rows = self.rows
+        whole = (rows != UNKNOWN).all(1)
+        if not unknown and bool(whole.any()):
+            rows = rows[whole]
+        kinds, counts = torch.unique(rows, dim=0, return_counts=True)
+        kept = counts.argsort(descending=True, stable=True)[:most].sort().values
+        return kinds[kept], counts[kept].tolist()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for weight files: the attributes, and how often each combination is."""
+        kinds, counts = self.shares(_KEPT, unknown=True)
+        return {**self.attributes.as_dict(), "rows": kinds.tolist(), "counts": counts}
+
+
+def read_labels(labels: str | None, listing: "Listing") -> Labels | None:
+    """What `--labels` asks for, of these pictures. Raises UsageError."""
+    if labels is None:
+        return None
+    if labels == "folders":
+        if len(listing.classes) < 2:
+            raise UsageError(
+                f"--labels folders: there is one class only ({listing.classes[0]}); put the "
+                "pictures of each class into a subfolder, or leave the option out"
+            )
+        rows = torch.tensor(listing.labels, dtype=torch.int64).unsqueeze(1)
+        return Labels(from_classes(listing.classes), rows, listing.names)
+    return Labels(*read_tags(Path(labels), listing.files, "--labels"), listing.names)
+
+
+def sizes_of(labels: Labels | None) -> tuple[int, ...]:
+    """`classes` of the networks: none without labels."""
+    return () if labels is None else labels.attributes.sizes
 
 
 def from_classes(classes: Sequence[str]) -> Attributes:

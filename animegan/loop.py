@@ -60,6 +60,7 @@ class Loop:
         self.per_epoch = trainer.batches.steps_per_epoch
         self.last_step = planned_steps(config, self.per_epoch)
         self.noise = trainer.fixed_noise()
+        self.given = trainer.conditions.sheet(len(self.noise))
         self.seconds = 0.0  # of training, over all calls
         self._state_step = -1  # of the newest state
 
@@ -239,7 +240,7 @@ class Loop:
 
     def draw_grid(self) -> torch.Tensor:
         """The fixed noises as a sheet, uint8 [C, H, W]."""
-        return images.grid(images.to_uint8(self.trainer.sample(self.noise)))
+        return images.grid(images.to_uint8(self.trainer.sample(self.noise, self.given)))
 
     def save_grid(self) -> None:
         if not self.ranks.is_main:
@@ -253,6 +254,7 @@ class Loop:
             return
         step = self.trainer.step
         about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
+        about |= self.trainer.conditions.about()
         for kind, net in (("netg", self.trainer.shown()), ("netd", self.trainer.netd)):
             path = self.run.path / f"{kind}_{tag}.pth"
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]

@@ -189,7 +189,8 @@ def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> T
     """AC-GAN's loss: cross-entropy of the discriminator's class logits, summed over attributes.
 
     class_logits [B, sum(sizes)]: the attributes' logits side by side; labels int64
-    [B, len(sizes)], -1 where unknown: that picture does not count for that attribute.
+    [B, len(sizes)], -1 where unknown: that picture adds nothing for that attribute. The mean is
+    over all B, so that it is that of the batch's pieces.
     Odena et al. 2017; several attributes as in Jin et al. 2017 (make.girls.moe).
     """
     from torch.nn.functional import cross_entropy
@@ -199,5 +200,5 @@ def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> T
         class_logits.split_with_sizes(list(sizes), 1), labels.unbind(1), strict=True
     ):
         losses = cross_entropy(logits, label, ignore_index=-1, reduction="none")
-        total = total + losses.sum() / label.ge(0).sum().clamp(min=1)
+        total = total + losses.mean()
     return total

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from animegan import models
+from animegan.labels import Labels, sizes_of
 from animegan.models import Spec
 from animegan.schedule import Schedule, planned_steps
 
@@ -22,6 +23,7 @@ def describe(
     device: torch.device,
     where: str,
     processes: int = 1,
+    labels: Labels | None = None,
 ) -> str:
     """Several lines: the options `names` and their sources, pictures, nets, memory, steps."""
     names = [name for name in names if name not in ("dry_run", "config")]
@@ -30,7 +32,7 @@ def describe(
     for name in names:
         source = sources.get(name, "default")
         lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
-    spec = Spec.of(config)
+    spec = Spec.of(config, sizes_of(labels))
     with torch.device("meta"):
         netg, netd = models.build_netg(spec), models.build_netd(spec)
     per_epoch = pictures // config.batch_size
@@ -43,6 +45,7 @@ def describe(
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
         f"{'colour' if config.channels == 3 else 'grey'}",
+        *_labelled(labels),
         f"  netg        {models.parameters_of(netg):,} parameters",
         f"  netd        {models.parameters_of(netd):,} parameters",
         f"  device      {device}, {torch.get_num_threads()} CPU threads",
@@ -70,6 +73,14 @@ def _scheduled(config: "Config", steps: int) -> list[str]:
         f"{name} {at(0):g} -> {at(last):g}" for name, at in values.items() if at(0) != at(last)
     ]
     return [f"  schedule    {', '.join(moves)}, until step {last:,}"] if moves else []
+
+
+def _labelled(labels: Labels | None) -> list[str]:
+    if labels is None:
+        return []
+    pairs = zip(labels.attributes.names, labels.attributes.sizes, strict=True)
+    sizes = ", ".join(f"{name} ({size} values)" for name, size in pairs)
+    return [f"  labels      {sizes}; {labels.known:,} of {len(labels.rows):,} pictures labelled"]
 
 
 def estimate_memory(

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from animegan import models, penalties, runtime
+from animegan.conditions import Conditions, Given
 from animegan.data.batches import Batches
 from animegan.ema import Ema
 from animegan.errors import TrainingStopped
 from animegan.guard import Guard
+from animegan.labels import Labels
 from animegan.losses import Objective
 from animegan.meters import Meters
 from animegan.runtime import Runtime
@@ -42,6 +44,7 @@ class Trainer:
         objective: Objective,
         batches: Batches,
         on: Runtime,
+        labels: Labels | None = None,
     ) -> None:
         self.config = config
         self.objective = objective
@@ -60,6 +63,7 @@ class Trainer:
         self.optd = self._optimizer(self.netd, config.lr2, on)
         self.ema = Ema(self.netg, config.ema) if config.ema else None
         self.view = View(config, on)
+        self.conditions = Conditions(config, labels, on)
         self.guard = Guard(on.device)
         self.schedule = Schedule(config, planned_steps(config, batches.steps_per_epoch))
         self.meters = Meters(on.device)
@@ -107,16 +111,19 @@ class Trainer:
         with self._updating(self.netd, self.optd, step) as add:
             logits = []
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
+            of_real = self.conditions.of(self.batches.rows(step), self.pieces)
+            of_fake = self.conditions.drawn(self.seed, "noise-d", step, self.pieces)
             for piece, (real, noise) in enumerate(pairs):
                 with torch.set_grad_enabled(keep):
-                    fake = self._run(self.netg, noise)
+                    fake = self._run(self.netg, noise, *of_fake[piece])
                 if keep:
                     self._fakes.append(fake)
                     fake = fake.detach()
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
-                real_logits = self._run(self.netd, see_real(real))
-                fake_logits = self._run(self.netd, see_fake(fake))
+                given = of_real[piece], of_fake[piece]
+                real_logits, real_aux = self._judge(see_real(real), given[0])
+                fake_logits, fake_aux = self._judge(see_fake(fake), given[1])
                 loss = self.objective.loss_d(real_logits, fake_logits, self._mean)
                 self.meters.add(
                     loss_d=loss,
@@ -124,11 +131,11 @@ class Trainer:
                     d_g_z=fake_logits.sigmoid().mean(),
                 )
                 if self._penalty_due(step):
-                    penalty = self._penalty(step, rows, real, fake, see_real, see_fake)
+                    penalty = self._penalty(step, rows, (real, fake), (see_real, see_fake), given)
                     self.meters.add(penalty=penalty)
                     weight = self.config.penalty_every * self.schedule.penalty(step)
                     loss = loss + penalty * weight
-                add(loss)
+                add(loss + real_aux + fake_aux)
                 logits.append((real_logits.detach(), fake_logits.detach()))
         if self.config.clip:
             with torch.no_grad():
@@ -145,15 +152,20 @@ class Trainer:
         with self._frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
             # an objective that compares with reals gets other ones than the discriminator just had
             reals = self._real(step + 1) if self.objective.needs_real else ()
+            of_real = self.conditions.of(self.batches.rows(step + 1), self.pieces) if reals else ()
             stream = "noise-d" if self._shares(step) else "noise-g"
-            fakes = kept or (self._run(self.netg, noise) for noise in self._noise(stream, step))
+            of_fake = self.conditions.drawn(self.seed, stream, step, self.pieces)
+            pairs = zip(self._noise(stream, step), of_fake, strict=True)
+            fakes = kept or (self._run(self.netg, noise, *given) for noise, given in pairs)
             for piece, fake in enumerate(fakes):
                 rows = self._rows(piece)
                 see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
-                fake_logits = self._run(self.netd, see_fake(fake))
-                real_logits = self._run(self.netd, see_real(reals[piece])) if reals else None
+                fake_logits, aux = self._judge(see_fake(fake), of_fake[piece])
+                real_logits = (
+                    self._run(self.netd, see_real(reals[piece]), *of_real[piece]) if reals else None
+                )
                 loss = self.objective.loss_g(fake_logits, real_logits, self._mean)
-                add(loss)
+                add(loss + aux)
                 self.meters.add(loss_g=loss)
         if self.ema is not None:
             seen = (step + 1) * self.config.batch_size
@@ -166,30 +178,40 @@ class Trainer:
         return models.penalised(self.config) and self._due(step, every)
 
     def _penalty(
-        self, step: int, rows: slice, real: Tensor, fake: Tensor, see_real: See, see_fake: See
+        self,
+        step: int,
+        rows: slice,
+        images: tuple[Tensor, Tensor],
+        see: tuple[See, See],
+        given: tuple[Given, Given],
     ) -> Tensor:
-        """The weighted penalties; gradients run through the augmentation to the raw pictures."""
+        """The weighted penalties; gradients run through the augmentation to the raw pictures.
+
+        Reals come before fakes in each pair; mixtures of the two are judged as the reals are.
+        """
         config = self.config
+        real, fake = images
+        at_real, at_fake = (self._critic(*pair) for pair in zip(see, given, strict=True))
         total = torch.zeros((), device=self.device)
         source = runtime.generator(self.seed, "penalty-0", step)
         if self.objective.penalty and config.gp:
             whole = config.batch_size
             mix = self._on.place(torch.rand(whole, 1, 1, 1, generator=source)[rows])
             if self.objective.penalty == "gp":
-                found = penalties.gradient_penalty(self._critic(see_real), real, fake, mix)
+                found = penalties.gradient_penalty(at_real, real, fake, mix)
             else:
                 drawn = torch.rand(whole, *real.shape[1:], generator=source)
                 noise = self._on.place(drawn[rows])
-                found = penalties.dragan(self._critic(see_real), real, noise, mix, self._mean)
+                found = penalties.dragan(at_real, real, noise, mix, self._mean)
             total = total + config.gp * found
         if config.r1:
-            total = total + config.r1 * penalties.zero_centred(self._critic(see_real), real)
+            total = total + config.r1 * penalties.zero_centred(at_real, real)
         if config.r2:
-            total = total + config.r2 * penalties.zero_centred(self._critic(see_fake), fake)
+            total = total + config.r2 * penalties.zero_centred(at_fake, fake)
         return total
 
-    def _critic(self, see: See) -> Callable[[Tensor], Tensor]:
-        return lambda images: self.netd(see(images))
+    def _critic(self, see: See, given: Given) -> Callable[[Tensor], Tensor]:
+        return lambda images: self.netd(see(images), *given)
 
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
         known = self.objective.boundary
@@ -197,11 +219,17 @@ class Trainer:
 
     # --- what the steps share
 
-    def _run(self, net: nn.Module, inputs: Tensor) -> Tensor:
+    def _run(self, net: nn.Module, inputs: Tensor, *given: Tensor) -> Tensor:
         """The net's output in float32, computed in the run's precision."""
         with self._on.lowered():
-            output: Tensor = net(inputs)
+            output: Tensor = net(inputs, *given)
         return output.float() if self._on.bf16 else output
+
+    def _judge(self, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """netd's logits, and AC-GAN's loss with its weight: zero for other conditions."""
+        if self.conditions.names:
+            return self.conditions.judge(self.netd, images, given)
+        return self._run(self.netd, images, *given), images.new_zeros(())
 
     def _mean(self, values: Tensor) -> Tensor:
         """Over dim 0 and all processes, differentiable."""
@@ -313,10 +341,12 @@ class Trainer:
         and the norm of the generator's loss gradient at its pictures, `probe_grad_g`.
         """
         real = self.batches.images(self.step)
-        fake = self.sample(self._noise_at("probe", self.step))
+        (of_real,) = self.conditions.of(self.batches.rows(self.step), 1)
+        (of_fake,) = self.conditions.drawn(self.seed, "probe", self.step, 1)
+        fake = self.sample(self._noise_at("probe", self.step), of_fake)
         with runtime.evaluating(self.netd), self._frozen(self.netd), torch.enable_grad():
             fake = fake.requires_grad_()
-            real_logits, fake_logits = self.netd(real), self.netd(fake)
+            real_logits, fake_logits = self.netd(real, *of_real), self.netd(fake, *of_fake)
             loss_d = self.objective.loss_d(real_logits, fake_logits)
             loss_g = self.objective.loss_g(fake_logits, real_logits)
             (gradient,) = torch.autograd.grad(loss_g, fake)
@@ -324,11 +354,11 @@ class Trainer:
 
     # --- sampling and state
 
-    def sample(self, noise: Tensor) -> Tensor:
+    def sample(self, noise: Tensor, given: Given = ()) -> Tensor:
         """Pictures in [-1, 1] for noise on any device; touches no buffer and no random state."""
         netg = self.shown()
         with runtime.evaluating(netg):
-            images: Tensor = netg(self._on.place(noise))
+            images: Tensor = netg(self._on.place(noise), *given)
         return images
 
     def shown(self) -> nn.Module:

@@ -75,9 +75,12 @@ class Watch:
         """Score the generator and look for bad signs; leaves the trainer as it was."""
         assert self.yardstick is not None
         noise = trainer.fixed_noise(self.yardstick.n)
+        given = trainer.conditions.fixed(self.yardstick.n)
 
         def draw(start: int, count: int) -> Tensor:
-            return images.to_uint8(trainer.sample(noise[start : start + count])).cpu()
+            rows = slice(start, start + count)
+            labels = tuple(one[rows] for one in given)
+            return images.to_uint8(trainer.sample(noise[rows], labels)).cpu()
 
         values = self.yardstick.score(draw)
         values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))

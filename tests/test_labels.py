@@ -3,11 +3,19 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import main
+from animegan import checkpoint, models
 from animegan.errors import UsageError
-from animegan.labels import Attributes, from_classes, read_tags
+from animegan.labels import Attributes, Labels, from_classes, read_tags
+from animegan.losses import OBJECTIVES
+from animegan.models import FAMILIES, Spec
+from animegan.models.layers import CONDITIONS
+from tests.tiny import face_set, same_weights, trainer_of, weights_of
 
 FILES = [Path("/faces/a.jpg"), Path("/faces/b.jpg"), Path("/faces/c.jpg"), Path("/faces/d.jpg")]
 CSV = "file,hair,eyes\nc.jpg,blonde,blue\na.jpg,aqua,\nb.jpg,blonde,red\nelsewhere.jpg,red,red\n"
@@ -108,3 +116,145 @@ def test_the_tags_of_the_real_faces() -> None:
     assert attributes.sizes == (12, 11)
     assert int((labels[:, 0] >= 0).sum()) > 6000
     assert "blonde" in attributes.values[0]
+
+
+# --- trained with
+
+META = torch.device("meta")
+TWO = Attributes(("hair", "eyes"), (("aqua", "blonde", "red"), ("blue", "red")))
+ROWS = torch.tensor([[0, 1], [1, -1], [2, 0], [-1, -1]]).repeat(6, 1)  # of tiny's 24 pictures
+GIVEN = Labels(TWO, ROWS, face_set().files)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("net", FAMILIES)
+@pytest.mark.parametrize("loss", OBJECTIVES)
+def test_every_pair_trains_with_labels(loss: str, net: str, condition: str) -> None:
+    options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8, "d_every": 1, "g_every": 1}
+    trainer = trainer_of(
+        META, objective=loss, given=GIVEN, loss=loss, net=net, condition=condition, **options
+    )
+    trainer.train_batch()
+    trainer.sample(trainer.fixed_noise(), trainer.conditions.sheet(64))
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_labels_resume_to_the_same_bits(condition: str) -> None:
+    straight, stopped, fresh = (
+        trainer_of(given=GIVEN, condition=condition, ema=100, flip=True) for _ in range(3)
+    )
+    for _ in range(4):
+        straight.train_batch()
+        stopped.train_batch()
+    fresh.load_state_dict(stopped.state_dict())
+    for _ in range(5):
+        straight.train_batch()
+        fresh.train_batch()
+    assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
+    assert same_weights(weights_of(straight.shown()), weights_of(fresh.shown()))
+    assert straight.probe() == fresh.probe()
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_pieces_of_a_batch_take_their_own_labels(condition: str) -> None:
+    options = {"net": "mlp", "d_norm": "none", "condition": condition}
+    whole, cut = (trainer_of(given=GIVEN, accumulate=n, **options) for n in (1, 4))
+    for one in (whole, cut):
+        one.train_batch()
+    for ours, theirs in zip(whole.netd.parameters(), cut.netd.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-5)
+
+
+def test_labels_of_a_batch_are_those_of_its_pictures() -> None:
+    trainer = trainer_of(given=GIVEN)
+    rows = trainer.batches.rows(3)
+    ((labels,),) = trainer.conditions.of(rows, 1)
+    assert torch.equal(labels, ROWS[torch.from_numpy(rows)])
+    ((drawn,),) = trainer.conditions.drawn(0, "noise-d", 3, 1)
+    assert {tuple(one) for one in drawn.tolist()} <= {tuple(one) for one in ROWS.tolist()}
+
+
+def test_a_grid_shows_the_combinations_in_turn() -> None:
+    (labels,) = trainer_of(given=GIVEN).conditions.sheet(64)
+    assert labels[:3].tolist() == [[0, 1], [2, 0], [0, 1]]
+
+
+def test_fewer_known_labels_than_pictures_are_counted() -> None:
+    assert GIVEN.known == 18
+    kept = GIVEN.as_dict()
+    assert kept["rows"] == [[-1, -1], [0, 1], [1, -1], [2, 0]]
+    assert kept["counts"] == [6, 6, 6, 6]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_dcgan_with_labels_looks_at_them(condition: str) -> None:
+    spec = Spec(16, 1, 5, 4, 4, classes=(3, 2), condition=condition)
+    netg, netd = models.build_netg(spec).eval(), models.build_netd(spec).eval()
+    noise, labels = torch.randn(4, 5, 1, 1), ROWS[:4]
+    assert not torch.equal(netg(noise, labels)[0], netg(noise, labels.flip(0))[0])
+    torch.testing.assert_close(netg(noise), netg(noise, torch.full((4, 2), -1)))
+    assert netd(netg(noise, labels), labels).shape == (4,)
+    assert Spec.read(spec.as_dict()) == spec
+
+
+def test_a_file_from_before_labels_has_none() -> None:
+    old = {k: v for k, v in Spec().as_dict().items() if k not in ("classes", "condition")}
+    assert Spec.read(old) == Spec()
+
+
+# --- from the command line
+
+
+@pytest.fixture
+def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Words that train on two folders of eight pictures each; run in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANIMEGAN_CACHE", str(tmp_path / "cache"))
+    random = np.random.default_rng(0)
+    for k in range(16):
+        folder = tmp_path / "data" / ("blonde", "red")[k % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / f"{k}.png")
+    return ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--vis=False",
+            "--nogpu", "--num-workers=0"]  # fmt: skip
+
+
+def drawn(*words: str) -> bytes:
+    assert main.main(["generate", "--nogpu", "--gen-num=8", "--gen-img=out.png", *words]) == 0
+    return Path("out.png").read_bytes()
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_label_is_drawn(
+    colours: list[str], condition: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*colours, "--labels=folders", f"--condition={condition}", "--name=a"]
+    assert main.main(["train", *words, "--dry-run"]) == 0
+    assert "class (2 values); 16 of 16 pictures labelled" in capsys.readouterr().out
+    assert main.main(["train", *words, "--max-steps=3"]) == 0
+    assert main.main(["train", "--resume", "--name=a", "--max-steps=5", "--nogpu"]) == 0
+    path = "checkpoints/a/netg_last.pth"
+    netg, netd = f"--netg-path={path}", "--netd-path=checkpoints/a/netd_last.pth"
+    assert drawn(netg, "--label=red") == drawn(netg, "--label=class=red")
+    assert drawn(netg, "--label=red") != drawn(netg, "--label=blonde")
+    assert drawn(netg) == drawn(netg)
+    drawn(netg, netd, "--label=red", "--gen-search-num=20")
+    assert checkpoint.load_net(path, "netg").spec.classes == (2,)
+    capsys.readouterr()
+    assert main.main(["generate", netg, "--label=rad", "--nogpu"]) == 2
+    assert "class is never 'rad'; did you mean red?" in capsys.readouterr().err
+    warm = ["train", *colours, "--max-steps=1", netg, netd, "--name=b"]
+    assert main.main([*warm, "--labels=folders", f"--condition={condition}"]) == 0
+    assert main.main(warm) == 2
+
+
+def test_labels_that_are_not_there(colours: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    flat = [*colours, "--data-path=data/red", "--max-steps=1", "--name=a"]
+    assert main.main(["train", *flat, "--labels=folders"]) == 2
+    assert "there is one class only (red)" in capsys.readouterr().err
+    assert main.main(["train", *flat, "--labels=no.csv"]) == 2
+    assert "--labels no.csv: there is no such file" in capsys.readouterr().err
+    assert main.main(["train", *flat]) == 0
+    netg = "--netg-path=checkpoints/a/netg_last.pth"
+    assert main.main(["generate", netg, "--label=red", "--nogpu"]) == 2
+    assert "was trained without labels" in capsys.readouterr().err

@@ -154,9 +154,10 @@ def test_defaults() -> None:
 def test_auxiliary_loss_sums_attributes_and_skips_unknown_labels() -> None:
     logits = torch.randn(4, 5)
     labels = torch.tensor([[0, 2], [1, -1], [1, 0], [-1, -1]])
-    expected = F.cross_entropy(logits[:3, :2], labels[:3, 0]) + F.cross_entropy(
-        logits[[0, 2], 2:], labels[[0, 2], 1]
+    total = F.cross_entropy(logits[:3, :2], labels[:3, 0], reduction="sum") + F.cross_entropy(
+        logits[[0, 2], 2:], labels[[0, 2], 1], reduction="sum"
     )
+    expected = total / 4  # over the batch, so that pieces of it add up
     torch.testing.assert_close(auxiliary(logits, labels, (2, 3)), expected)
     nothing = auxiliary(logits, torch.full((4, 2), -1), (2, 3))
     assert nothing.item() == 0

@@ -1,5 +1,7 @@
 """Each alarm is provoked, and a run with rollbacks resumes to the same bits."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -43,11 +45,12 @@ class Acting:
 
     def __init__(self, loss_d=1.0, grad_g=1.0, spread=50):
         self.step, self.loss_d, self.grad_g, self.spread = 0, loss_d, grad_g, spread
+        self.conditions = SimpleNamespace(fixed=lambda count: ())
 
     def fixed_noise(self, count):
         return torch.zeros(count, 5, 1, 1)
 
-    def sample(self, noise):
+    def sample(self, noise, given=()):
         images = torch.zeros(len(noise), 3, 4, 4)
         images[::2] = self.spread / 127.5
         return images

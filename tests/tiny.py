@@ -6,6 +6,7 @@ import torch
 from animegan import models, runtime
 from animegan.data.batches import Batches
 from animegan.data.cache import FaceSet
+from animegan.labels import sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
@@ -26,10 +27,10 @@ def config_of(**options):
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 
-def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, **options):
+def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, **options):
     config = config_of(**options)
     runtime.seed_everything(config.seed)
-    spec = Spec.of(config)
+    spec = Spec.of(config, sizes_of(given))
     faces = face_set(size=config.image_size)
     on = on or Runtime(device)
     batches = Batches(
@@ -43,6 +44,7 @@ def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, **opt
         OBJECTIVES[objective],
         batches,
         on,
+        given,
     )
 
 

@@ -47,9 +47,12 @@ class _Job:
 
     root: Path
     listing: Listing
-    names: tuple[str, ...]  # of listing.files, relative to root
     recipe: Recipe
     pictures: str  # hash of names, sizes and times
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.listing.names
 
     @property
     def key(self) -> str:
@@ -111,9 +114,8 @@ def open_set(
         raise UsageError(*problems)
 
     root = Path(os.path.abspath(data_path))
-    names = tuple(file.as_posix()[len(root.as_posix().rstrip("/")) + 1 :] for file in listing.files)
     recipe = Recipe(image_size, channels, background, resize)
-    job = _Job(root, listing, names, recipe, _fingerprint(listing.files, names))
+    job = _Job(root, listing, recipe, _fingerprint(listing.files, listing.names))
     try:
         images, outcome = _cached(job, cache_dir or cache_root(), num_workers, say)
     except OSError as error:
@@ -122,12 +124,12 @@ def open_set(
         images, outcome = _in_memory(job, num_workers)
 
     _report(job, outcome, max_broken, say)
-    kept = [name not in outcome.broken for name in names]
+    kept = [name not in outcome.broken for name in listing.names]
     return FaceSet(
         images=images,
         labels=np.array(listing.labels, np.int64)[kept],
         classes=listing.classes,
-        files=tuple(name for name, good in zip(names, kept, strict=True) if good),
+        files=tuple(name for name, good in zip(listing.names, kept, strict=True) if good),
         broken=tuple(outcome.broken),
     )
 

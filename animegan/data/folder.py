@@ -22,6 +22,7 @@ class Listing:
     """
 
     files: tuple[Path, ...]
+    names: tuple[str, ...]  # relative to the folder, with "/"
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
@@ -64,8 +65,10 @@ def find_pictures(data_path: str | Path) -> Listing:
             f"--data-path {data_path}: no pictures ({' '.join(sorted(PICTURE_SUFFIXES))}) in "
             f"{root} or its subfolders, {_what_else(root)}; {_SHAPE}"
         )
+    names = tuple(name for pictures in found.values() for name in pictures)
     return Listing(
-        files=tuple(root / name for pictures in found.values() for name in pictures),
+        files=tuple(root / name for name in names),
+        names=names,
         labels=tuple(label for label, pictures in enumerate(found.values()) for _ in pictures),
         classes=tuple(found),
     )

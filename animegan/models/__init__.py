@@ -29,6 +29,7 @@ class Spec:
     """All that the shapes of a pair of nets depend on; saved beside the weights.
 
     `up` and `d_norm` are None where the family has but one way or takes its own.
+    `classes` says how many values each attribute of the labels has; none for nets without labels.
     """
 
     image_size: int = 96
@@ -42,22 +43,27 @@ class Spec:
     d_features: str | None = None
     d_pixels: int = 0
     d_input: int | None = None
+    classes: tuple[int, ...] = ()
+    condition: str | None = None
 
     @classmethod
-    def of(cls, config: "Config") -> "Spec":
-        """The spec that a run's options ask for."""
-        known = {one.name: getattr(config, one.name) for one in fields(cls)}
+    def of(cls, config: "Config", classes: tuple[int, ...] = ()) -> "Spec":
+        """The spec that a run's options ask for, and the sizes of its labels' attributes."""
+        options = (one.name for one in fields(cls) if one.name != "classes")
+        known = {name: getattr(config, name) for name in options}
+        if not classes:
+            known["condition"] = None
         if penalised(config) and known["d_norm"] is None and known["d_features"] is None:
             known["d_norm"] = "none"  # a gradient of one picture's logit must be that picture's
-        return cls(**known)
+        return cls(**known, classes=classes)
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> "Spec":
         """A spec from a file. Raises TypeError for what is no spec."""
-        return cls(**saved)
+        return cls(**{**saved, "classes": tuple(saved.get("classes", ()))})
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "classes": list(self.classes)}
 
 
 def penalised(config: "Config") -> bool:
@@ -132,15 +138,20 @@ def _size_problem(spec: Spec) -> str:
 
 
 def build_netg(spec: Spec) -> nn.Module:
-    """Generator: noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size]."""
+    """Generator: noise [B, nz, 1, 1] and labels [B, A], if any -> pictures [B, channels, S, S]."""
     ups = {} if spec.up is None else {"up": spec.up}
     make = FAMILIES[spec.net].Generator
-    netg: nn.Module = make(spec.image_size, spec.channels, spec.nz, spec.ngf, **ups)
+    netg: nn.Module = make(
+        spec.image_size, spec.channels, spec.nz, spec.ngf, **ups, classes=spec.classes
+    )
     return netg
 
 
 def build_netd(spec: Spec) -> nn.Module:
     """Discriminator: pictures -> logits [B], or [B, 4 or 5] over projected features."""
+    labels: dict[str, Any] = {"classes": spec.classes}
+    if spec.condition is not None:
+        labels["condition"] = spec.condition
     if spec.d_features is not None:
         return projected.Discriminator(
             spec.image_size,
@@ -148,12 +159,13 @@ def build_netd(spec: Spec) -> nn.Module:
             spec.ndf,
             input_size=spec.d_input,
             pixels=spec.d_pixels,
+            **labels,
         )
     norms = {} if spec.d_norm is None else {"norm": spec.d_norm}
     if spec.net == "r3gan":  # it has no normalisation to choose
         norms = {}
     netd: nn.Module = FAMILIES[spec.net].Discriminator(
-        spec.image_size, spec.channels, spec.ndf, **norms
+        spec.image_size, spec.channels, spec.ndf, **norms, **labels
     )
     return netd
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from animegan.models.layers import norm_layer, spectral, up_conv
+from animegan.models.layers import Critic, LabelledNoise, norm_layer, spectral, up_conv
 
 UPS = ("transposed", "nearest", "bilinear")
 NORMS = ("batch", "spectral", "layer", "none")
@@ -74,16 +74,26 @@ def _outermost(width: int, channels: int, shape: Shape, up: str) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1]."""
+    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
+
+    An embedding of the labels, where there are classes, is joined to the noise.
+    """
 
     def __init__(
-        self, image_size: int, channels: int, nz: int, width: int, up: str = UPS[0]
+        self,
+        image_size: int,
+        channels: int,
+        nz: int,
+        width: int,
+        up: str = UPS[0],
+        classes: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.noise = LabelledNoise(nz, classes)
         shape = _shape(image_size)
         widths = [width * multiple for multiple in shape.widths]
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(nz, widths[0], shape.base, 1, 0, bias=False),
+            nn.ConvTranspose2d(self.noise.width, widths[0], shape.base, 1, 0, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         ]
@@ -96,21 +106,29 @@ class Generator(nn.Module):
         layers += [_outermost(widths[-1], channels, shape, up), nn.Tanh()]
         self.main = nn.Sequential(*layers)
 
-    def forward(self, noise: Tensor) -> Tensor:
-        images: Tensor = self.main(noise)
+    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        images: Tensor = self.main(self.noise(noise, labels)[:, :, None, None])
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Pictures [B, channels, image_size, image_size] in [-1, 1] -> logits [B].
 
     The textbook's ends in a Sigmoid; that is left to the loss, where it is numerically safe.
     """
 
-    def __init__(self, image_size: int, channels: int, width: int, norm: str = NORMS[0]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int,
+        norm: str = NORMS[0],
+        classes: tuple[int, ...] = (),
+        condition: str = "projection",
+    ) -> None:
         shape = _shape(image_size)
         widths = [width * multiple for multiple in reversed(shape.widths)]
+        super().__init__(widths[-1], classes, condition, norm)
         layers: list[nn.Module] = [
             spectral(nn.Conv2d(channels, widths[0], *shape.outer, bias=False), norm),
             nn.LeakyReLU(0.2, inplace=True),
@@ -124,9 +142,9 @@ class Discriminator(nn.Module):
         layers.append(spectral(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=False), norm))
         self.main = nn.Sequential(*layers)
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.main(images)
-        return logits.flatten()
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x: Tensor = self.main[:-1](images)
+        return self.main[-1](x).flatten(), x.mean((2, 3))
 
 
 def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:

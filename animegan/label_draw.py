@@ -1,0 +1,57 @@
+"""Labels of candidates that are drawn from a weight file: those asked for, or as in training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from animegan import runtime
+from animegan.checkpoint import LoadedNet
+from animegan.errors import UsageError
+from animegan.labels import Attributes
+
+_BLOCK = 64  # candidates whose labels one generator makes; part of what a seed means
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnLabels:
+    """Candidate `i` of a seed has the same labels whatever else is drawn: a row of `rows`.
+
+    Row k is drawn with a probability that `counts[k]` is proportional to.
+    """
+
+    rows: Tensor  # int64 [K, A]
+    counts: Tensor  # [K]
+
+    def __call__(self, seed: int, indices: Sequence[int]) -> Tensor:
+        """int64 [len(indices), A] on the CPU."""
+        blocks: dict[int, Tensor] = {}
+        for block in {index // _BLOCK for index in indices}:
+            source = runtime.generator(seed, "labels", block)
+            blocks[block] = self.counts.double().multinomial(_BLOCK, True, generator=source)
+        picked = [int(blocks[index // _BLOCK][index % _BLOCK]) for index in indices]
+        return self.rows[picked]
+
+
+def labels_of(netg: LoadedNet, label: str | None, path: str) -> DrawnLabels | None:
+    """The labels that `--label` names, else the training set's; None for a netg without labels.
+
+    Raises UsageError for a label that the generator does not know.
+    """
+    if not netg.spec.classes:
+        if label is not None:
+            raise UsageError(
+                f"--label {label}: {path} was trained without labels; leave it out, or train with "
+                "--labels"
+            )
+        return None
+    try:
+        saved = netg.about["labels"]
+        attributes = Attributes.read(saved)
+        rows, counts = torch.tensor(saved["rows"]), torch.tensor(saved["counts"])
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"--netg-path {path}: does not name its labels; was it edited?") from None
+    if label is None:
+        return DrawnLabels(rows, counts)
+    return DrawnLabels(torch.tensor([attributes.lookup(label)]), torch.ones(1))
