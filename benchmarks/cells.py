@@ -34,6 +34,7 @@ from animegan.errors import UsageError
 from animegan.evaluate import compare
 from animegan.features import build_extractor
 from animegan.images import grid, save_picture
+from animegan.labels import Labels
 from animegan.losses import OBJECTIVES
 from animegan.measure import Pictures, measure, of_array
 from animegan.models import FAMILIES
@@ -79,10 +80,12 @@ def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
     return given | ({"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net})
 
 
-def train(given: dict[str, Any], faces: FaceSet, minutes: float) -> Trainer:
+def train(
+    given: dict[str, Any], faces: FaceSet, minutes: float, labels: Labels | None = None
+) -> Trainer:
     """A trainer after so many CPU minutes of this process."""
-    rate = speed(config_of(given), faces)
-    trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces)
+    rate = speed(config_of(given), faces, labels)
+    trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces, labels=labels)
     begun = time.process_time()
     while time.process_time() - begun < 60 * minutes:
         trainer.train_batch()

@@ -24,6 +24,11 @@ class Classifier:
         self.net, self.accuracy = net, accuracy
 
     @torch.no_grad()
+    def probabilities(self, pictures: Tensor) -> Tensor:
+        """Of each class for uint8 [N, C, S, S], float64 [N, classes]."""
+        logits = [self.net(to_float(some)) for some in pictures.split(BATCH)]
+        return torch.cat(logits).double().softmax(1)
+
     def judge(self, pictures: Tensor) -> dict[str, Any]:
         """What uint8 [N, C, S, S] look like to it.
 
@@ -31,8 +36,7 @@ class Classifier:
         shares, in nats, log(classes) at best; score: exp of the mean divergence of one picture's
         class probabilities from their mean (Salimans et al. 2016, with this classifier).
         """
-        logits = [self.net(to_float(some)) for some in pictures.split(BATCH)]
-        probabilities = torch.cat(logits).double().softmax(1)
+        probabilities = self.probabilities(pictures)
         shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
         shares = shares / len(pictures)
         entropy = -torch.special.xlogy(shares, shares).sum()

@@ -17,6 +17,7 @@ from animegan.data.cache import FaceSet
 from animegan.features import BATCH
 from animegan.generate import Noise
 from animegan.images import to_uint8
+from animegan.labels import Labels, sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
@@ -37,22 +38,24 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
     return config
 
 
-def trainer_of(config: Config, faces: FaceSet, on: Runtime | None = None) -> Trainer:
+def trainer_of(
+    config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
+) -> Trainer:
     """A trainer at step 0, on `on`, else on the CPU with `config.threads` threads."""
     runtime.seed_everything(config.seed)
-    spec = Spec.of(config)
+    spec = Spec.of(config, sizes_of(labels))
     on = on or runtime.start(gpu=False, threads=config.threads)
     batches = Batches(
         faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
         rank=on.ranks.rank, world_size=on.ranks.size,
     )  # fmt: skip
     netg, netd = models.build_netg(spec), models.build_netd(spec)
-    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on)
+    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
 
 
-def speed(config: Config, faces: FaceSet) -> float:
+def speed(config: Config, faces: FaceSet, labels: Labels | None = None) -> float:
     """Batches a second of this process's CPU, from a trial that is thrown away."""
-    trial = trainer_of(config, faces)
+    trial = trainer_of(config, faces, labels=labels)
     trial.train_batch()
     begun = time.process_time()
     while time.process_time() - begun < TRIAL or trial.step < 11:

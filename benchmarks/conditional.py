@@ -1,0 +1,107 @@
+"""How often a conditional generator draws the digit that it is asked for.
+
+    export OMP_NUM_THREADS=1
+    python -m benchmarks.conditional --data ../shared/data --sheet docs/images/conditional.jpg
+
+For each --condition: a DCGAN as in `benchmarks.cells` learns three quarters of the digits, labelled
+by their folders, for a fixed time of this process's CPU (one thread); then it draws as many of each
+class, and a classifier trained on the same pictures names them. `deviation` is that of a pixel, in
+grey levels, over pictures asked of one class, averaged over pixels and classes: it falls where all
+of a class look alike. The first row is the quarter that was kept aside. Prints Markdown; the sheet
+has a row for each class, the first pictures of each condition side by side, none chosen.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from animegan.data.cache import FaceSet, open_set
+from animegan.generate import Noise
+from animegan.images import grid, save_picture, to_uint8
+from animegan.labels import Labels, from_classes
+from animegan.models.layers import CONDITIONS
+from animegan.trainer import Trainer
+from benchmarks.cells import ALIKE, SETS, split, train
+from benchmarks.classifier import Classifier, trained
+from benchmarks.training import commit
+
+EACH = 200  # pictures of a class
+SHOWN = 8  # of them on the sheet
+
+
+@dataclass(frozen=True)
+class Obeyed:
+    """What a classifier says of pictures asked for by class."""
+
+    share: float  # named as asked
+    worst: tuple[str, float]  # the class least often named as asked, and its share
+    deviation: float
+
+
+def labels_of(faces: FaceSet) -> Labels:
+    rows = torch.from_numpy(faces.labels).unsqueeze(1)
+    return Labels(from_classes(faces.classes), rows, faces.files)
+
+
+def drawn(trainer: Trainer, classes: int) -> Tensor:
+    """uint8 [classes, EACH, C, S, S] of one noise per place, the same for each class."""
+    noise = Noise(0, trainer.config.nz)(range(EACH))
+    asked = (torch.full((EACH, 1), label) for label in range(classes))
+    return torch.stack([to_uint8(trainer.sample(noise, (labels,))) for labels in asked])
+
+
+def judged(pictures: list[Tensor], classes: tuple[str, ...], classifier: Classifier) -> Obeyed:
+    """Of uint8 [N, C, S, S] a class, in order."""
+    right = [
+        float((classifier.probabilities(some).argmax(1) == label).double().mean())
+        for label, some in enumerate(pictures)
+    ]
+    worst = min(range(len(classes)), key=right.__getitem__)
+    spread = [float(some.double().std(0).mean()) for some in pictures]
+    return Obeyed(
+        sum(right) / len(right), (classes[worst], right[worst]), sum(spread) / len(spread)
+    )
+
+
+def line(name: str, seen: str, told: Obeyed) -> str:
+    label, least = told.worst
+    return f"| {name} | {seen} | {told.share:.1%} | {label}: {least:.1%} | {told.deviation:.0f} |"
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("--data", type=Path, default=Path("../shared/data"))
+    ask.add_argument("--minutes", type=float, default=4.0, help="of CPU, for each condition")
+    ask.add_argument("--sheet", type=Path)
+    words = ask.parse_args()
+    torch.set_num_threads(1)
+    data = SETS["digits"]
+    faces, aside = split(open_set(words.data / data.folder, **data.options))
+    classifier = trained(faces, aside)
+    of_class = [aside.images[aside.labels == label] for label in range(len(aside.classes))]
+    reals = [torch.from_numpy(some).permute(0, 3, 1, 2) for some in of_class]
+    print(f"commit {commit()}, {words.minutes:g} CPU minutes each\n")
+    print("| condition | pictures | as asked | least often | deviation |")
+    print("|---|---|---|---|---|")
+    print(line("reals", "-", judged(reals, aside.classes, classifier)), flush=True)
+    columns = []
+    for condition in CONDITIONS:
+        given = {**data.options, **ALIKE, "labels": "folders", "condition": condition}
+        trainer = train(given, faces, words.minutes, labels_of(faces))
+        pictures = drawn(trainer, len(faces.classes))
+        told = judged(list(pictures), faces.classes, classifier)
+        seen = f"{trainer.step * trainer.config.batch_size:,}"
+        print(line(f"`{condition}`", seen, told), flush=True)
+        columns.append(pictures[:, :SHOWN])
+    if words.sheet:
+        shown = torch.cat(columns, 1)
+        save_picture(grid(shown.flatten(0, 1), shown.shape[1]), words.sheet, quality=92)
+
+
+if __name__ == "__main__":
+    main()
