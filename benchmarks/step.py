@@ -1,0 +1,245 @@
+"""A training step on the CPU: how fast it could be, the plain loop, ours; where the time goes.
+
+    python -m benchmarks.step --data ../shared/data/train/faces --profile
+    python -m benchmarks.step --data ../shared/data/train/faces --batch 64 --updates 5:1 --compile
+
+DCGAN at 96 x 96 and the example's widths, float32. The floor is the time of the operations that our
+step has to do (`benchmarks/floor.py`) at the best rate that the machine shows. `plain` is the
+textbook's loop (`benchmarks/plain.py`) with as many workers as are fastest here; it decodes its
+JPEGs every epoch, ours were decoded into the cache before, once, which is not timed. The sides run
+in turn in one process: the ratio is taken within a round. Updates are those of the discriminator
+to those of the generator.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from animegan.data.cache import FaceSet, open_set
+from animegan.models import Spec
+from animegan.runtime import Runtime
+from benchmarks import floor, spent
+from benchmarks.plain import PlainLoop, loader_of
+from benchmarks.ratio import Spread, in_turn, ratio
+from benchmarks.training import commit, config_of, trainer_of
+
+SIZE = 96
+WORKERS = (0, 2, 4)
+
+
+@dataclass
+class Side:
+    """One side of the comparison."""
+
+    train_batch: Callable[[], None]
+    operations: float  # floating-point operations a picture
+    cpu: list[float] = field(default_factory=list)  # seconds of this process, a turn each
+
+    def turn(self, batches: int) -> None:
+        begun = time.process_time()
+        for _ in range(batches):
+            self.train_batch()
+        self.cpu.append(time.process_time() - begun)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is compared: the batch, and batches from one update to the next."""
+
+    folder: Path  # holds one folder of pictures
+    faces: FaceSet
+    batch: int
+    d_every: int
+    g_every: int
+    threads: int
+
+    @property
+    def cycle(self) -> int:
+        """Batches after which the updates begin anew."""
+        return max(self.d_every, self.g_every)
+
+    def plain(self, workers: int) -> Side:
+        every = self.d_every, self.g_every
+        few = torch.randn(4, 3, SIZE, SIZE), torch.zeros(4)
+        counted = PlainLoop([few], Spec(), *every)
+        loop = PlainLoop(loader_of(self.folder, SIZE, self.batch, workers), Spec(), *every)
+        return Side(loop.train_batch, self._operations(counted.train_batch))
+
+    def ours(self, compiled: bool = False) -> Side:
+        options = {
+            "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
+            "threads": self.threads, "max_steps": 10**6,
+        }  # fmt: skip
+        on = Runtime(torch.device("meta"))  # where operations only have shapes
+        counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, on)
+        if compiled:
+            options["compile"] = True
+        trainer = trainer_of(config_of(options), self.faces)
+        return Side(trainer.train_batch, self._operations(counted.train_batch))
+
+    def _operations(self, train_batch_of_4: Callable[[], None]) -> float:
+        def cycle() -> None:
+            for _ in range(self.cycle):
+                train_batch_of_4()
+
+        return floor.operations(cycle) / (4 * self.cycle)
+
+
+# --- the floor
+
+
+def rates(seconds: float) -> Iterator[tuple[str, float]]:
+    """Lines of Markdown with the rates they tell of, in operations a second."""
+    yield "| what | memory | GFLOP/s: forward | gradient of inputs | of weights |", 0.0
+    yield "|---|---|---|---|---|", 0.0
+    for size in (1024, 2048):
+        found = floor.product_rate(size, seconds)
+        yield f"| product, {size} x {size} | | {found / 1e9:.0f} | | |", found
+    loop = PlainLoop([], Spec())
+    nets = ((loop.netg, torch.randn(64, Spec().nz, 1, 1)),
+            (loop.netd, torch.randn(64, 3, SIZE, SIZE)))  # fmt: skip
+    for layer in (one for net, inputs in nets for one in floor.layers_of(net, inputs)):
+        for memory in floor.FORMATS:
+            three = floor.convolution_rates(layer, memory, seconds)
+            told = " | ".join(f"{one / 1e9:.0f}" for one in three)
+            yield f"| {layer} | {memory} | {told} |", max(three)
+
+
+# --- the comparison
+
+
+def fastest_workers(case: Case) -> int:
+    """How many workers the plain loop is fastest with."""
+    sides = {str(count): case.plain(count) for count in WORKERS}
+    batches = max(2, 256 // case.batch)
+    for side in sides.values():
+        side.turn(1)
+    taken = in_turn({name: lambda s=side: s.turn(batches) for name, side in sides.items()}, 3)
+    middle = {name: Spread.of(seconds).median / batches for name, seconds in taken.items()}
+    told = ", ".join(f"{name}: {1000 * value:.0f} ms" for name, value in middle.items())
+    best = min(middle, key=middle.__getitem__)
+    print(f"plain loop by workers, batch {case.batch}: {told}\n", flush=True)
+    return int(best)
+
+
+def compare(case: Case, sides: Mapping[str, Side], rounds: int, seconds: float, rate: float
+            ) -> Iterator[str]:  # fmt: skip
+    """Rows of the table, the floor's first."""
+    firsts = {}
+    for name, side in sides.items():  # compiles, fills caches
+        begun = time.perf_counter()
+        side.turn(case.cycle)
+        firsts[name] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    sides["plain"].turn(case.cycle)
+    batches = case.cycle * max(1, round(seconds / (time.perf_counter() - begun)))
+    for side in sides.values():
+        side.cpu.clear()
+    turns = {name: lambda s=side: s.turn(batches) for name, side in sides.items()}
+    taken = in_turn(turns, rounds)
+    least = min(side.operations for side in sides.values())
+    told = f"| {case.batch} | {case.g_every}:{case.d_every} |"
+    best = least * case.batch / rate
+    yield f"{told} floor | {1000 * best:.0f} | | {least / 1e9:.2f} | {rate / 1e9:.0f} | 100% | |"
+    for name, side in sides.items():
+        each = Spread.of([one / batches for one in taken[name]])
+        done = side.operations * case.batch / each.median
+        cpu = Spread.of(side.cpu).median / batches
+        yield (
+            f"{told} {name} | {_ms(each)} | {1000 * cpu:.0f} | {side.operations / 1e9:.2f} | "
+            f"{done / 1e9:.0f} | {best / each.median:.0%} | {ratio(taken['plain'], taken[name])} |"
+        )
+    if "ours, compiled" in sides:
+        yield f"{told} the first {case.cycle} compiled: {firsts['ours, compiled']:.0f} s |||||||"
+
+
+def _ms(seconds: Spread) -> str:
+    return f"{1000 * seconds.median:.0f} ({1000 * seconds.low:.0f} to {1000 * seconds.high:.0f})"
+
+
+# --- from the command line
+
+
+def _some_of(data: Path, count: int, folder: Path) -> Path:
+    """A folder of folders with copies of the first `count` pictures."""
+    (folder / "faces").mkdir()
+    files = sorted(one for one in data.iterdir() if one.is_file())[:count]
+    for file in files:
+        shutil.copyfile(file, folder / "faces" / file.name)
+    return folder
+
+
+def _run(asked: argparse.Namespace, folder: Path) -> None:
+    torch.set_num_threads(asked.threads)
+    faces = open_set(folder, image_size=SIZE, cache_dir=folder / "cache", say=lambda line: None)
+    print(f"commit {commit()}, torch {torch.__version__}, {asked.threads} threads, "
+          f"{len(faces):,} pictures\n")  # fmt: skip
+    rate = asked.rate * 1e9
+    if not rate:
+        for line, found in rates(asked.floor_seconds):
+            print(line, flush=True)
+            rate = max(rate, found)
+        print(f"\nbest rate: {rate / 1e9:.0f} GFLOP/s\n", flush=True)
+    updates = [tuple(map(int, one.split(":"))) for one in asked.updates]
+    cases = [
+        Case(folder, faces, batch, d_every=to_g, g_every=to_d, threads=asked.threads)
+        for batch in asked.batch
+        for to_d, to_g in updates
+    ]
+    workers = fastest_workers(cases[0]) if asked.workers is None else asked.workers
+    print("| batch | D:G | side | ms a batch | CPU ms | GFLOP a picture | GFLOP/s | of the floor "
+          "| plain / side |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    for case in cases if asked.rounds else ():
+        sides = {"plain": case.plain(workers), "ours": case.ours()}
+        if asked.compile:
+            sides["ours, compiled"] = case.ours(compiled=True)
+        for row in compare(case, sides, asked.rounds, asked.seconds, rate):
+            print(row, flush=True)
+    if asked.profile:
+        print(f"\nwhere the time goes, batch {cases[0].batch}, updates {asked.updates[0]}\n")
+        print("\n".join(profiles(cases[0], workers, asked.compile)), flush=True)
+
+
+def profiles(case: Case, workers: int, compiled: bool) -> Iterator[str]:
+    """Lines of a table of where each side's time goes, after two cycles of warm-up."""
+    sides = {"plain": case.plain(workers), "ours": case.ours()}
+    if compiled:
+        sides["ours, compiled"] = case.ours(compiled=True)
+    found = {}
+    for name, side in sides.items():
+        side.turn(2 * case.cycle)
+        each = spent.spent(lambda s=side: s.turn(case.cycle), 3)
+        found[name] = {group: seconds / case.cycle for group, seconds in each.items()}
+    yield from spent.table(found)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    ask.add_argument("--pictures", type=int, default=2000, help="how many of them")
+    ask.add_argument("--batch", type=int, nargs="+", default=[64, 256])
+    ask.add_argument("--updates", nargs="+", default=["1:1", "5:1"], help="of D to those of G")
+    ask.add_argument("--compile", action="store_true", help="a third side: ours, compiled")
+    ask.add_argument("--profile", action="store_true", help="of the first batch and updates")
+    ask.add_argument("--rounds", type=int, default=5, help="0 for the floor and profile alone")
+    ask.add_argument("--seconds", type=float, default=5.0, help="of the plain loop in a round")
+    ask.add_argument("--workers", type=int, help="of the plain loop; left out, the fastest")
+    ask.add_argument("--rate", type=float, default=0.0, help="GFLOP/s, if known from a run before")
+    ask.add_argument("--floor-seconds", type=float, default=0.3, help="for each rate")
+    ask.add_argument("--threads", type=int, default=2)
+    asked = ask.parse_args(words)
+    with tempfile.TemporaryDirectory() as name:
+        _run(asked, _some_of(asked.data, asked.pictures, Path(name)))
+
+
+if __name__ == "__main__":
+    main()
