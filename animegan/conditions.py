@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animegan import runtime
+from animegan.errors import UsageError
 from animegan.labels import Labels, sizes_of
 from animegan.losses import auxiliary
 from animegan.runtime import Runtime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from animegan.models.layers import Critic
     from config import Config
 
+ATTRIBUTES = ("names", "values")
 Given = tuple[Tensor, ...]
 
 
@@ -65,19 +67,39 @@ class Conditions:
         return (self._on.place(kinds[torch.arange(count) % len(kinds)]),)
 
     def judge(self, netd: nn.Module, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """netd's logits in float32, and AC-GAN's loss with its weight, where `names`.
-
-        Odena et al. 2017, section 3: D and G both minimise it, D over reals and fakes.
-        """
+        """netd's logits and AC-GAN's loss, both in float32, where `names`."""
         with self._on.lowered():
             outputs = cast("Critic", netd).judge(images)
         logits, class_logits = (one.float() if self._on.bf16 else one for one in outputs)
-        loss = auxiliary(class_logits, given[0], sizes_of(self.labels))
-        return logits, self._config.aux * loss
+        return logits, auxiliary(class_logits, given[0], sizes_of(self.labels))
 
     def about(self) -> dict[str, Any]:
         """What weight files say of the labels."""
         return {} if self.labels is None else {"labels": self.labels.as_dict()}
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """By which a later call knows that the labels are the same; None without labels."""
+        if self.labels is None:
+            return None
+        return {"digest": self.labels.digest, **self.labels.attributes.as_dict()}
+
+    def compare(self, saved: dict[str, Any] | None) -> str:
+        """What to tell if the labels of `state_dict` were others; "" if they were these.
+
+        Raises UsageError if their attributes or values were others: nets know them by number.
+        """
+        now, flag = self.state_dict(), f"--labels {self._config.labels}"
+        if now == saved:
+            return ""
+        if saved is None or now is None or any(now[key] != saved[key] for key in ATTRIBUTES):
+            raise UsageError(
+                f"{flag}: its attributes and values are not those that the run has learned; put "
+                "the labels back as they were, or start a new run without --resume"
+            )
+        return (
+            f"{flag}: some pictures have other labels than when the run was stopped: it goes on, "
+            "but not to the same bits; for those put the labels back as they were"
+        )
 
     def _taken(self, source: torch.Generator, count: int) -> Tensor:
         assert self.labels is not None

@@ -286,6 +286,7 @@ class Loop:
         return {
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),
+            "labels": self.trainer.conditions.state_dict(),
             "watch": None if self.watch is None else self.watch.state_dict(),
             "seconds": self.seconds,
             **self._circumstances(),
@@ -302,7 +303,12 @@ class Loop:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `save_state` wrote; UsageError if its networks are others."""
+        """Go on from a state that `save_state` wrote; UsageError if its networks are others, or
+        the labels that they know.
+        """
+        changed = self.trainer.conditions.compare(state["labels"]) if "labels" in state else ""
+        if changed:
+            self.say(changed)
         try:
             self.trainer.load_state_dict(state["trainer"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:

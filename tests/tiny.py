@@ -6,7 +6,7 @@ import torch
 from animegan import models, runtime
 from animegan.data.batches import Batches
 from animegan.data.cache import FaceSet
-from animegan.labels import sizes_of
+from animegan.labels import Attributes, Labels, sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
@@ -14,12 +14,17 @@ from animegan.trainer import Trainer
 from resolve import resolve
 
 CPU = torch.device("cpu")
+TWO = Attributes(("hair", "eyes"), (("aqua", "blonde", "red"), ("blue", "red")))
+ROWS = torch.tensor([[0, 1], [1, -1], [2, 0], [-1, -1]]).repeat(6, 1)  # of the face set's pictures
 
 
 def face_set(count=24, size=16, channels=3):
     pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, channels), np.uint8)
     files = tuple(f"{k}.png" for k in range(count))
     return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+
+
+GIVEN = Labels(TWO, ROWS, face_set().files)
 
 
 def config_of(**options):
