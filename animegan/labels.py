@@ -133,7 +133,8 @@ def read_labels(labels: str | None, listing: "Listing") -> Labels | None:
             )
         rows = torch.tensor(listing.labels, dtype=torch.int64).unsqueeze(1)
         return Labels(from_classes(listing.classes), rows, listing.names)
-    return Labels(*read_tags(Path(labels), listing.files, "--labels"), listing.names)
+    files = [listing.root / name for name in listing.names]
+    return Labels(*read_tags(Path(labels), files, "--labels"), listing.names)
 
 
 def sizes_of(labels: Labels | None) -> tuple[int, ...]:

@@ -185,7 +185,7 @@ def test_the_folder_stays_as_it_is_and_fix_copies_the_good(tmp_path: Path) -> No
     assert (tmp_path / "fixed/b/copy.png").read_bytes() == (folder / "b/copy.png").read_bytes()
     assert reasons(diagnosis) == {"broken": 1, "exact duplicate": 1}
     assert not examine(tmp_path / "fixed").hurts
-    assert len(find_pictures(tmp_path / "fixed").files) == 110
+    assert len(find_pictures(tmp_path / "fixed").names) == 110
 
 
 def test_processes_say_the_same(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_an_archive_of_ones_own(tmp_path: Path, archive: Path) -> None:
     assert (out / "images/3.png").read_bytes() == encoded(3)
     assert any("refused: unsafe name" in line for line in said)
     assert not list(tmp_path.rglob("evil.png"))
-    assert len(find_pictures(out).files) == 5
+    assert len(find_pictures(out).names) == 5
 
 
 def test_is_gone_on_with(tmp_path: Path, archive: Path) -> None:
@@ -253,7 +253,7 @@ def test_mnist_from_files_like_the_publishers(
     run("mnist", tmp_path / "out")
     listing = find_pictures(tmp_path / "out")
     assert listing.classes == ("0", "1", "2")
-    assert len(listing.files) == 6
+    assert len(listing.names) == 6
     with Image.open(tmp_path / "out" / "2" / "00005.png") as picture:
         assert np.array_equal(np.asarray(picture), images[5])
     (raw / resources[0][0]).write_bytes(b"damaged")
@@ -291,7 +291,7 @@ def test_cifar10_from_an_archive_like_the_publishers(
     run("cifar10", tmp_path / "out", limit=7)
     listing = find_pictures(tmp_path / "out")
     assert listing.classes == ("airplane", "automobile")
-    assert len(listing.files) == 7
+    assert len(listing.names) == 7
     with Image.open(tmp_path / "out" / "automobile" / "00000.png") as picture:
         assert np.array_equal(np.asarray(picture), pixels[0].reshape(3, 32, 32).transpose(1, 2, 0))
 
@@ -320,7 +320,7 @@ def test_lsun_from_its_lmdb(tmp_path: Path, lsun: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"bedroom"}
     assert sorted(Path(name).suffix for name in names) == [".jpg", ".png", *[".webp"] * 3]
     assert not list(tmp_path.rglob("evil*"))
-    assert len(find_pictures(tmp_path / "out").files) == 5
+    assert len(find_pictures(tmp_path / "out").names) == 5
 
 
 def test_lsun_from_its_zip_and_gone_on_with(tmp_path: Path, lsun: Path) -> None:

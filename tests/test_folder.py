@@ -14,16 +14,16 @@ def touch(root: Path, *names: str) -> None:
 
 
 def names_of(root: Path) -> list[str]:
-    return [file.relative_to(root).as_posix() for file in find_pictures(root).files]
+    return list(find_pictures(root).names)
 
 
 def test_flat_folder_is_one_class(tmp_path: Path) -> None:
     touch(tmp_path / "faces", "b.png", "a.jpg", "10.jpg", "9.jpg")
     listing = find_pictures(tmp_path / "faces")
-    assert [file.name for file in listing.files] == ["10.jpg", "9.jpg", "a.jpg", "b.png"]
+    assert list(listing.names) == ["10.jpg", "9.jpg", "a.jpg", "b.png"]
     assert listing.labels == (0, 0, 0, 0)
     assert listing.classes == ("faces",)
-    assert all(file.is_absolute() for file in listing.files)
+    assert listing.root == tmp_path / "faces"
 
 
 def test_subfolders_are_classes_to_any_depth(tmp_path: Path) -> None:
@@ -47,7 +47,9 @@ def test_agrees_with_torchvision(tmp_path: Path) -> None:
     theirs = ImageFolder(str(tmp_path))
     ours = find_pictures(tmp_path)
     assert list(ours.classes) == theirs.classes
-    pairs = [(str(file), label) for file, label in zip(ours.files, ours.labels, strict=True)]
+    pairs = [
+        (str(ours.root / name), label) for name, label in zip(ours.names, ours.labels, strict=True)
+    ]
     assert pairs == theirs.samples
 
 
@@ -73,7 +75,7 @@ def test_folder_named_like_a_picture_is_a_class(tmp_path: Path) -> None:
 def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "1.png")
     monkeypatch.chdir(tmp_path)
-    assert find_pictures(".").files == (tmp_path / "1.png",)
+    assert (find_pictures(".").root, find_pictures(".").names) == (tmp_path, ("1.png",))
     assert find_pictures(".").classes == (tmp_path.name,)
 
 
@@ -86,7 +88,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (root / "one/linked.png").symlink_to(tmp_path / "far/1.png")
     assert names_of(root) == ["all/1.png", "all/more/2.png", "one/linked.png"]
     (tmp_path / "door").symlink_to(root)
-    assert len(find_pictures(tmp_path / "door").files) == 3
+    assert len(find_pictures(tmp_path / "door").names) == 3
 
 
 def test_dangling_links_are_listed_to_be_named_as_broken(tmp_path: Path) -> None:

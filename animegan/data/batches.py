@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animegan.data.ahead import read_ahead
 from animegan.data.cache import FaceSet
 from animegan.errors import UsageError
 from animegan.images import to_float
@@ -68,6 +69,7 @@ class Batches:
         self._slice = slice(rank * share, (rank + 1) * share)
         self._runtime = Runtime(device)
         self._resident = self._whole() if resident else None
+        self._expected = -1  # the step whose rows are being read ahead
         self._order: tuple[tuple[int, int], NDArray[np.int64]] = ((0, -1), np.empty(0, np.int64))
 
     def rows(self, step: int) -> NDArray[np.int64]:
@@ -86,7 +88,7 @@ class Batches:
         """float32 [B / world, C, S, S] in [-1, 1] on the device, channels_last."""
         rows = self.rows(step)
         if self._resident is None:
-            pixels = self._runtime.place(torch.from_numpy(self.faces.images[rows]))
+            pixels = self._runtime.place(torch.from_numpy(self._read(step, rows)))
         else:
             pixels = self._resident[self._runtime.place(torch.from_numpy(rows))]
         if self.flip:
@@ -100,6 +102,17 @@ class Batches:
     def labels(self, step: int) -> Tensor:
         """Class of each picture of `images(step)`: int64 [B / world] on the device."""
         return self._runtime.place(torch.from_numpy(self.faces.labels[self.rows(step)]))
+
+    def _read(self, step: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Rows of the set, uint8 [B / world, S, S, C]; those of the next step are on their way."""
+        images = self.faces.images
+        if step != self._expected:
+            read_ahead(images, rows)
+        pixels = images[rows]
+        if (step + 1) % self.steps_per_epoch:  # an epoch's order is kept until its end
+            self._expected = step + 1
+            read_ahead(images, self.rows(self._expected))
+        return pixels
 
     def _whole(self, rows: int = 4096) -> Tensor:
         """The set on the device, uint8 [N, S, S, C], moved piece by piece."""

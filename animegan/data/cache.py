@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -45,10 +45,13 @@ class FaceSet:
 class _Job:
     """What is to be decoded, and the names under which the result is kept."""
 
-    root: Path
     listing: Listing
     recipe: Recipe
     pictures: str  # hash of names, sizes and times
+
+    @property
+    def root(self) -> Path:
+        return self.listing.root
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,9 +116,8 @@ def open_set(
     if problems:
         raise UsageError(*problems)
 
-    root = Path(os.path.abspath(data_path))
     recipe = Recipe(image_size, channels, background, resize)
-    job = _Job(root, listing, recipe, _fingerprint(listing.files, listing.names))
+    job = _Job(listing, recipe, _fingerprint(listing))
     try:
         images, outcome = _cached(job, cache_dir or cache_root(), num_workers, say)
     except OSError as error:
@@ -124,12 +126,12 @@ def open_set(
         images, outcome = _in_memory(job, num_workers)
 
     _report(job, outcome, max_broken, say)
-    kept = [name not in outcome.broken for name in listing.names]
+    kept = [name not in outcome.broken for name in job.names]
     return FaceSet(
         images=images,
         labels=np.array(listing.labels, np.int64)[kept],
         classes=listing.classes,
-        files=tuple(name for name, good in zip(listing.names, kept, strict=True) if good),
+        files=tuple(name for name, good in zip(job.names, kept, strict=True) if good),
         broken=tuple(outcome.broken),
     )
 
@@ -157,12 +159,12 @@ def _hash(text: str) -> str:
     return sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _fingerprint(files: Sequence[Path], names: Sequence[str]) -> str:
+def _fingerprint(listing: Listing) -> str:
     """Changes whenever a picture comes, goes, or is written anew."""
     lines = []
-    for file, name in zip(files, names, strict=True):
+    for name in listing.names:
         try:
-            status = os.stat(file)
+            status = os.stat(os.path.join(listing.root, name))
             lines.append(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n")
         except OSError:  # a dangling link
             lines.append(f"{name}\0\n")
@@ -278,7 +280,7 @@ def _in_memory(job: _Job, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]
 
 def _decoded(job: _Job, num_workers: int, outcome: Outcome) -> Iterator[NDArray[np.uint8]]:
     """The usable pictures in order. Raises UsageError where there is not one."""
-    yield from decode_all(job.listing.files, job.names, job.recipe, outcome, num_workers)
+    yield from decode_all(job.root, job.names, job.recipe, outcome, num_workers)
     if len(outcome.broken) == len(job.names):
         name, reason = next(iter(outcome.broken.items()))
         raise UsageError(

@@ -16,13 +16,13 @@ _SHAPE = (
 
 @dataclass(frozen=True)
 class Listing:
-    """Absolute paths, sorted by class and name; `labels[i]` indexes `classes`.
+    """Pictures by class and name; `labels[i]` indexes `classes`.
 
     A flat folder is one class that bears its own name.
     """
 
-    files: tuple[Path, ...]
-    names: tuple[str, ...]  # relative to the folder, with "/"
+    root: Path  # absolute
+    names: tuple[str, ...]  # relative to root, with "/"; text, since a million paths fill 0.3 GB
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
@@ -67,7 +67,7 @@ def find_pictures(data_path: str | Path) -> Listing:
         )
     names = tuple(name for pictures in found.values() for name in pictures)
     return Listing(
-        files=tuple(root / name for name in names),
+        root=root,
         names=names,
         labels=tuple(label for label, pictures in enumerate(found.values()) for _ in pictures),
         classes=tuple(found),

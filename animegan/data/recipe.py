@@ -35,12 +35,12 @@ class Recipe:
         image = decode(file, self.channels, self.background, at_least=at_least)
         return fit(image, size, self.resize), cropped and min(image.size) < size
 
-    def rows(self, files: Sequence[Path]) -> list[Row | BrokenPicture]:
-        """A row for each file, or why there is none."""
+    def rows(self, root: Path, names: Sequence[str]) -> list[Row | BrokenPicture]:
+        """A row for each file in `root`, or why there is none."""
         found: list[Row | BrokenPicture] = []
-        for file in files:
+        for name in names:
             try:
-                found.append(self.row(file))
+                found.append(self.row(root / name))
             except BrokenPicture as reason:
                 found.append(reason)
         return found
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def decode_all(
-    files: Sequence[Path],
+    root: Path,
     names: Sequence[str],
     recipe: Recipe,
     outcome: Outcome,
@@ -63,24 +63,26 @@ def decode_all(
 ) -> Iterator[NDArray[np.uint8]]:
     """The good pictures one by one, uint8 [S, S, C], in the order given; the rest to `outcome`.
 
+    `names` are relative to `root`.
+
     Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes, so
     they fill the cores; they start at once, copy nothing between processes, and disturb neither
     CUDA nor scripts without a `__main__` guard. Little is decoded ahead of what is taken.
     """
     workers = max(1, num_workers)
-    chunks = deque(files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
+    chunks = deque(names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
     running: deque[Future[list[Row | BrokenPicture]]] = deque()
     left = iter(names)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     with (
         warnings.catch_warnings(),  # around all threads: see `decode`
-        tqdm(total=len(files), desc="decode", unit=" pictures", disable=None) as bar,
+        tqdm(total=len(names), desc="decode", unit=" pictures", disable=None) as bar,
     ):
         warnings.simplefilter("ignore")
         try:
             while chunks or running:
                 while chunks and len(running) < 4 * workers:
-                    running.append(pool.submit(recipe.rows, chunks.popleft()))
+                    running.append(pool.submit(recipe.rows, root, chunks.popleft()))
                 for found in running.popleft().result():
                     name = next(left)
                     bar.update()
