@@ -1,0 +1,104 @@
+"""Seconds from a command line to its answer: help, errors and `generate`, each a fresh process.
+
+    python -m benchmarks.cold_start [--rounds 7]
+
+The yardsticks are an interpreter that does nothing, and one that imports torch and torchvision;
+every command runs once a round. Files are in the page cache, as they are for the second command of
+a day. Prints Markdown.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from animegan.models import Spec
+from benchmarks.generating import save_nets
+from benchmarks.ratio import Spread, in_turn, ratio
+from benchmarks.training import commit
+
+ROOT = Path(__file__).parents[1]
+IMPORTS = "import torch, torchvision"
+
+
+def commands(folder: Path) -> dict[str, tuple[list[str], int]]:
+    """Name -> (words after `python`, exit code), for weights and pictures in `folder`."""
+    draw = ["main.py", "generate", "--gpu=false", f"--netg-path={folder}/netg.pth",
+            f"--gen-img={folder}/sheet.png"]  # fmt: skip
+    return {
+        "nothing": (["-c", "pass"], 0),
+        IMPORTS: (["-c", IMPORTS], 0),
+        "--help": (["main.py", "--help"], 0),
+        "train --help": (["main.py", "train", "--help"], 0),
+        "train: unknown option": (["main.py", "train", "--bach-size=3"], 2),
+        "train: wrong values": (
+            ["main.py", "train", "--batch-size=x", "--lr1=-1", "--loss=foo", "--gpu=extra"], 2
+        ),
+        "train: no such folder": (["main.py", "train", f"--data-path={folder}/away"], 2),
+        "train: no pictures": (
+            ["main.py", "train", f"--data-path={folder}/empty", "--vis=false", "--dry-run"], 2
+        ),
+        "train: size no net has": (
+            ["main.py", "train", f"--data-path={folder}", "--image-size=97", "--dry-run"], 2
+        ),
+        "train: no such state": (["main.py", "train", f"--resume={folder}/away"], 2),
+        "generate: no weights named": (["main.py", "generate"], 2),
+        "generate: no such weights": (
+            ["main.py", "generate", f"--netg-path={folder}/away.pth"], 2
+        ),
+        "generate: wrong suffix": ([*draw[:-1], "--gen-img=sheet.gif"], 2),
+        "generate, 64 pictures": (draw, 0),
+        "generate, 64 of 64 ranked": (
+            [*draw, f"--netd-path={folder}/netd.pth", "--gen-search-num=64"], 0
+        ),
+    }  # fmt: skip
+
+
+def run(words: Sequence[str], code: int) -> None:
+    """`python` with these words, in the root of the repository; its exit code has to be `code`."""
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != code:
+        raise SystemExit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
+
+
+def table(seconds: Mapping[str, Sequence[float]]) -> list[str]:
+    """A row a command: seconds, and how many times as long as the imports alone."""
+    lines = [
+        f"| command | seconds (spread) | times `{IMPORTS}` (spread) |",
+        "|---|---|---|",
+    ]
+    for name, times in seconds.items():
+        lines.append(f"| {name} | {Spread.of(times)} | {ratio(times, seconds[IMPORTS])} |")
+    return lines
+
+
+def measure(spec: Spec, rounds: int) -> str:
+    """Every command in turn, as Markdown."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "empty").mkdir()
+        save_nets(spec, folder)
+        sides: dict[str, Callable[[], object]] = {
+            name: lambda words=words, code=code: run(words, code)
+            for name, (words, code) in commands(folder).items()
+        }
+        for side in sides.values():
+            side()
+        rows = table(in_turn(sides, rounds))
+    head = f"{rounds} rounds, torch {torch.__version__}, commit {commit()}"
+    return "\n".join([head, "", *rows])
+
+
+def main() -> None:
+    """Read the options, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    print(measure(Spec(), parser.parse_args().rounds))
+
+
+if __name__ == "__main__":
+    main()

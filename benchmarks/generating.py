@@ -1,0 +1,126 @@
+"""Candidates ranked, the best kept: `animegan.generate` against the example's one batch.
+
+    python -m benchmarks.generating [--search 5000] [--keep 64] [--rounds 3]
+
+The example draws all candidates in one batch, scores them in one batch, and writes a sheet of the
+best. The nets are DCGANs of 96 px that were not trained; their BatchNorm has seen some batches.
+Memory is the peak of a process of its own above what it held before drawing. Prints Markdown.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+from torchvision.utils import save_image
+
+from animegan import checkpoint, generate, models
+from animegan.models import Spec
+from benchmarks.memory import in_child, megabytes
+from benchmarks.ratio import in_turn, ratio
+from benchmarks.training import commit
+from resolve import resolve
+
+CPU = torch.device("cpu")
+SIDES = ("one batch", "animegan")
+
+
+def nets(spec: Spec) -> tuple[nn.Module, nn.Module]:
+    """Random weights of seed 0, running statistics of ten batches, eval mode."""
+    torch.manual_seed(0)
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    with torch.no_grad():
+        for _ in range(10):
+            netd(netg(torch.randn(16, spec.nz, 1, 1)))
+    return netg.eval(), netd.eval()
+
+
+def save_nets(spec: Spec, folder: Path) -> None:
+    """netg.pth and netd.pth, as a training writes them."""
+    for kind, net in zip(("netg", "netd"), nets(spec), strict=True):
+        checkpoint.save_net(folder / f"{kind}.pth", kind, net.state_dict(), spec, {})  # type: ignore[arg-type]
+
+
+def one_batch(folder: Path, search: int, keep: int) -> None:
+    """The example's way: every candidate in memory at once."""
+    netg = checkpoint.load_net(folder / "netg.pth", "netg")
+    netd = checkpoint.load_net(folder / "netd.pth", "netd")
+    with torch.no_grad():
+        noise = torch.randn(search, netg.spec.nz, 1, 1)
+        pictures = netg.net.eval()(noise)
+        scores = netd.net.eval()(pictures)
+        best = scores.topk(keep)[1]
+        save_image(pictures[best], folder / "one.png", normalize=True, value_range=(-1, 1))
+
+
+def ours(folder: Path, search: int, keep: int) -> None:
+    """The `generate` command, without its command line."""
+    flags = {
+        "netg_path": folder / "netg.pth", "netd_path": folder / "netd.pth", "gpu": "false",
+        "gen_search_num": search, "gen_num": keep, "gen_img": folder / "ours.png",
+    }  # fmt: skip
+    config, _ = resolve("generate", {name: str(value) for name, value in flags.items()})
+    generate.generate(config, lambda line: None)
+
+
+def run(side: str, folder: Path, search: int, keep: int) -> None:
+    (one_batch if side == "one batch" else ours)(folder, search, keep)
+
+
+def _measure(side: str, folder: Path, search: int, keep: int, threads: int) -> float:
+    torch.set_num_threads(threads)
+    run(side, folder, 2, 1)
+    before = megabytes("VmHWM")
+    run(side, folder, search, keep)
+    return megabytes("VmHWM") - before
+
+
+def memory(side: str, folder: Path, search: int, keep: int, threads: int) -> float:
+    """MB that the search adds to the peak of a process that has drawn two candidates before."""
+    return in_child(_measure, side, folder, search, keep, threads)
+
+
+def table(spec: Spec, search: int, keep: int, rounds: int, threads: int) -> str:
+    """Time in turn and memory of both sides, as Markdown."""
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_nets(spec, folder)
+        taken = {side: memory(side, folder, search, keep, threads) for side in SIDES}
+        few = memory("one batch", folder, min(search, 256), min(keep, 64), threads)
+        sides: dict[str, Callable[[], object]] = {
+            side: lambda side=side: run(side, folder, search, keep) for side in SIDES
+        }
+        for side in SIDES:
+            run(side, folder, 64, 1)
+        seconds = in_turn(sides, rounds)
+    lines = [
+        f"{keep} of {search:,} candidates, {spec.net} of {spec.image_size} px, widths {spec.ngf}, "
+        f"{threads} threads, {rounds} rounds, torch {torch.__version__}, commit {commit()}",
+        "",
+        "| side | seconds, median | share of the one batch's time (spread) | peak memory, MB |",
+        "|---|---|---|---|",
+    ]
+    for side in SIDES:
+        share = ratio(seconds[side], seconds["one batch"])
+        lines.append(f"| {side} | {median(seconds[side]):.1f} | {share} | {taken[side]:,.0f} |")
+    lines += ["", f"One batch of {min(search, 256)} candidates takes {few:,.0f} MB."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the options, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--search", type=int, default=5000)
+    parser.add_argument("--keep", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    print(table(Spec(), args.search, args.keep, args.rounds, args.threads))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Pictures to a training-ready batch: the cache against torchvision's ImageFolder + DataLoader.
+
+    python -m benchmarks.loading --data DIR [--rounds 7] [--batches 32] [--batch-size 64]
+
+DIR is a folder of subfolders of pictures, as ImageFolder wants it. Both sides draw pictures of the
+whole set at random and end with float32 [B, 3, 96, 96] in [-1, 1]; the cache is built beforehand.
+One training step of a DCGAN of widths 64 runs in every round too. Prints Markdown.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch.utils.data import DataLoader, RandomSampler
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from animegan.data.batches import Batches
+from animegan.data.cache import open_set
+from benchmarks.ratio import in_turn, ratio
+from benchmarks.training import commit, config_of, trainer_of
+
+WORKERS = (0, 2, 4)
+
+
+def folder_side(data: str, size: int, batch_size: int, workers: int, batches: int) -> DataLoader:
+    """ImageFolder + DataLoader, an epoch of so many batches chosen anew at random."""
+    turn = transforms.Compose([
+        transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor(),
+        transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+    ])  # fmt: skip
+    pictures = ImageFolder(data, turn)
+    sampler = RandomSampler(pictures, num_samples=batches * batch_size)
+    return DataLoader(
+        pictures, batch_size, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+    )
+
+
+def drawn(loader: DataLoader) -> None:
+    """Every batch of an epoch, thrown away."""
+    for _ in loader:
+        pass
+
+
+def cache_side(batches: Batches, count: int) -> Callable[[], None]:
+    """A call draws the next `count` batches."""
+    step = itertools.count()
+
+    def draw() -> None:
+        for _ in range(count):
+            batches.images(next(step))
+
+    return draw
+
+
+def table(data: str, rounds: int, count: int, batch_size: int, threads: int, width: int) -> str:
+    """Both sides and the training step in turn, as Markdown."""
+    config = config_of(
+        {"data_path": data, "batch_size": batch_size, "threads": threads, "ngf": width,
+         "ndf": width}
+    )  # fmt: skip
+    size = config.image_size
+    faces = open_set(data, image_size=size)
+    trainer = trainer_of(config, faces)
+    batches = Batches(faces, batch_size, 0)
+    loaders = {k: folder_side(data, size, batch_size, k, count) for k in WORKERS}
+    assert len(faces) == len(loaders[0].dataset)  # type: ignore[arg-type]
+    sides: dict[str, Callable[[], object]] = {"cache": cache_side(batches, count)}
+    for workers, loader in loaders.items():
+        sides[f"DataLoader, {workers} workers"] = lambda loader=loader: drawn(loader)
+    sides["training step"] = trainer.train_batch
+    for side in sides.values():
+        side()
+    seconds = in_turn(sides, rounds)
+    batch = {
+        name: [one / (1 if name == "training step" else count) for one in times]
+        for name, times in seconds.items()
+    }
+    step = batch["training step"]
+    lines = [
+        f"{len(faces):,} pictures of {size} px, batch {batch_size}, {threads} threads, {rounds} "
+        f"rounds, torch {torch.__version__}, commit {commit()}",
+        "",
+        "| side | ms a batch, median | times the cache's (spread) | share of a step (spread) |",
+        "|---|---|---|---|",
+    ]
+    for name, times in batch.items():
+        share = ratio([100 * one for one in times], step)
+        lines.append(
+            f"| {name} | {1000 * median(times):.2f} | {ratio(times, batch['cache'])} | {share} % |"
+        )
+    fastest = min((name for name in batch if "workers" in name), key=lambda n: median(batch[n]))
+    lines += ["", f"{fastest} / cache: {ratio(batch[fastest], batch['cache'])}"]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the options, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batches", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--width", type=int, default=64)
+    args = parser.parse_args()
+    print(table(args.data, args.rounds, args.batches, args.batch_size, args.threads, args.width))
+
+
+if __name__ == "__main__":
+    main()
