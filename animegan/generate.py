@@ -16,13 +16,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 from animegan import checkpoint, images, runtime
 from animegan.errors import UsageError
 from animegan.label_draw import DrawnLabels, labels_of
+from animegan.models.folded import folded
 from animegan.runs import all_runs, write_text
 
 if TYPE_CHECKING:
     from config import Config
 
 BLOCK = 64  # candidates that one generator of noise makes; part of what a seed means
-CHUNK = 256  # candidates of 96 x 96 drawn and scored at once
+CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
+CHUNK_CPU = 64  # ... on a CPU, in whose cache a layer's maps then stay
 SHEET = 1024  # pictures that the grid shows at most ...
 SHEET_PIXELS = 2**26  # ... and their pixels
 MOST_INDICES = 10**7
@@ -53,9 +55,10 @@ class Noise:
         return torch.stack(rows).mul_(self.std).add_(self.mean)
 
 
-def chunk_of(image_size: int) -> int:
+def chunk_of(image_size: int, device: torch.device) -> int:
     """Candidates drawn at once: as many as take the memory of CHUNK at 96 x 96, or fewer."""
-    return max(1, min(CHUNK, CHUNK * 96**2 // image_size**2))
+    most = min(CHUNK, CHUNK_CPU) if device.type == "cpu" else CHUNK
+    return max(1, min(most, most * 96**2 // image_size**2))
 
 
 def best(
@@ -135,9 +138,10 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     on = runtime.start(config.gpu, config.device, config.threads)
     netg_path, netd_path = find_weights(config, say)
     loaded = checkpoint.load_net(netg_path, "netg", on.device)
+    netg = folded(loaded.net)
     labels = labels_of(loaded, config.label, str(netg_path))
     noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
-    chunk = chunk_of(loaded.spec.image_size)
+    chunk = chunk_of(loaded.spec.image_size, on.device)
     scores: list[float] | None = None
     if chosen is None and netd_path is not None:
         netd = checkpoint.load_net(netd_path, "netd", on.device)
@@ -154,8 +158,8 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
             )
         with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:
             chosen, scores = best(
-                loaded.net,
-                netd.net,
+                netg,
+                folded(netd.net),
                 noise,
                 config.gen_search_num,
                 config.gen_num * (POOL if config.diverse else 1),
@@ -164,7 +168,7 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
                 chunk,
             )
         if config.diverse:
-            kept = most_different(loaded.net, noise, chosen, config.gen_num, on.device, chunk)
+            kept = most_different(netg, noise, chosen, config.gen_num, on.device, chunk)
             chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
         say("no --netd-path: the pictures are not ranked, these are the first candidates")
@@ -173,7 +177,7 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     sheet: list[Tensor] = []
     drawn = chosen if config.save_each else chosen[:shown]
     names = iter(drawn)
-    for pictures in draw(loaded.net, noise, drawn, on.device, chunk):
+    for pictures in draw(netg, noise, drawn, on.device, chunk):
         sheet += pictures[: shown - len(sheet)]
         if config.save_each:
             for picture in pictures:

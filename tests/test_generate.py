@@ -171,10 +171,12 @@ def test_memory_is_that_of_a_chunk_however_many_candidates_there_are():
 
 
 def test_chunks_shrink_as_pictures_grow():
-    assert generate.chunk_of(28) == generate.chunk_of(96) == generate.CHUNK
+    gpu = torch.device("cuda")
+    assert generate.chunk_of(28, gpu) == generate.chunk_of(96, gpu) == generate.CHUNK
+    assert generate.chunk_of(28, CPU) == generate.chunk_of(96, CPU) == generate.CHUNK_CPU
     for size in (128, 256, 512, 1024):
-        assert 1 <= generate.chunk_of(size) <= generate.CHUNK * 96**2 / size**2
-    assert generate.chunk_of(10**5) == 1
+        assert 1 <= generate.chunk_of(size, gpu) <= generate.CHUNK * 96**2 / size**2
+    assert generate.chunk_of(10**5, gpu) == 1
 
 
 # --- drawing
