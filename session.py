@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from animegan import album, checkpoint, models, plan, runs, runtime
+from animegan import album, checkpoint, compiling, models, plan, runs, runtime
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import find_pictures
@@ -70,6 +70,10 @@ def _train(
     text = plan.describe(
         config, names, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
     )
+    if config.compile:
+        told = f"--compile: {compiling.told(config, netg, netd, on)}"
+        say(f"{told}; the first batch takes a minute or more")
+        text += f"\n{told}"
     if config.dry_run:
         if ranks.is_main:
             print(text)
@@ -91,7 +95,7 @@ def _train(
             device=on.device,
             resident=on.has_room(faces.images.nbytes),
         )
-        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
+        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels, say)
         options = dataclasses.asdict(config)
         if resumed:  # what the run once started from stays part of it
             saved = run.read_options()["options"]

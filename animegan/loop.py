@@ -299,6 +299,7 @@ class Loop:
             "threads": torch.get_num_threads(),
             "device": self.trainer.device.type,
             "processes": self.ranks.size,
+            "compiled nets": self.trainer.compiled_nets,
             "pictures": len(self.trainer.batches.faces),
         }
 

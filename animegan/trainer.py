@@ -3,14 +3,14 @@
 Nothing here reads a value back to the host; the loop in `animegan/loop.py` does, now and then.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from animegan import models, penalties, runtime
+from animegan import compiling, models, penalties, runtime
 from animegan.conditions import Conditions, Given
 from animegan.data.batches import Batches
 from animegan.ema import Ema
@@ -26,6 +26,12 @@ from animegan.view import See, View
 
 if TYPE_CHECKING:
     from config import Config
+
+
+def _put_back(watched: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give buffers the values of their copies."""
+    for now, before in watched:
+        now.copy_(before)
 
 
 class Trainer:
@@ -45,8 +51,10 @@ class Trainer:
         batches: Batches,
         on: Runtime,
         labels: Labels | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.config = config
+        self._say = say
         self.objective = objective
         self.batches = batches
         self.device = on.device
@@ -72,6 +80,12 @@ class Trainer:
         self._fakes: list[Tensor] = []  # of a batch between its two updates
         self.reseed(0)
         self._on = on
+        why = compiling.eager(config, self.netg, self.netd, on)
+        self._compiled = {
+            net: compiling.compiled(net)
+            for kind, net in (("netg", self.netg), ("netd", self.netd))
+            if config.compile and kind not in why
+        }
 
     def _optimizer(self, net: nn.Module, lr: float, on: Runtime) -> torch.optim.Optimizer:
         config = self.config
@@ -224,7 +238,7 @@ class Trainer:
     def _run(self, net: nn.Module, inputs: Tensor, *given: Tensor) -> Tensor:
         """The net's output in float32, computed in the run's precision."""
         with self._on.lowered():
-            output: Tensor = net(inputs, *given)
+            output: Tensor = self._compiled.get(net, net)(inputs, *given)
         return output.float() if self._on.bf16 else output
 
     def _judge(self, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
@@ -263,7 +277,7 @@ class Trainer:
     ) -> Iterator[Callable[[Tensor], None]]:
         """Collect gradients of the losses handed to `add`, then take a guarded optimizer step."""
         buffers = [*self.netg.buffers(), *self.netd.buffers()]
-        before = [one.clone() for one in buffers]
+        watched = [(one, one.clone()) for one in buffers]
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
 
@@ -277,14 +291,16 @@ class Trainer:
         try:
             yield add
         except (RuntimeError, MemoryError) as error:
+            _put_back(watched)
             if self.ranks.size == 1 or not (runtime.is_out_of_memory(error) and self._splits()):
                 raise
             short = str(error).splitlines()[0]  # its text alone: its frames hold the batch
         if self.ranks.size > 1 and self._splits() and self.ranks.most(bool(short)) == (1,):
+            _put_back(watched)
             raise torch.OutOfMemoryError(short or "on another process")
         parameters = [one for one in net.parameters() if one.requires_grad]
         self.ranks.share([*(one.grad for one in parameters if one.grad is not None), total])
-        self.guard.update(optimizer, parameters, total, step, zip(buffers, before, strict=True))
+        self.guard.update(optimizer, parameters, total, step, watched)
 
     @contextmanager
     def _frozen(self, net: nn.Module) -> Iterator[None]:
@@ -301,12 +317,18 @@ class Trainer:
     # --- memory
 
     def _with_memory(self, update: Callable[[int], None], step: int) -> None:
-        """Run an update; when memory runs out, again in smaller pieces where that is the same."""
+        """Run an update; again if the compiler fails, without it; again when memory runs out, in
+        smaller pieces where that is the same.
+        """
         while True:
             try:
                 update(step)
                 return
             except (RuntimeError, MemoryError) as error:
+                if self._compiled and compiling.is_failure(error):
+                    self._say(f"{compiling.failed(error)}; training goes on without it")
+                    self._compiled, self._fakes = {}, []
+                    continue
                 if not runtime.is_out_of_memory(error):
                     raise
                 said = str(error).splitlines()[0][:80]
@@ -371,6 +393,10 @@ class Trainer:
         """The same noise [count, nz, 1, 1] for every grid of a run."""
         source = runtime.generator(self.config.seed, "fixed")
         return torch.randn(count, self.config.nz, 1, 1, generator=source)
+
+    @property
+    def compiled_nets(self) -> int:
+        return len(self._compiled)
 
     def reseed(self, salt: int) -> None:
         """Draw batches, noise and views from another seed from here on: what a rollback wants."""

@@ -32,7 +32,9 @@ def config_of(**options):
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 
-def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, **options):
+def trainer_of(
+    device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, say=print, **options
+):
     config = config_of(**options)
     runtime.seed_everything(config.seed)
     spec = Spec.of(config, sizes_of(given))
@@ -50,6 +52,7 @@ def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, given
         batches,
         on,
         given,
+        say,
     )
 
 
