@@ -173,8 +173,8 @@ class Config:
         "instructions for it, else fp32. Drawing and measuring are fp32", on="train demo",
         choices=("auto", "fp32", "bf16"))
     compile: bool = option(
-        False, "compile the nets' training passes (torch.compile); takes a minute or more at the "
-        "start", on="train demo")
+        False, "compile the nets' training passes (torch.compile); takes half a minute or more at "
+        "the start", on="train demo")
 
     # --- what a run leaves
     save_path: str | None = option(

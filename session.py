@@ -72,7 +72,7 @@ def _train(
     )
     if config.compile:
         told = f"--compile: {compiling.told(config, netg, netd, on)}"
-        say(f"{told}; the first batch takes a minute or more")
+        say(f"{told}; the first batch takes half a minute or more")
         text += f"\n{told}"
     if config.dry_run:
         if ranks.is_main:
