@@ -60,9 +60,12 @@ def train(**words: str) -> None:
 def generate(**words: str) -> None:
     """Draw new pictures from trained weights; with --netd-path the best-scored are kept."""
     config, _ = resolve("generate", words)
+    from animegan.request import request_of
+
+    request = request_of(config, say)
     from animegan.generate import generate as run
 
-    run(config, say)
+    run(config, request, say)
 
 
 def monitor(**words: str) -> None:
@@ -99,11 +102,11 @@ DEMO: dict[str, Any] = {
 def evaluate(**words: str) -> None:
     """Compare a generator's samples, or a folder of pictures, with real pictures."""
     config, _ = resolve("evaluate", words)
-    from animegan import eval_command, generate
+    from animegan.request import find_weights
 
-    netg_path = None
-    if config.netg_path:
-        netg_path = str(generate.find_weights(config, say)[0])
+    netg_path = str(find_weights(config, say)[0]) if config.netg_path else None
+    from animegan import eval_command
+
     eval_command.run(
         netg_path=netg_path,
         samples=config.samples,

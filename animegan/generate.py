@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from animegan import checkpoint, images, runtime
 from animegan.errors import UsageError
 from animegan.label_draw import DrawnLabels, labels_of
 from animegan.models.folded import folded
-from animegan.runs import all_runs, write_text
+from animegan.request import Request
+from animegan.runs import write_text
 
 if TYPE_CHECKING:
     from config import Config
@@ -27,7 +26,6 @@ CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
 CHUNK_CPU = 64  # ... on a CPU, in whose cache a layer's maps then stay
 SHEET = 1024  # pictures that the grid shows at most ...
 SHEET_PIXELS = 2**26  # ... and their pixels
-MOST_INDICES = 10**7
 POOL = 8  # times as many of the best as are kept, for --diverse to choose from
 
 
@@ -123,20 +121,12 @@ def draw(
         yield images.to_uint8(pictures).cpu()
 
 
-def generate(config: "Config", say: Callable[[str], None]) -> None:
+def generate(config: "Config", request: Request, say: Callable[[str], None]) -> None:
     """The `generate` command: the grid at `gen_img`, and single files where asked for."""
     from tqdm import tqdm
 
-    problems = [*_writable("--gen-img", Path(config.gen_img).parent)]
-    if Path(config.gen_img).is_dir():
-        problems.append(f"--gen-img {config.gen_img}: is a folder; name a file")
-    if config.save_each:
-        problems += _writable("--save-each", Path(config.save_each))
-    chosen, wrong = parse_indices(config.indices)
-    if problems or wrong:
-        raise UsageError(*problems, *wrong)
     on = runtime.start(config.gpu, config.device, config.threads)
-    netg_path, netd_path = find_weights(config, say)
+    netg_path, netd_path, chosen = request.netg_path, request.netd_path, request.indices
     loaded = checkpoint.load_net(netg_path, "netg", on.device)
     netg = folded(loaded.net)
     labels = labels_of(loaded, config.label, str(netg_path))
@@ -189,50 +179,6 @@ def generate(config: "Config", say: Callable[[str], None]) -> None:
     say(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
     if shown < len(chosen):
         say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes every one")
-
-
-def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
-    """`3,17,40-44` as a list, or what is wrong with it."""
-    if text is None:
-        return None, []
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first:
-            return None, [f"--indices {text}: '{part}' is no index; write 3,17,40-44"]
-        if len(found) + last - first >= MOST_INDICES:
-            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; name fewer"]
-        found += range(first, last + 1)
-    return found, []
-
-
-def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Path | None]:
-    """The weight files named, or those of that name in the newest run that has them.
-
-    The textbook keeps its files in checkpoints/ itself; ours lie in a run's folder below it.
-    """
-    assert config.netg_path is not None
-    wanted = [Path(config.netg_path)] + ([Path(config.netd_path)] if config.netd_path else [])
-    missing = [path for path in wanted if not path.exists()]
-    root = Path(config.runs_path)
-    if missing and all(path.parent.resolve() == root.resolve() for path in wanted):
-        for run in reversed(all_runs(config.runs_path)):
-            there = [run.path / path.name for path in wanted]
-            if all(path.exists() for path in there):
-                say(f"{root}: has no {missing[0].name}; taking it from the newest run, {run.name}")
-                wanted = there
-                break
-    return wanted[0], wanted[1] if len(wanted) > 1 else None
-
-
-def _writable(flag: str, folder: Path) -> list[str]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        reason = "" if os.access(folder, os.W_OK) else "Permission denied"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    return [f"{flag} {folder}: cannot be written ({reason}); name another folder"] if reason else []
 
 
 def _write_manifest(

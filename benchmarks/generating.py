@@ -19,6 +19,7 @@ from torchvision.utils import save_image
 
 from animegan import checkpoint, generate, models
 from animegan.models import Spec
+from animegan.request import request_of
 from benchmarks.memory import in_child, megabytes
 from benchmarks.ratio import in_turn, ratio
 from benchmarks.training import commit
@@ -63,7 +64,7 @@ def ours(folder: Path, search: int, keep: int) -> None:
         "gen_search_num": search, "gen_num": keep, "gen_img": folder / "ours.png",
     }  # fmt: skip
     config, _ = resolve("generate", {name: str(value) for name, value in flags.items()})
-    generate.generate(config, lambda line: None)
+    generate.generate(config, request_of(config, print), lambda line: None)
 
 
 def run(side: str, folder: Path, search: int, keep: int) -> None:

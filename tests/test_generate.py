@@ -9,8 +9,9 @@ from torch import nn
 
 from animegan import checkpoint, generate, models
 from animegan.errors import UsageError
-from animegan.generate import Noise, best, draw, most_different, parse_indices
+from animegan.generate import Noise, best, draw, most_different
 from animegan.models import Spec
+from animegan.request import find_weights, parse_indices, request_of
 from animegan.runs import Run
 from resolve import resolve
 
@@ -45,7 +46,8 @@ def run(**words):
     """The command with these flags: what it said."""
     said = []
     words = {name: str(value) for name, value in words.items()}
-    generate.generate(resolve("generate", {"gpu": "false"} | words)[0], said.append)
+    config = resolve("generate", {"gpu": "false"} | words)[0]
+    generate.generate(config, request_of(config, said.append), said.append)
     return said
 
 
@@ -364,7 +366,7 @@ def test_places_that_cannot_be_written_are_told_together_and_before_any_work(
 
 
 def test_a_folder_that_may_not_be_written_is_told_before_any_work(tmp_path, weights, monkeypatch):
-    monkeypatch.setattr(generate.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     problem = problem_of(**weights, gen_img=tmp_path / "grid.png")
     assert f"--gen-img {tmp_path}: cannot be written" in problem
 
@@ -425,14 +427,14 @@ def test_the_textbooks_paths_mean_the_newest_run_that_has_the_files(tmp_path, we
     words = {"runs_path": str(root), "netg_path": str(root / "netg_200.pth")}
     said = []
     both = words | {"netd_path": str(root / "netd_200.pth")}
-    found = generate.find_weights(resolve("generate", both)[0], said.append)
+    found = find_weights(resolve("generate", both)[0], said.append)
     assert found == (root / "a" / "netg_200.pth", root / "a" / "netd_200.pth")
     assert "the newest run, a" in said[0]
-    alone = generate.find_weights(resolve("generate", words)[0], print)
+    alone = find_weights(resolve("generate", words)[0], print)
     assert alone == (root / "b" / "netg_200.pth", None)
     # a file that is there is what was meant
     (root / "netg_200.pth").write_bytes(b"")
-    assert generate.find_weights(resolve("generate", words)[0], print) == (
+    assert find_weights(resolve("generate", words)[0], print) == (
         root / "netg_200.pth", None
     )  # fmt: skip
 
@@ -442,9 +444,7 @@ def test_paths_elsewhere_mean_what_they_say(tmp_path):
     Run(root / "a").write_options({}, {})
     (root / "a" / "netg_200.pth").write_bytes(b"")
     words = {"runs_path": str(root), "netg_path": str(tmp_path / "netg_200.pth")}
-    assert generate.find_weights(resolve("generate", words)[0], print)[0] == (
-        tmp_path / "netg_200.pth"
-    )
+    assert find_weights(resolve("generate", words)[0], print)[0] == (tmp_path / "netg_200.pth")
 
 
 class Blank(nn.Module):

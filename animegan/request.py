@@ -1,0 +1,87 @@
+"""What `generate` is asked for: told before torch is imported, which takes seconds."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animegan.errors import UsageError
+from animegan.runs import all_runs
+
+if TYPE_CHECKING:
+    from config import Config
+
+MOST_INDICES = 10**7
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files that are there, and the candidates to draw where they are named."""
+
+    netg_path: Path
+    netd_path: Path | None
+    indices: list[int] | None
+
+
+def request_of(config: "Config", say: Callable[[str], None]) -> Request:
+    """The request of a command line; UsageError with all problems. Makes folders to write to."""
+    problems = [*_writable("--gen-img", Path(config.gen_img).parent)]
+    if Path(config.gen_img).is_dir():
+        problems.append(f"--gen-img {config.gen_img}: is a folder; name a file")
+    if config.save_each:
+        problems += _writable("--save-each", Path(config.save_each))
+    indices, wrong = parse_indices(config.indices)
+    problems += wrong
+    netg_path, netd_path = find_weights(config, say)
+    for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
+        if path is not None and not path.exists():
+            problems.append(f"{flag} {path}: no such file; `python main.py runs` lists the runs")
+    if problems:
+        raise UsageError(*problems)
+    return Request(netg_path, netd_path, indices)
+
+
+def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
+    """`3,17,40-44` as a list, or what is wrong with it."""
+    if text is None:
+        return None, []
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if last < first:
+            return None, [f"--indices {text}: '{part}' is no index; write 3,17,40-44"]
+        if len(found) + last - first >= MOST_INDICES:
+            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; name fewer"]
+        found += range(first, last + 1)
+    return found, []
+
+
+def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Path | None]:
+    """The weight files named, or those of that name in the newest run that has them.
+
+    The textbook keeps its files in checkpoints/ itself; ours lie in a run's folder below it.
+    """
+    assert config.netg_path is not None
+    wanted = [Path(config.netg_path)] + ([Path(config.netd_path)] if config.netd_path else [])
+    missing = [path for path in wanted if not path.exists()]
+    root = Path(config.runs_path)
+    if missing and all(path.parent.resolve() == root.resolve() for path in wanted):
+        for run in reversed(all_runs(config.runs_path)):
+            there = [run.path / path.name for path in wanted]
+            if all(path.exists() for path in there):
+                say(f"{root}: has no {missing[0].name}; taking it from the newest run, {run.name}")
+                wanted = there
+                break
+    return wanted[0], wanted[1] if len(wanted) > 1 else None
+
+
+def _writable(flag: str, folder: Path) -> list[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "Permission denied"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    return [f"{flag} {folder}: cannot be written ({reason}); name another folder"] if reason else []
