@@ -1,6 +1,6 @@
 """How cost grows with the number of pictures, their size and the widths of the nets.
 
-    python -m benchmarks.growth --work /tmp/growth [--plot docs/images/growth.png] [--threads 2]
+    python -m benchmarks.growth --work /tmp/growth [--plot docs/images/growth.png] [--part sets]
 
 Sets are simulated: a folder of so many empty files, and a cache of the real layout whose pictures
 are a hole in a file, so that 27.6 GB take no room (nor a disk's time to read). Each row is a
@@ -31,7 +31,7 @@ from benchmarks.training import commit, config_of, trainer_of
 COUNTS, SIZES, WIDTHS = (1000, 50_000, 1_000_000), (32, 64, 96, 128, 256), (16, 32, 64, 128)
 SIZE, WIDTH, BATCH = 96, 64, 64
 
-Row = Mapping[str, float]
+Row = Mapping[str, Any]
 
 
 def hollow(folder: Path, job: Any, num_workers: int, say: Callable[[str], None]) -> None:
@@ -76,7 +76,7 @@ def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
     each = [seconds_of(lambda step=step: batches.images(step)) for step in steps]
     return {
         "listed": listed, "opened": opened, "first": first, "epoch": epoch,
-        "batch": median(each), "held": megabytes("RssAnon") - before,
+        "load": median(each) / batch, "held": megabytes("RssAnon") - before,
     }  # fmt: skip
 
 
@@ -99,44 +99,47 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def sets_table(rows: Mapping[int, Row], batch: int) -> str:
+def sets_table(rows: Sequence[Row]) -> str:
     heads = ("pictures", "listed, s", "opened, s", "first batch, ms", "an epoch's order, ms",
              "loading, µs a picture", "held, MB")  # fmt: skip
     return markdown(heads, [
-        (f"{count:,}", f"{row['listed']:.2f}", f"{row['opened']:.2f}", f"{1e3 * row['first']:.1f}",
-         f"{1e3 * row['epoch']:.1f}", f"{1e6 * row['batch'] / batch:.1f}", f"{row['held']:,.0f}")
-        for count, row in rows.items()
+        (f"{row['count']:,}", f"{row['listed']:.2f}", f"{row['opened']:.2f}",
+         f"{1e3 * row['first']:.1f}", f"{1e3 * row['epoch']:.1f}", f"{1e6 * row['load']:.1f}",
+         f"{row['held']:,.0f}")
+        for row in rows
     ])  # fmt: skip
 
 
-def nets_table(rows: Mapping[tuple[int, int, int], Row]) -> str:
+def nets_table(rows: Sequence[Row]) -> str:
     heads = ("size", "width", "batch", "training, ms a picture", "memory above the start, MB")
     return markdown(heads, [
-        (f"{size}", f"{width}", f"{batch}", f"{1e3 * row['step']:.2f}", f"{row['peak']:,.0f}")
-        for (size, width, batch), row in rows.items()
+        (f"{row['size']}", f"{row['width']}", f"{row['batch']}", f"{1e3 * row['step']:.2f}",
+         f"{row['peak']:,.0f}")
+        for row in rows
     ])  # fmt: skip
 
 
-def plot(
-    sets: Mapping[int, Row], nets: Mapping[tuple[int, int, int], Row], batch: int, path: Path
-) -> None:
+def plot(sets: Sequence[Row], nets: Sequence[Row], path: Path) -> None:
     """Time (above) and memory (below) over pictures, size and width, on logarithmic axes."""
     from matplotlib.figure import Figure
 
-    sizes = {size: row for (size, width, _), row in nets.items() if width == WIDTH}
-    widths = {width: row for (size, width, _), row in nets.items() if size == SIZE}
-    load = {count: {"step": row["batch"] / batch, "peak": row["held"]}
-            for count, row in sets.items()}  # fmt: skip
+    sizes = sorted((row for row in nets if row["width"] == WIDTH), key=lambda row: row["size"])
+    widths = sorted((row for row in nets if row["size"] == SIZE), key=lambda row: row["width"])
+    panels = (
+        ("pictures in the set (loading)", sets, "count", "load", "held"),
+        ("size, px (training)", sizes, "size", "step", "peak"),
+        ("width (training)", widths, "width", "step", "peak"),
+    )
     figure = Figure((8, 4), layout="constrained")
     axes = figure.subplots(2, 3, sharex="col", squeeze=False)
-    panels = (("pictures in the set (loading)", load), ("size, px (training)", sizes),
-              ("width (training)", widths))  # fmt: skip
-    for column, (name, rows) in enumerate(panels):
+    for column, (name, rows, over, seconds, memory) in enumerate(panels):
         above, below = axes[0][column], axes[1][column]
-        above.loglog(list(rows), [1e3 * row["step"] for row in rows.values()], "o-")
-        below.loglog(list(rows), [max(1.0, row["peak"]) for row in rows.values()], "o-")
+        places = [row[over] for row in rows]
+        above.loglog(places, [1e3 * row[seconds] for row in rows], "o-")
+        below.loglog(places, [max(1.0, row[memory]) for row in rows], "o-")
         for axis in (above, below):
-            axis.set_ylim(bottom=min(axis.get_ylim()[0], axis.get_ylim()[1] / 30))
+            low, high = axis.get_ylim()
+            axis.set_ylim(bottom=min(low, high / 30))
             axis.grid(alpha=0.3)
         below.set_xlabel(name)
     axes[0][0].set_ylabel("ms a picture")
@@ -144,38 +147,52 @@ def plot(
     figure.savefig(path, dpi=80)
 
 
-def measure(
-    work: Path, counts: Sequence[int], shapes: Sequence[tuple[int, int, int]], threads: int
-) -> tuple[dict[int, Row], dict[tuple[int, int, int], Row]]:
-    """Every row in a process of its own; nothing is left in `work`. Shapes: size, width, batch."""
-    sets, nets = {}, {}
+def measure_sets(work: Path, counts: Sequence[int], threads: int) -> list[Row]:
+    """A row a number of pictures; nothing is left in `work`."""
+    rows = []
     try:
         for count in counts:
             folder = work / str(count) / "pictures"
             make_folder(folder, count)
-            sets[count] = in_child(opening, folder, SIZE, BATCH, threads)
+            rows.append({"count": count, **in_child(opening, folder, SIZE, BATCH, threads)})
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    for size, width, batch in shapes:
-        nets[size, width, batch] = in_child(training, size, width, batch, threads)
-    return sets, nets
+    return rows
+
+
+def measure_nets(shapes: Sequence[tuple[int, int, int]], threads: int) -> list[Row]:
+    """A row for each size, width and batch."""
+    names = ("size", "width", "batch")
+    return [
+        {**dict(zip(names, shape, strict=True)), **in_child(training, *shape, threads)}
+        for shape in shapes
+    ]
 
 
 def main() -> None:
     """Read the options, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="a folder to make and remove")
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--part", choices=("sets", "nets"), help="only this table")
+    parser.add_argument("--rows", type=Path, help="JSON file that keeps the rows of both parts")
+    parser.add_argument("--plot", type=Path, help="needs the rows of both parts")
     parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    shapes = [(size, WIDTH, 16 if size > 128 else BATCH) for size in SIZES]
-    shapes += [(SIZE, width, BATCH) for width in WIDTHS if width != WIDTH]
-    sets, nets = measure(args.work, args.counts, shapes, args.threads)
-    print(f"{args.threads} threads, torch {torch.__version__}, commit {commit()}\n")
-    print(sets_table(sets, BATCH), nets_table(nets), sep="\n\n")
+    rows = json.loads(args.rows.read_text()) if args.rows and args.rows.exists() else {}
+    print(f"{args.threads} threads, torch {torch.__version__}, commit {commit()}")
+    if args.part != "nets":
+        rows["sets"] = measure_sets(args.work, args.counts, args.threads)
+        print("", sets_table(rows["sets"]), sep="\n")
+    if args.part != "sets":
+        shapes = [(size, WIDTH, 16 if size > 128 else BATCH) for size in SIZES]
+        shapes += [(SIZE, width, BATCH) for width in WIDTHS if width != WIDTH]
+        rows["nets"] = measure_nets(shapes, args.threads)
+        print("", nets_table(rows["nets"]), sep="\n")
+    if args.rows:
+        args.rows.write_text(json.dumps(rows))
     if args.plot:
-        plot(sets, nets, BATCH, args.plot)
+        plot(rows["sets"], rows["nets"], args.plot)
 
 
 if __name__ == "__main__":

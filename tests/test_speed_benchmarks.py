@@ -58,15 +58,15 @@ def test_a_simulated_set_is_opened_and_read(tmp_path, monkeypatch):
     monkeypatch.setattr(growth.cache, "_build", None)  # set anew by `opening`, put back after
     growth.make_folder(tmp_path / "20" / "pictures", 20)
     row = growth.opening(tmp_path / "20" / "pictures", size=8, batch=4, threads=1)
-    assert row.keys() == {"listed", "opened", "first", "epoch", "batch", "held"}
-    assert "| 20 |" in growth.sets_table({20: row}, 4)
-    assert not growth.training(16, 2, 4, threads=1, steps=1)["step"] < 0
+    assert row.keys() == {"listed", "opened", "first", "epoch", "load", "held"}
+    assert "| 20 |" in growth.sets_table([{"count": 20, **row}])
+    assert growth.training(16, 2, 4, threads=1, steps=1).keys() == {"step", "peak"}
 
 
 def test_growth_is_drawn(tmp_path):
-    row = {"listed": 1, "opened": 1, "first": 1, "epoch": 1, "batch": 1, "held": 1}
-    nets = {(96, 64, 64): {"step": 1, "peak": 1}, (32, 64, 64): {"step": 1, "peak": 1}}
-    growth.plot({10: row, 100: row}, nets, 64, tmp_path / "growth.png")
+    sets = [{"count": count, "load": 1e-5, "held": 0.5} for count in (10, 100)]
+    nets = [{"size": size, "width": 64, "batch": 64, "step": 0.1, "peak": 100} for size in (96, 32)]
+    growth.plot(sets, nets, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 1000
     assert growth.nets_table(nets).splitlines()[2].startswith("| 96 | 64 | 64 |")
 
