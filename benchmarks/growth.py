@@ -30,6 +30,7 @@ from benchmarks.training import commit, config_of, trainer_of
 
 COUNTS, SIZES, WIDTHS = (1000, 50_000, 1_000_000), (32, 64, 96, 128, 256), (16, 32, 64, 128)
 SIZE, WIDTH, BATCH = 96, 64, 64
+NETS_BATCH = 16  # the largest nets take 8 seconds a step of it
 
 Row = Mapping[str, Any]
 
@@ -185,8 +186,8 @@ def main() -> None:
         rows["sets"] = measure_sets(args.work, args.counts, args.threads)
         print("", sets_table(rows["sets"]), sep="\n")
     if args.part != "sets":
-        shapes = [(size, WIDTH, 16 if size > 128 else BATCH) for size in SIZES]
-        shapes += [(SIZE, width, BATCH) for width in WIDTHS if width != WIDTH]
+        shapes = [(size, WIDTH, NETS_BATCH) for size in SIZES]
+        shapes += [(SIZE, width, NETS_BATCH) for width in WIDTHS if width != WIDTH]
         rows["nets"] = measure_nets(shapes, args.threads)
         print("", nets_table(rows["nets"]), sep="\n")
     if args.rows:
