@@ -143,6 +143,8 @@ def plot(sets: Sequence[Row], nets: Sequence[Row], path: Path) -> None:
             axis.set_ylim(bottom=min(low, high / 30))
             axis.grid(alpha=0.3)
         below.set_xlabel(name)
+        below.set_xticks(places, [f"{place:,}" for place in places])
+        below.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     axes[0][0].set_ylabel("ms a picture")
     axes[1][0].set_ylabel("memory, MB")
     figure.savefig(path, dpi=80)
