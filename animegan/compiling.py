@@ -38,6 +38,39 @@ def told(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> str
     )
 
 
+class Passes:
+    """Forward passes of the training steps: compiled where that is asked for and can be, outputs
+    float32, computed in the run's precision.
+    """
+
+    def __init__(
+        self,
+        config: "Config",
+        netg: nn.Module,
+        netd: nn.Module,
+        on: Runtime,
+        say: Callable[[str], None],
+    ) -> None:
+        why = eager(config, netg, netd, on)
+        nets = {"netg": netg, "netd": netd} if config.compile else {}
+        self.compiled = {net: compiled(net) for kind, net in nets.items() if kind not in why}
+        self._on = on
+        self._say = say
+
+    def __call__(self, net: nn.Module, *inputs: Tensor) -> Tensor:
+        with self._on.lowered():
+            output: Tensor = self.compiled.get(net, net)(*inputs)
+        return output.float() if self._on.bf16 else output
+
+    def give_up(self, error: BaseException) -> bool:
+        """Whether it was the compiler that failed; if so that is told and it is done without."""
+        if not (self.compiled and is_failure(error)):
+            return False
+        self._say(f"{failed(error)}; training goes on without it")
+        self.compiled = {}
+        return True
+
+
 def compiled(net: nn.Module) -> Callable[..., Tensor]:
     """The net's forward pass, compiled at its first calls; each shape of its inputs apart.
 

@@ -299,7 +299,7 @@ class Loop:
             "threads": torch.get_num_threads(),
             "device": self.trainer.device.type,
             "processes": self.ranks.size,
-            "compiled nets": self.trainer.compiled_nets,
+            "compiled nets": len(self.trainer.passes.compiled),
             "pictures": len(self.trainer.batches.faces),
         }
 

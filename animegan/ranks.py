@@ -82,6 +82,10 @@ class Ranks:
         """The mean of a tensor over all processes, any number of times differentiable."""
         return tensor if self.size == 1 else _mean(tensor)
 
+    def batch_mean(self, values: Tensor) -> Tensor:
+        """The mean over dim 0 of all processes' shares of a batch, likewise."""
+        return self.mean_of(values.mean(0))
+
     @torch.no_grad()
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Make each tensor its mean over all processes, in one all-reduce of a flat buffer."""

@@ -199,3 +199,16 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Gradients flow through the net but none is computed for its weights."""
+    wanted = [one for one in net.parameters() if one.requires_grad]
+    for one in wanted:
+        one.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for one in wanted:
+            one.requires_grad_(True)

@@ -519,8 +519,8 @@ def test_rates_asked_for_count_although_the_state_has_others(tmp_path):
 def test_pieces_asked_for_count_too_unless_memory_wants_more(tmp_path):
     one = loop_of(tmp_path, max_steps=1, accumulate=2)
     one.fit(Asked())
-    assert resumed(tmp_path, accumulate=4).trainer.pieces == 4
-    assert resumed(tmp_path, accumulate=1).trainer.pieces == 2
+    assert resumed(tmp_path, accumulate=4).trainer.pieces.count == 4
+    assert resumed(tmp_path, accumulate=1).trainer.pieces.count == 2
 
 
 @pytest.mark.parametrize("options", [{"ngf": 3}, {"net": "mlp"}, {"nz": 6}])

@@ -74,14 +74,14 @@ def check_against_bounds(trainer):
     nets = {"netg": trainer.netg, "netd": trainer.netd}
     lowered = trainer_of(on=LOWERED, d_norm="none", batch_size=8, **nets)
     fake, off_fake = through(trainer.netg, noise, torch.zeros_like(noise))
-    drawn = lowered._run(trainer.netg, noise)
+    drawn = lowered.passes(trainer.netg, noise)
     assert ((drawn - fake).abs() <= off_fake).all()
     assert off_fake.mean() < 1  # of a range of 2
     losses, off = [], []
     for sign, images in ((-1, real), (1, fake)):
         logits, bound = through(trainer.netd, images, torch.zeros_like(images))
         logits, bound = logits.flatten(), bound.flatten()
-        found = lowered._run(trainer.netd, images)
+        found = lowered.passes(trainer.netd, images)
         assert found.dtype == torch.float32
         assert not torch.equal(found, logits)
         assert ((found - logits).abs() <= bound).all()

@@ -135,7 +135,7 @@ def test_a_state_of_one_process_goes_on_with_two(found):
 def test_a_state_cut_into_more_pieces_than_there_are_rows():
     trainer = trainer_of(batch_size=4)
     trainer.load_state_dict({**trainer.state_dict(), "pieces": 8})
-    assert trainer.pieces == 4
+    assert trainer.pieces.count == 4
 
 
 # --- what only one process meets
@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_on_one_process_is_kept_from_all(found):
 
 def short_of_memory(on):
     trainer = trainer_of(on=on, batch_size=8, **plain_nets(1 if on.ranks.rank else 99))
-    return trained(trainer, 2)["weights"], trainer.pieces
+    return trained(trainer, 2)["weights"], trainer.pieces.count
 
 
 def test_out_of_memory_on_one_process_cuts_the_batch_on_all(found):

@@ -1,0 +1,71 @@
+"""Which gradient penalties a training puts on its discriminator, when, and with which weights."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from animegan import models, penalties, runtime
+from animegan.conditions import Given
+from animegan.losses import Objective
+from animegan.runtime import Runtime
+from animegan.view import See
+
+if TYPE_CHECKING:
+    from config import Config
+
+
+class Regularizer:
+    """The objective's own penalty, R1 on reals and R2 on fakes, as the options say."""
+
+    def __init__(
+        self, config: "Config", objective: Objective, netd: nn.Module, on: Runtime
+    ) -> None:
+        self.config = config
+        self.objective = objective
+        self.seed = config.seed
+        self._netd = netd
+        self._on = on
+
+    def due(self, step: int) -> bool:
+        """After every `penalty_every`-th update of netd."""
+        every = self.config.d_every * self.config.penalty_every
+        return models.penalised(self.config) and (step + 1) % every == 0
+
+    def penalty(
+        self,
+        step: int,
+        rows: slice,
+        images: tuple[Tensor, Tensor],
+        see: tuple[See, See],
+        given: tuple[Given, Given],
+    ) -> Tensor:
+        """The weighted sum; gradients run through the augmentation to the raw pictures.
+
+        Reals come before fakes in each pair; mixtures of the two are judged as the reals are.
+        `rows` are the pictures' in the whole batch, for which the random numbers are drawn.
+        """
+        config = self.config
+        real, fake = images
+        at_real, at_fake = (self._critic(*pair) for pair in zip(see, given, strict=True))
+        total = torch.zeros((), device=self._on.device)
+        source = runtime.generator(self.seed, "penalty-0", step)
+        if self.objective.penalty and config.gp:
+            whole = config.batch_size
+            mix = self._on.place(torch.rand(whole, 1, 1, 1, generator=source)[rows])
+            if self.objective.penalty == "gp":
+                found = penalties.gradient_penalty(at_real, real, fake, mix)
+            else:
+                drawn = torch.rand(whole, *real.shape[1:], generator=source)
+                noise = self._on.place(drawn[rows])
+                found = penalties.dragan(at_real, real, noise, mix, self._on.ranks.batch_mean)
+            total = total + config.gp * found
+        if config.r1:
+            total = total + config.r1 * penalties.zero_centred(at_real, real)
+        if config.r2:
+            total = total + config.r2 * penalties.zero_centred(at_fake, fake)
+        return total
+
+    def _critic(self, see: See, given: Given) -> Callable[[Tensor], Tensor]:
+        return lambda images: self._netd(see(images), *given)
