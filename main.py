@@ -52,6 +52,9 @@ def train(**words: str) -> None:
     config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
         refuse_changes(resumed[0], config)
+    from animegan.data.folder import require_pictures
+
+    require_pictures(config.data_path)
     import session
 
     session.train(config, sources, say, resumed)
