@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from animegan import heap
 from animegan.errors import UsageError
 from animegan.launch import Launch, launched
 from animegan.ranks import Ranks, join
@@ -98,12 +99,15 @@ def start(
 def start_together(
     gpu: bool | None = None, device: str | None = None, threads: int | None = None
 ) -> Runtime:
-    """`start`, and meet the other processes where torchrun started this one.
+    """`start` for a training, and meet the other processes where torchrun started this one.
 
+    On the CPU, freed memory stays with the process from here on (`animegan/heap.py`).
     Each takes the CUDA device of its number on its machine, or its share of the CPU's cores.
     """
     launch = launched()
     on = start(gpu, device, threads)
+    if on.device.type == "cpu":
+        heap.keep_freed()
     if launch.size == 1:
         return on
     kind = on.device.type
