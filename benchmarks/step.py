@@ -7,8 +7,9 @@ DCGAN at 96 x 96 and the example's widths, float32. The floor is the time of the
 step has to do (`benchmarks/floor.py`) at the best rate that the machine shows. `plain` is the
 textbook's loop (`benchmarks/plain.py`) with as many workers as are fastest here; it decodes its
 JPEGs every epoch, ours were decoded into the cache before, once, which is not timed. The sides run
-in turn in one process: the ratio is taken within a round. Updates are those of the discriminator
-to those of the generator.
+in turn in one process: the ratio is taken within a round. In ours freed memory stays with the
+process (`animegan/heap.py`); for turns of the plain loop malloc gets the values that glibc comes to
+by itself. Updates are those of the discriminator to those of the generator.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from animegan import heap
 from animegan.data.cache import FaceSet, open_set
 from animegan.models import Spec
 from animegan.runtime import Runtime
@@ -39,9 +41,11 @@ class Side:
 
     train_batch: Callable[[], None]
     operations: float  # floating-point operations a picture
+    malloc: Callable[[], object]  # sets its options for the side's turns
     cpu: list[float] = field(default_factory=list)  # seconds of this process, a turn each
 
     def turn(self, batches: int) -> None:
+        self.malloc()
         begun = time.process_time()
         for _ in range(batches):
             self.train_batch()
@@ -69,19 +73,24 @@ class Case:
         few = torch.randn(4, 3, SIZE, SIZE), torch.zeros(4)
         counted = PlainLoop([few], Spec(), *every)
         loop = PlainLoop(loader_of(self.folder, SIZE, self.batch, workers), Spec(), *every)
-        return Side(loop.train_batch, self._operations(counted.train_batch))
+        return Side(loop.train_batch, self._operations(counted.train_batch), self._malloc)
 
     def ours(self, compiled: bool = False) -> Side:
         options = {
             "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
-            "threads": self.threads, "max_steps": 10**6,
+            "threads": self.threads, "compile": compiled,
         }  # fmt: skip
         on = Runtime(torch.device("meta"))  # where operations only have shapes
         counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, on)
-        if compiled:
-            options["compile"] = True
         trainer = trainer_of(config_of(options), self.faces)
-        return Side(trainer.train_batch, self._operations(counted.train_batch))
+        return Side(trainer.train_batch, self._operations(counted.train_batch), heap.keep_freed)
+
+    def _malloc(self) -> None:
+        """As glibc adapts: maps by itself what is larger than the largest block freed so far."""
+        largest = min(32 << 20, 4 * self.batch * Spec().ndf * (SIZE // 3) ** 2 + 4096)
+        heap.option(heap.MMAP_MAX, 65536)
+        heap.option(heap.MMAP_THRESHOLD, largest)
+        heap.option(heap.TRIM_THRESHOLD, 2 * largest)
 
     def _operations(self, train_batch_of_4: Callable[[], None]) -> float:
         def cycle() -> None:
@@ -117,14 +126,14 @@ def rates(seconds: float) -> Iterator[tuple[str, float]]:
 def fastest_workers(case: Case) -> int:
     """How many workers the plain loop is fastest with."""
     sides = {str(count): case.plain(count) for count in WORKERS}
-    batches = max(2, 256 // case.batch)
+    batches = max(2, 128 // case.batch)
     for side in sides.values():
         side.turn(1)
     taken = in_turn({name: lambda s=side: s.turn(batches) for name, side in sides.items()}, 3)
     middle = {name: Spread.of(seconds).median / batches for name, seconds in taken.items()}
     told = ", ".join(f"{name}: {1000 * value:.0f} ms" for name, value in middle.items())
     best = min(middle, key=middle.__getitem__)
-    print(f"plain loop by workers, batch {case.batch}: {told}\n", flush=True)
+    print(f"plain loop by workers, batch {case.batch}: {told}; fastest: {best}\n", flush=True)
     return int(best)
 
 
