@@ -231,6 +231,11 @@ def exposed(name: str) -> Callable[..., None]:
 def check(line: flags.Line) -> None:
     """UsageError with every problem of the command line, those between options included."""
     problems = list(line.problems)
+    if line.command != "train" and launched().size > 1:
+        problems.append(
+            f"torchrun: {launched().size} processes would do the work of {line.command} "
+            f"each for itself; only train shares it: python main.py {line.command}"
+        )
     if line.command in COMMANDS:
         under: list[Layer] = []
         told: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from main import main
 from tests.test_main import MAIN, SMALL, place, run  # noqa: F401
 from tests.test_together import BOUNDS
 
@@ -111,6 +112,23 @@ def test_the_plan_is_printed_once_and_names_the_processes(place):  # noqa: F811
     assert done.stdout.count("plan:") == 1
     assert "processes   2, of 2 pictures a batch each" in done.stdout
     assert not (place / "checkpoints" / "plan").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo"], ["runs"], ["monitor"], ["doctor", "data"], ["download", "mnist"],
+        ["prepare", "data", "--out=new"], ["evaluate", "--samples=data", "--against=data"],
+        ["generate", "--netg-path=x"],
+    ],
+)  # fmt: skip
+def test_only_a_training_takes_several_processes(command, monkeypatch, capsys):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "-", "MASTER_PORT": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("torchrun: 2 processes would")
+    assert line.endswith(f"python main.py {command[0]}")
 
 
 @pytest.mark.parametrize(
