@@ -63,6 +63,11 @@ class Runtime:
         return size <= free // 4
 
 
+def full(device: torch.device) -> AbstractContextManager[object]:
+    """float32 within a net that computes in less."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 by itself; emulated it is slower than float32."""
     if device.type == "cuda":

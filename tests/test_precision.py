@@ -9,6 +9,7 @@ from torch.nn.functional import softplus
 
 import session
 from animegan import runtime
+from animegan.models import projected
 from animegan.runtime import Runtime
 from tests.tiny import config_of, same_weights, trainer_of, weights_of
 
@@ -157,3 +158,23 @@ def test_a_runtime_is_fp32_unless_told():
     assert not Runtime(CPU).bf16
     assert not runtime.start(gpu=False).bf16
     assert dataclasses.replace(Runtime(CPU), bf16=True) == LOWERED
+
+
+def test_the_power_iteration_of_spectral_normalisation_stays_float32(monkeypatch):
+    """CUDA's autocast has `mv` on its list, the CPU's has not: this imitates it."""
+    mv = torch.mv
+
+    def lowering(*args):
+        lowered = torch.is_autocast_enabled("cpu")
+        return mv(*(one.bfloat16() for one in args)) if lowered else mv(*args)
+
+    monkeypatch.setattr(torch, "mv", lowering)
+    options = {"d_norm": "spectral", "batch_size": 4}
+    lowered, whole = (trainer_of(on=on, **options) for on in (LOWERED, Runtime(CPU)))
+    (images,) = whole._real(0)
+    with torch.no_grad():
+        assert not torch.equal(lowered._run(lowered.netd, images), whole._run(whole.netd, images))
+    assert same_weights(dict(lowered.netd.named_buffers()), dict(whole.netd.named_buffers()))
+    head = projected.Head(8, 6, 8)
+    with LOWERED.lowered():
+        assert head.last.weight.dtype == torch.float32

@@ -6,7 +6,10 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import register_parametrization
+
+from animegan import runtime
 
 UPS = ("nearest", "transposed", "bilinear")
 NORMS = ("none", "batch", "spectral", "layer")
@@ -87,9 +90,22 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
     raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm}")
 
 
+class _Spectral(_SpectralNorm):
+    """torch's own in float32: CUDA's autocast would round the power iteration's products."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with runtime.full(weight.device):
+            return super().forward(weight)
+
+
 def spectral(module: nn.Module, norm: str = "spectral") -> nn.Module:
-    """The module, its weight divided by its largest singular value if `norm` says so."""
-    return spectral_norm(module) if norm == "spectral" else module
+    """The module, its weight divided by its largest singular value if `norm` says so.
+
+    The weight's first dimension is that of the outputs, as in a convolution or a linear layer.
+    """
+    if norm == "spectral":
+        register_parametrization(module, "weight", _Spectral(cast(Tensor, module.weight)))
+    return module
 
 
 def init_normal(net: nn.Module, deviation: float = 0.02) -> None:
