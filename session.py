@@ -62,7 +62,7 @@ def _train(
     listing = ranks.each(lambda: find_pictures(config.data_path))
     labels = ranks.each(lambda: read_labels(config.labels, listing))
     netg, netd, config, sources = ranks.each(lambda: _nets(config, sources, labels))
-    on, config = _settled(on, config)
+    on, config = _settled(on, config, say)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
@@ -129,11 +129,14 @@ def _train(
     return run
 
 
-def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
+def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
     """What was left to the machine, decided, so that a resumed run does not decide anew."""
     precision = on.precision(config.precision)
     on = dataclasses.replace(on, bf16=precision == "bf16")
     return on, dataclasses.replace(config, precision=precision)
+    if precision != on.precision("auto") == "fp32":
+        say(f"--precision {precision}: {on.device} has no instructions for it, as far as torch "
+            "knows; emulated it is slower than fp32")  # fmt: skip
 
 
 def _unheard(text: str) -> None:

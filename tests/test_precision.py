@@ -142,8 +142,13 @@ def test_auto_is_bf16_where_the_machine_has_it(monkeypatch, native, expected):
     assert Runtime(CPU).precision("fp32") == "fp32"
     assert Runtime(CPU).precision("bf16") == "bf16"
     assert Runtime(torch.device("mps")).precision("auto") == "fp32"
-    on, config = session._settled(Runtime(CPU), config_of())
+    said = []
+    on, config = session._settled(Runtime(CPU), config_of(), said.append)
     assert (on.bf16, config.precision) == (native, expected)  # options.json keeps what was decided
+    session._settled(Runtime(CPU), config_of(precision="fp32"), said.append)
+    assert not said
+    session._settled(Runtime(CPU), config_of(precision="bf16"), said.append)
+    assert [line.split(":")[0] for line in said] == ["--precision bf16"] * (not native)
 
 
 def test_a_set_stays_on_a_gpu_with_room(monkeypatch):
