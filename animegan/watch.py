@@ -18,7 +18,6 @@ from animegan.trainer import Trainer
 if TYPE_CHECKING:
     from config import Config
 
-PICTURES = 1000  # that an evaluation draws unless told
 Draw = Callable[[int, int], Tensor]
 MEMORY = 5  # evaluations that a bad sign has to last
 WON = 0.05  # a discriminator's loss below this share of its first is a win
@@ -153,12 +152,11 @@ class Watch:
         self._on = set(state["on"])
 
 
-def interval(config: "Config") -> int:
+def interval(config: "Config", pictures: int) -> int:
     """Steps between evaluations: `eval_every`, or more where that would cost too large a share.
 
-    An evaluation of n pictures is counted as n / batch_size steps.
+    An evaluation of so many `pictures` is counted as pictures / batch_size steps.
     """
-    pictures = config.eval_num or PICTURES
     return max(config.eval_every, ceil(pictures / config.batch_size / config.eval_share))
 
 

@@ -1,11 +1,45 @@
 """A cheap yardstick for a training that watches itself: few pictures, the reals measured once."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from animegan import metrics
 from animegan.data.cache import FaceSet
-from animegan.features import Draw, Extractor, extract
+from animegan.data.folder import find_pictures
+from animegan.errors import UsageError
+from animegan.features import Draw, Extractor, check_extractor, extract
 from animegan.measure import measure, of_array
+
+if TYPE_CHECKING:
+    from config import Config
+
+PICTURES = 1000  # a side, unless told
+LEAST = 10
+
+
+def check(config: "Config") -> None:
+    """UsageError for what keeps `--eval-path` from being measured against, if it is given.
+
+    Nothing is decoded or fetched.
+    """
+    if config.eval_path is None:
+        return
+    check_extractor(config.extractor, config.inception_file)
+    try:
+        held_out = find_pictures(config.eval_path).names
+    except UsageError as error:
+        raise error.under("--eval-path") from None
+    check_count(config.eval_path, len(held_out))
+
+
+def check_count(eval_path: str, held_out: int) -> None:
+    """UsageError for fewer held-out pictures than can tell anything."""
+    if held_out < LEAST:
+        raise UsageError(
+            f"--eval-path {eval_path}: {held_out} pictures are too few to measure against; "
+            f"{LEAST} or more, best {PICTURES:,}"
+        )
 
 
 class TrainingYardstick:
@@ -19,7 +53,7 @@ class TrainingYardstick:
         self,
         faces: FaceSet,
         extractor: Extractor,
-        n: int = 1000,
+        n: int = PICTURES,
         seed: int = 0,
         name: str = "reals",
     ) -> None:

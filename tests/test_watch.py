@@ -107,9 +107,10 @@ def test_the_best_and_the_patience():
 
 
 def test_measuring_costs_no_more_than_its_share():
-    few = config_of(batch_size=10, eval_every=5, eval_num=100, eval_share=0.1)
-    assert interval(few) == 100  # 100 pictures are 10 steps, a tenth of 100
-    assert interval(config_of(batch_size=10, eval_every=500, eval_num=100)) == 500
+    few = config_of(batch_size=10, eval_every=5, eval_share=0.1)
+    assert interval(few, 100) == 100  # 100 pictures are 10 steps, a tenth of 100
+    assert interval(few, 20) == 20
+    assert interval(config_of(batch_size=10, eval_every=500), 100) == 500
 
 
 def test_spread_is_the_deviation_over_pictures():
