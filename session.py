@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +134,7 @@ def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
     """What was left to the machine, decided, so that a resumed run does not decide anew."""
     precision = on.precision(config.precision)
     if precision != on.precision("auto") == "fp32":
-        say(f"--precision {precision}: {on.device} has no instructions for it, as far as torch "
-            "knows; emulated it is slower than fp32")  # fmt: skip
+        say(f"--precision {precision}: {on.device} emulates it, slower than fp32, as far as known")
     on = dataclasses.replace(on, bf16=precision == "bf16")
     return on, dataclasses.replace(config, precision=precision)
 
@@ -184,8 +182,7 @@ def _set(config: Config, path: str, max_broken: float, say: Say) -> FaceSet:
 
 def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
     """UsageError unless every process has the same pictures and labels under the same numbers."""
-    names = sha256("\n".join(faces.files).encode(errors="surrogateescape")).hexdigest()
-    found = ranks.gather((len(faces), names, labels and labels.digest))
+    found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
 
     def refuse() -> None:
         for rank, one in enumerate(found):
@@ -241,7 +238,6 @@ def _nets(
     config: Config, sources: Mapping[str, str], labels: Labels | None
 ) -> tuple[Any, Any, Config, Mapping[str, str]]:
     """New nets, or those of a warm start, whose sizes the config and its sources take over."""
-
     runtime.seed_everything(config.seed)
     loaded: dict[str, Any] = {}
     told: dict[str, str] = {}

@@ -301,6 +301,7 @@ class Loop:
             "processes": self.ranks.size,
             "compiled nets": len(self.trainer.passes.compiled),
             "pictures": len(self.trainer.batches.faces),
+            "picture files (names and sizes)": self.trainer.batches.faces.digest,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:

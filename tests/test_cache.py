@@ -218,6 +218,23 @@ def test_a_changed_folder_is_noticed(
     assert len(stores(own_cache)) == 1, "what the folder held before is of no more use"
 
 
+def test_the_digest_knows_names_and_sizes_alone(faces: Path, tmp_path: Path) -> None:
+    digest = opened(faces)[0].digest
+    shutil.copytree(faces, tmp_path / "copy", copy_function=shutil.copyfile)  # without times
+    assert opened(tmp_path / "copy")[0].digest == digest
+    assert opened(faces, image_size=8)[0].digest == digest
+    name = tmp_path / "copy" / "003.png"
+    found = {digest}
+    for change in (
+        lambda: name.write_bytes(name.read_bytes() + b"more"),
+        lambda: name.rename(name.with_name("other.png")),
+        lambda: (tmp_path / "copy" / "004.png").write_bytes(b"none"),
+    ):
+        change()
+        found.add(opened(tmp_path / "copy", max_broken=1)[0].digest)
+    assert len(found) == 4
+
+
 def test_other_folders_keep_their_caches(faces: Path, tmp_path: Path, make_faces: Make) -> None:
     make_faces(tmp_path / "others/faces", 4)
     opened(faces)

@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+from PIL import Image
 
 from animegan import checkpoint, models
 from animegan.models import Spec
@@ -54,6 +55,17 @@ def test_a_folder_that_goes_away_ends_it_in_a_line(away):
     assert process.returncode == 1
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("checkpoints/gone/")
+
+
+def test_pictures_that_were_replaced_are_told(away):
+    words = ("train", "--resume", "--name=replaced")
+    run(away, "train", *SMALL, "--data-path=my faces", "--max-steps=1", "--name=replaced")
+    assert "picture files" not in run(away, *words, "--max-steps=2").stderr
+    with Image.open(away / "my faces" / "3.png") as picture:
+        picture.resize((9, 9)).save(away / "my faces" / "4.png")
+    (line,) = [one for one in run(away, *words, "--max-steps=3").stderr.splitlines()
+               if "picture files (names and sizes)" in one]  # fmt: skip
+    assert line.endswith("the run goes on, but not to the same bits")
 
 
 def test_going_back_to_an_earlier_state_says_what_it_drops(away):

@@ -36,6 +36,7 @@ class FaceSet:
     classes: tuple[str, ...]
     files: tuple[str, ...]  # relative to the folder, with "/"; one a row
     broken: tuple[str, ...]  # likewise
+    digest: str = ""  # of all files' names and sizes and of what is broken; none without files
 
     def __len__(self) -> int:
         return len(self.images)
@@ -117,7 +118,8 @@ def open_set(
         raise UsageError(*problems)
 
     recipe = Recipe(image_size, channels, background, resize)
-    job = _Job(listing, recipe, _fingerprint(listing))
+    pictures, sizes = _fingerprints(listing)
+    job = _Job(listing, recipe, pictures)
     try:
         images, outcome = _cached(job, cache_dir or cache_root(), num_workers, say)
     except OSError as error:
@@ -133,6 +135,7 @@ def open_set(
         classes=listing.classes,
         files=tuple(name for name, good in zip(job.names, kept, strict=True) if good),
         broken=tuple(outcome.broken),
+        digest=_hash("\n".join([sizes, *outcome.broken]))[:12],
     )
 
 
@@ -159,16 +162,20 @@ def _hash(text: str) -> str:
     return sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _fingerprint(listing: Listing) -> str:
-    """Changes whenever a picture comes, goes, or is written anew."""
-    lines = []
+def _fingerprints(listing: Listing) -> tuple[str, str]:
+    """The first changes whenever a picture comes, goes, or is written anew. The second does not
+    where a picture is written anew in the same size, and so is the same for a copy of the folder.
+    """
+    lines, sizes = [], []
     for name in listing.names:
         try:
             status = os.stat(os.path.join(listing.root, name))
+            sizes.append(f"{name}\0{status.st_size}\n")
             lines.append(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n")
         except OSError:  # a dangling link
             lines.append(f"{name}\0\n")
-    return _hash("".join(lines))
+            sizes.append(lines[-1])
+    return _hash("".join(lines)), _hash("".join(sizes))
 
 
 def _changed(job: _Job, name: str) -> int:
