@@ -174,14 +174,15 @@ class Loop:
         """Let the watch score the generator; False if training should stop."""
         self._refuse_bad()
         self.trainer.pool()
-        decision = self.ranks.from_main(lambda: self._judged(watch))
+        probe = self.trainer.probe()
+        decision = self.ranks.from_main(lambda: self._judged(watch, probe))
         if decision == "back":
             self.roll_back(watch, bar)
         return decision != "stop"
 
-    def _judged(self, watch: Watch) -> Literal["on", "back", "stop"]:
+    def _judged(self, watch: Watch, probe: dict[str, float]) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
-        verdict = watch.evaluate(self.trainer)
+        verdict = watch.evaluate(self.trainer, probe)
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
         self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
         for line_ in verdict.alarms:

@@ -266,8 +266,8 @@ class Trainer:
     # --- what a watch looks at
 
     def probe(self) -> dict[str, float]:
-        """Both nets on this process's next batch, in eval mode, nothing updated: `probe_loss_d`,
-        and the norm of the generator's loss gradient at its pictures, `probe_grad_g`.
+        """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm
+        of the generator's loss gradient at its pictures, `probe_grad_g`. All processes call it.
         """
         real = self.batches.images(self.step)
         (of_real,) = self.conditions.of(self.batches.rows(self.step), 1)
@@ -276,10 +276,14 @@ class Trainer:
         with runtime.evaluating(self.netd), runtime.frozen(self.netd), torch.enable_grad():
             fake = fake.requires_grad_()
             real_logits, fake_logits = self.netd(real, *of_real), self.netd(fake, *of_fake)
-            loss_d = self.objective.loss_d(real_logits, fake_logits)
-            loss_g = self.objective.loss_g(fake_logits, real_logits)
+            loss_d = self.objective.loss_d(real_logits, fake_logits, self._mean)
+            loss_g = self.objective.loss_g(fake_logits, real_logits, self._mean)
             (gradient,) = torch.autograd.grad(loss_g, fake)
-        return {"probe_loss_d": loss_d.item(), "probe_grad_g": gradient.norm().item()}
+        found = torch.stack([loss_d.detach(), gradient.square().sum()])
+        self.ranks.share([found])
+        loss, square = found.tolist()
+        # a gradient of the whole batch's loss at local pictures is 1 / size of the local loss's
+        return {"probe_loss_d": loss, "probe_grad_g": (square / self.ranks.size) ** 0.5}
 
     # --- sampling and state
 

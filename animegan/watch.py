@@ -70,8 +70,11 @@ class Watch:
     def due(self, step: int) -> bool:
         return step % self.every == 0
 
-    def evaluate(self, trainer: Trainer) -> Verdict:
-        """Score the generator and look for bad signs; leaves the trainer as it was."""
+    def evaluate(self, trainer: Trainer, probe: dict[str, float]) -> Verdict:
+        """Score the generator and look for bad signs; leaves the trainer as it was.
+
+        `probe`: what `trainer.probe` has found on all processes.
+        """
         assert self.yardstick is not None
         noise = trainer.fixed_noise(self.yardstick.n)
         given = trainer.conditions.fixed(self.yardstick.n)
@@ -83,7 +86,7 @@ class Watch:
 
         values = self.yardstick.score(draw)
         values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))
-        values |= trainer.probe()
+        values |= probe
         improved = values["kid"] < self.best_kid
         self.seen.append({"step": float(trainer.step), **values})
         if improved:

@@ -12,6 +12,7 @@ from animegan.runs import Run
 from animegan.signals import Stop
 from animegan.trainer import Trainer
 from animegan.watch import Watch, interval, spread_of
+from tests.ranks_worker import together
 from tests.tiny import config_of, same_weights, trainer_of, weights_of
 
 
@@ -66,7 +67,7 @@ def alarms(kids, act, **options):
     for k in range(len(kids)):
         trainer.step += 1
         act(k, trainer)
-        told.append(watch.evaluate(trainer))
+        told.append(watch.evaluate(trainer, trainer.probe()))
     return told
 
 
@@ -124,7 +125,7 @@ def test_an_evaluation_leaves_the_trainer_as_it_was():
     watch = Watch(watched.config, Scripted([1.0] * 9), every=1)
     for _ in range(4):
         watched.train_batch()
-        watch.evaluate(watched)
+        watch.evaluate(watched, watched.probe())
         alone.train_batch()
     for one, two in ((watched.netg, alone.netg), (watched.netd, alone.netd)):
         assert same_weights(weights_of(one), weights_of(two))
@@ -197,3 +198,41 @@ def test_on_collapse_stop_and_tell(tmp_path):
     loop, said = loop_of(tmp_path / "tell", 20)
     assert fit(loop)
     assert sum("KID turns upward" in line for line in said) == 1
+
+
+# --- over two processes
+
+
+def over_two(on, folder):
+    trainer = trainer_of(on=on, max_steps=50, on_collapse="rollback", rollbacks=2, keep=9)
+    main = on.ranks.is_main
+    watch = Watch(trainer.config, ByWeights(trainer) if main else None, every=1)
+    said, spec = [], Spec.of(trainer.config)
+    say = said.append if main else lambda text: None
+    loop = Loop(trainer.config, trainer, Run(folder / "run"), NullMonitor(), spec, {}, say, watch)
+    probes = {
+        loss: trainer_of(on=on, objective=loss, loss=loss).probe() for loss in ("bce", "ra-hinge")
+    }
+    done = fit(loop)
+    return {
+        "done": done, "said": said, "step": trainer.step, "seed": trainer.seed, "probes": probes,
+        "rollbacks": watch.rollbacks, "weights": weights_of(trainer.netg),
+    }  # fmt: skip
+
+
+def test_two_processes_roll_back_together_as_one_does(tmp_path):
+    alone, _ = loop_of(tmp_path / "alone", 50, on_collapse="rollback", rollbacks=2)
+    fit(alone)
+    one, other = together(over_two, tmp_path)
+    assert same_weights(one["weights"], other["weights"])
+    for found in (one, other):
+        assert not found["done"]
+        assert found["step"] == alone.trainer.step
+        assert found["seed"] == alone.trainer.seed
+        assert found["rollbacks"] == 2
+        for loss, probe in found["probes"].items():
+            whole = trainer_of(objective=loss, loss=loss).probe()
+            assert probe == pytest.approx(whole, rel=1e-4)
+    assert sum(line.startswith("back to step 1") for line in one["said"]) == 2
+    steps = [line["step"] for line in Run(tmp_path / "run").history()]
+    assert steps == [line["step"] for line in alone.run.history()]
