@@ -289,6 +289,10 @@ def main(words: Sequence[str]) -> int:
     except UsageError as error:
         for problem in error.problems:
             say(problem)
+        if launched().size > 1 and line.command == "train":
+            from animegan.ranks import give_up
+
+            give_up(launched(), error.problems)
         if launched().local_rank:  # torchrun ends all with the first: that be the one that speaks
             time.sleep(30)
         return 2

@@ -5,6 +5,7 @@ the local rows; the mean of the processes' gradients is then the gradient of the
 loss, through `mean_of` too. All processes have to make the same calls in the same order.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # one process may decode a set while the others wait
 _RUN = "animegan/run"
 _ROUND = "animegan/round"
+_FAILED = "animegan/failed"
+_PAUSE = 0.05  # seconds between two looks at the store
 
 
 @contextmanager
@@ -213,20 +216,37 @@ def _fresh(launch: Launch) -> Any:
     store, mine = _store(launch), uuid4().hex
     if launch.rank:
         store.set(f"{_ROUND}/asks/{launch.rank}", mine)
-        store.wait([f"{_ROUND}/answer/{mine}"], PATIENCE)
+        while not store.check([f"{_ROUND}/answer/{mine}"]):
+            _heed(launch, store)
+            time.sleep(_PAUSE)
         word = store.get(f"{_ROUND}/answer/{mine}").decode()
         store.set(f"{_ROUND}/heard/{word}/{launch.rank}", "")
         return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
     missing, end = set(range(1, launch.size)), time.monotonic() + PATIENCE.total_seconds()
     while missing and time.monotonic() < end:
+        _heed(launch, store)
         for rank in tuple(missing):
             if store.check([f"{_ROUND}/heard/{mine}/{rank}"]):
                 missing.remove(rank)
             elif store.check([f"{_ROUND}/asks/{rank}"]):  # or has asked once, and is gone
                 asked = store.get(f"{_ROUND}/asks/{rank}").decode()
                 store.set(f"{_ROUND}/answer/{asked}", mine)
-        time.sleep(0.05)
+        time.sleep(_PAUSE)
     return dist.PrefixStore(mine, store)  # type: ignore[attr-defined]
+
+
+def give_up(launch: Launch, problems: Sequence[str]) -> None:
+    """Tell those that wait to meet this process that it does not come, and why: the first alone."""
+    if launch.elastic:
+        told = json.dumps([f"{one} (process {launch.rank})" for one in problems])
+        with suppress(RuntimeError):  # the others are gone with their store
+            _store(launch).compare_set(f"{_FAILED}/{launch.restarts}", "", told)
+
+
+def _heed(launch: Launch, store: Any) -> None:
+    """Fail as a process did that has given up."""
+    if store.check([key := f"{_FAILED}/{launch.restarts}"]):
+        raise UsageError(*json.loads(store.get(key).decode()))
 
 
 # --- what torchrun keeps over restarts

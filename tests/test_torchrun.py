@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -145,6 +147,33 @@ def test_mistakes_are_told_once(place, word, problem):  # noqa: F811
     assert done.stderr.count(problem) == 1
     assert 'main.py", line' not in done.stderr
     assert not (place / "checkpoints" / "wrong").exists()
+
+
+def test_a_machine_that_does_not_see_the_run_ends_both_in_a_line(place, tmp_path):  # noqa: F811
+    """Two machines, one process each, without a folder in common."""
+    run(place, "train", *SMALL, "--max-steps=1", "--name=here")
+    shutil.copytree(place / "data", tmp_path / "data")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(MAIN), "train", "--resume", "--name=here", "--max-steps=2"]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}",
+             "--master-addr=127.0.0.1", f"--master-port={port}", *words],
+            cwd=folder, env=environment(place), stderr=subprocess.PIPE, text=True,
+        )
+        for rank, folder in enumerate((place, tmp_path))
+    ]  # fmt: skip
+    try:
+        said = [one.communicate(timeout=PATIENCE)[1] for one in both]
+    finally:
+        for one in both:
+            one.kill()
+    line = "--resume: no state in checkpoints/here/states; "
+    assert all(one.count(line) == 1 for one in said)
+    assert "(process 1)" in said[0]
+    assert all('main.py", line' not in one for one in said)
 
 
 def test_a_signal_saves_and_stops_both_at_one_step(place):  # noqa: F811
