@@ -22,6 +22,7 @@ from animegan.data.cache import FaceSet, open_set
 from animegan.generate import Noise
 from animegan.images import grid, save_picture, to_uint8
 from animegan.labels import Labels, from_classes
+from animegan.losses import OBJECTIVES
 from animegan.models.layers import CONDITIONS
 from animegan.trainer import Trainer
 from benchmarks.cells import ALIKE, SETS, split, train
@@ -77,6 +78,7 @@ def main() -> None:
     )
     ask.add_argument("--data", type=Path, default=Path("../shared/data"))
     ask.add_argument("--minutes", type=float, default=4.0, help="of CPU, for each condition")
+    ask.add_argument("--loss", choices=tuple(OBJECTIVES), default="bce")
     ask.add_argument("--sheet", type=Path)
     words = ask.parse_args()
     torch.set_num_threads(1)
@@ -85,13 +87,14 @@ def main() -> None:
     classifier = trained(faces, aside)
     of_class = [aside.images[aside.labels == label] for label in range(len(aside.classes))]
     reals = [torch.from_numpy(some).permute(0, 3, 1, 2) for some in of_class]
-    print(f"commit {commit()}, {words.minutes:g} CPU minutes each\n")
+    print(f"commit {commit()}, {words.loss}, {words.minutes:g} CPU minutes each\n")
     print("| condition | pictures | as asked | least often | deviation |")
     print("|---|---|---|---|---|")
     print(line("reals", "-", judged(reals, aside.classes, classifier)), flush=True)
     columns = []
     for condition in CONDITIONS:
-        given = {**data.options, **ALIKE, "labels": "folders", "condition": condition}
+        labelled = {"labels": "folders", "condition": condition, "loss": words.loss}
+        given = {**data.options, **ALIKE, **labelled}
         trainer = train(given, faces, words.minutes, labels_of(faces))
         pictures = drawn(trainer, len(faces.classes))
         told = judged(list(pictures), faces.classes, classifier)
