@@ -276,8 +276,8 @@ class Trainer:
         with runtime.evaluating(self.netd), runtime.frozen(self.netd), torch.enable_grad():
             fake = fake.requires_grad_()
             real_logits, fake_logits = self.netd(real, *of_real), self.netd(fake, *of_fake)
-            loss_d = self.objective.loss_d(real_logits, fake_logits, self._mean)
-            loss_g = self.objective.loss_g(fake_logits, real_logits, self._mean)
+            loss_d = self.objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
+            loss_g = self.objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
             (gradient,) = torch.autograd.grad(loss_g, fake)
         found = torch.stack([loss_d.detach(), gradient.square().sum()])
         self.ranks.share([found])
