@@ -20,7 +20,7 @@ from animegan.data.cache import open_set
 from animegan.detector import FaceDetector
 from animegan.drawn import draw_face
 from animegan.evaluate import Numbers, compare
-from animegan.features import EXTRACTORS, build_extractor
+from animegan.features import build_extractor
 from animegan.measure import measure, of_array
 
 Faces = NDArray[np.uint8]  # [N, S, S, 3]
@@ -137,7 +137,7 @@ def main() -> None:
     ask.add_argument("--faces", type=Path, required=True, help="folder of 2n or more real faces")
     ask.add_argument("--n", type=int, default=1000)
     ask.add_argument("--splits", type=int, default=10, help="splits for the spread of the floor")
-    ask.add_argument("--extractor", choices=EXTRACTORS, default="lite0")
+    ask.add_argument("--extractor", choices=("lite0", "inception"), default="lite0")
     ask.add_argument("--inception-file")
     args = ask.parse_args()
     extractor = build_extractor(args.extractor, args.inception_file)
