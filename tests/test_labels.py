@@ -196,6 +196,7 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trainer = trainer_of(given=GIVEN)
+    probe = trainer.probe()
     asked: list[list[int]] = []
     sample = trainer.sample
 
@@ -205,13 +206,13 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
 
     monkeypatch.setattr(trainer, "sample", noted)
     watch = Watch(trainer.config, Kept(), every=1)
-    watch.evaluate(trainer)
+    watch.evaluate(trainer, probe)
     measured = asked[:80]
     shares = Counter(map(tuple, measured))
     assert set(shares) == {tuple(row) for row in ROWS.tolist()}  # the unknown too, a quarter each
     assert max(shares.values()) <= 36
     asked.clear()
-    watch.evaluate(trainer)
+    watch.evaluate(trainer, probe)
     assert asked[:80] == measured
 
 
@@ -377,7 +378,7 @@ def test_labels_go_by_the_whole_path_where_pictures_are_broken(
     Path("nested/a/1.png").write_bytes(b"broken")
     kept: list[Labels] = []
     make = session.Trainer
-    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-1]) or make(*given))
+    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-2]) or make(*given))
     words = [*colours, "--data-path=nested", "--labels=folders", "--max-broken=0.5"]
     assert train(*words, "--max-steps=1") == 0
     assert kept[0].names == ("a/2.png", "a/3.png", "b/a/1.png", "b/a/2.png", "b/a/3.png")

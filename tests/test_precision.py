@@ -178,7 +178,9 @@ def test_the_power_iteration_of_spectral_normalisation_stays_float32(monkeypatch
     lowered, whole = (trainer_of(on=on, **options) for on in (LOWERED, Runtime(CPU)))
     (images,) = whole._real(0)
     with torch.no_grad():
-        assert not torch.equal(lowered._run(lowered.netd, images), whole._run(whole.netd, images))
+        assert not torch.equal(
+            lowered.passes(lowered.netd, images), whole.passes(whole.netd, images)
+        )
     assert same_weights(dict(lowered.netd.named_buffers()), dict(whole.netd.named_buffers()))
     head = projected.Head(8, 6, 8)
     with LOWERED.lowered():
