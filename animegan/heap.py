@@ -2,7 +2,7 @@
 
 A step makes and drops the same tensors again and again. glibc hands large ones back to the system
 and gets zeroed pages for the next ones, a fault each: some 30,000 a step of DCGAN at 96 x 96 and a
-batch of 64, and 7% of its CPU time.
+batch of 64.
 """
 
 import ctypes

@@ -15,7 +15,8 @@ if {kept}:
 def step():
     for _ in range(4):
         torch.ones(40_000_000 // 4)
-step()
+for _ in range(5):  # the heap finds its size
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -32,8 +33,7 @@ def faults(kept):
 def test_kept_memory_is_used_again_without_new_pages():
     pages = 4 * 40_000_000 // resource.getpagesize()
     assert faults(kept=False) > pages // 2
-    # a system short of memory may take pages away meanwhile: one undisturbed try of three will do
-    assert min(faults(kept=True) for _ in range(3)) < pages // 100
+    assert faults(kept=True) < pages // 100
 
 
 def test_elsewhere_nothing_happens(monkeypatch):
