@@ -52,12 +52,12 @@ def train(**words: str) -> None:
     config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
         refuse_changes(resumed[0], config)
-    from animegan.data.folder import require_pictures
+    from animegan.data.folder import find_pictures
 
-    require_pictures(config.data_path)
+    listing = find_pictures(config.data_path)
     import session
 
-    session.train(config, sources, say, resumed)
+    session.train(config, sources, say, listing, resumed)
 
 
 def generate(**words: str) -> None:
@@ -85,11 +85,13 @@ def demo(**words: str) -> None:
     from pathlib import Path
 
     import session
+    from animegan.data.folder import find_pictures
     from animegan.drawn import draw_set
 
     draw_set(Path(config.data_path), count=DEMO_PICTURES, size=config.image_size, seed=0,
              workers=config.num_workers)  # fmt: skip
-    run = session.train(dataclasses.replace(config, preset="demo"), sources, say)
+    listing = find_pictures(config.data_path)
+    run = session.train(dataclasses.replace(config, preset="demo"), sources, say, listing)
     machine = {name: words[name] for name in ("gpu", "device", "threads") if name in words}
     generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
              gen_img=f"{run.path}/result.png", **machine)  # fmt: skip

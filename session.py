@@ -9,7 +9,7 @@ from typing import Any
 from animegan import album, checkpoint, compiling, models, plan, runs, runtime, yardstick
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
-from animegan.data.folder import find_pictures
+from animegan.data.folder import Listing
 from animegan.errors import Ended, UsageError
 from animegan.features import build_extractor
 from animegan.labels import Attributes, Labels, read_labels, sizes_of
@@ -35,6 +35,7 @@ def train(
     config: Config,
     sources: Mapping[str, str],
     say: Say,
+    listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None = None,
 ) -> Run:
     """Wire data, networks, trainer, monitor and checkpoints together, and train.
@@ -43,7 +44,7 @@ def train(
     """
     on = runtime.start_together(config.gpu, config.device, config.threads)
     try:
-        return _train(on, config, sources, say if on.ranks.is_main else _unheard, resumed)
+        return _train(on, config, sources, say if on.ranks.is_main else _unheard, listing, resumed)
     except Ended:
         on.ranks.wait_for_main()
         raise
@@ -54,10 +55,10 @@ def _train(
     config: Config,
     sources: Mapping[str, str],
     say: Say,
+    listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None,
 ) -> Run:
     launch, ranks = launched(), on.ranks
-    listing = ranks.each(lambda: find_pictures(config.data_path))
     labels = ranks.each(lambda: read_labels(config.labels, listing))
     netg, netd, config, sources = ranks.each(lambda: _nets(config, sources, labels))
     on, config = _settled(on, config, say)
@@ -83,7 +84,7 @@ def _train(
         measure = ranks.each(lambda: _yardstick(config, on, say))
         (drawn,) = ranks.most(measure.n if measure else 0)
         watch = Watch(config, measure, interval(config, drawn)) if drawn else None
-        faces = ranks.each(lambda: _set(config, config.data_path, config.max_broken, say))
+        faces = ranks.each(lambda: _set(config, listing, config.max_broken, say))
         labels = labels and labels.of(faces.files)
         _refuse_other_sets(faces, labels, config, ranks)
         batches = Batches(
@@ -166,10 +167,10 @@ def _check_share(config: Config, pictures: int, processes: int) -> None:
         )
 
 
-def _set(config: Config, path: str, max_broken: float, say: Say) -> FaceSet:
+def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> FaceSet:
     """The pictures of a folder, decoded as the options say."""
     return open_set(
-        path,
+        data,
         image_size=config.image_size,
         channels=config.channels,
         background=config.background,

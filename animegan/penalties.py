@@ -8,13 +8,13 @@ come in as tensors. A penalty taken only every k-th step is weighted k times by 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from animegan import runtime
 from animegan.losses import local_mean
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def _gradient(critic: Critic, images: Tensor) -> Tensor:
     """d sum(critic(images)) / d images: [B, C, H, W], itself differentiable."""
     images = images.detach().to(torch.promote_types(images.dtype, torch.float32))
     images.requires_grad_(True)
-    device = images.device.type
-    with contextlib.nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
+    with runtime.full(images.device):
         logits = critic(images)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient

@@ -18,15 +18,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 
 from animegan.data import cache
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
 from animegan.data.folder import find_pictures
 from benchmarks.memory import in_child, megabytes
-from benchmarks.training import commit, config_of, trainer_of
+from benchmarks.training import commit, config_of, noise_set, trainer_of
 
 COUNTS, SIZES, WIDTHS = (1000, 50_000, 1_000_000), (32, 64, 96, 128, 256), (16, 32, 64, 128)
 SIZE, WIDTH, BATCH = 96, 64, 64
@@ -86,10 +84,9 @@ def training(size: int, width: int, batch: int, threads: int, steps: int = 3) ->
     config = config_of(
         {"image_size": size, "ngf": width, "ndf": width, "batch_size": batch, "threads": threads}
     )
-    pixels = np.random.default_rng(0).integers(0, 256, (2 * batch, size, size, 3), np.uint8)
-    labels, files = np.zeros(len(pixels), np.int64), ("",) * len(pixels)
+    faces = noise_set(2 * batch, size)
     before = megabytes("VmHWM")
-    trainer = trainer_of(config, FaceSet(pixels, labels, ("a",), files, ()))
+    trainer = trainer_of(config, faces)
     trainer.train_batch()
     each = [seconds_of(trainer.train_batch) for _ in range(steps)]
     return {"step": median(each) / batch, "peak": megabytes("VmHWM") - before}

@@ -10,15 +10,15 @@ One training step of a DCGAN of widths 64 runs in every round too. Prints Markdo
 import argparse
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import torch
 from torch.utils.data import DataLoader, RandomSampler
-from torchvision import transforms
-from torchvision.datasets import ImageFolder
 
 from animegan.data.batches import Batches
 from animegan.data.cache import open_set
+from benchmarks.plain import pictures_of
 from benchmarks.ratio import in_turn, ratio
 from benchmarks.training import commit, config_of, trainer_of
 
@@ -27,11 +27,7 @@ WORKERS = (0, 2, 4)
 
 def folder_side(data: str, size: int, batch_size: int, workers: int, batches: int) -> DataLoader:
     """ImageFolder + DataLoader, an epoch of so many batches chosen anew at random."""
-    turn = transforms.Compose([
-        transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor(),
-        transforms.Normalize((0.5,) * 3, (0.5,) * 3),
-    ])  # fmt: skip
-    pictures = ImageFolder(data, turn)
+    pictures = pictures_of(Path(data), size)
     sampler = RandomSampler(pictures, num_samples=batches * batch_size)
     return DataLoader(
         pictures, batch_size, sampler=sampler, num_workers=workers, persistent_workers=workers > 0

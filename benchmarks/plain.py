@@ -18,22 +18,26 @@ from torchvision.datasets import ImageFolder
 from animegan.models import Spec, build_netd, build_netg
 
 
-def loader_of(folder: Path, image_size: int, batch_size: int, workers: int) -> DataLoader:
-    """Shuffled batches [B, 3, S, S] in [-1, 1] with their labels, from a folder of folders.
-
-    Workers stay from one epoch to the next: the sets of benchmarks are small, and starting them
-    anew every few batches would be no fair comparison.
-    """
+def pictures_of(folder: Path, image_size: int) -> ImageFolder:
+    """A folder of folders, its pictures float32 [3, S, S] in [-1, 1], decoded at each use."""
     steps = [
         transforms.Resize(image_size),
         transforms.CenterCrop(image_size),
         transforms.ToTensor(),
         transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     ]
-    faces = ImageFolder(str(folder), transforms.Compose(steps))
+    return ImageFolder(str(folder), transforms.Compose(steps))
+
+
+def loader_of(folder: Path, image_size: int, batch_size: int, workers: int) -> DataLoader:
+    """Shuffled batches [B, 3, S, S] in [-1, 1] with their labels, from a folder of folders.
+
+    Workers stay from one epoch to the next: the sets of benchmarks are small, and starting them
+    anew every few batches would be no fair comparison.
+    """
     return DataLoader(
-        faces, batch_size, shuffle=True, drop_last=True, num_workers=workers,
-        persistent_workers=workers > 0,
+        pictures_of(folder, image_size), batch_size, shuffle=True, drop_last=True,
+        num_workers=workers, persistent_workers=workers > 0,
     )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ two that do. `large` puts in what it is told.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,18 +26,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
-from torch.utils.flop_counter import FlopCounterMode
 
 from animegan import models, plan, runtime
-from animegan.data.cache import FaceSet
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from benchmarks.training import config_of, trainer_of
+from benchmarks import floor
+from benchmarks.together import together
+from benchmarks.training import config_of, noise_set, trainer_of
 from config import Config
 
 KNOWN = 96  # the size at which `sizes` takes the machine's rate
@@ -48,14 +45,6 @@ CASES: tuple[dict[str, Any], ...] = (
     {"net": "dcgan", "image_size": 96, "batch_size": 16, "ngf": 64, "ndf": 64},
     {"net": "r3gan", "loss": "bce", "image_size": 64, "batch_size": 16, "ngf": 32, "ndf": 32},
 )
-
-
-def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
-    """Pictures of noise: how long a step takes does not depend on what they show."""
-    source = np.random.default_rng(0)
-    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
-    files = tuple(f"{k}.png" for k in range(count))
-    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
 
 
 def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Trainer:
@@ -72,9 +61,7 @@ def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Tra
 def operations(options: dict[str, Any]) -> float:
     """Floating-point operations a picture of a batch that updates both nets: 2 a multiply-add."""
     trainer = trainer_on(Runtime(torch.device("meta")), {**options, "batch_size": 4})
-    with FlopCounterMode(display=False) as counter:
-        trainer.train_batch()
-    return counter.get_total_flops() / 4
+    return floor.operations(trainer.train_batch) / 4
 
 
 def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
@@ -155,13 +142,8 @@ def counted() -> Iterator[list[int]]:
         yield exchanges
 
 
-def _process(rank: int, size: int, port: int, folder: Path, rounds: int) -> None:
-    os.environ |= {
-        "RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank),
-        "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-    }  # fmt: skip
-    on = runtime.start_together(gpu=False, threads=1)
+def _measured(on: Runtime, folder: Path, rounds: int) -> Any:
+    """The link, and for each case its options, the bytes of its exchanges and pairs of times."""
     link = Link.measured()
     found = []
     for options in CASES:
@@ -180,28 +162,24 @@ def _process(rank: int, size: int, port: int, folder: Path, rounds: int) -> None
                 times.append((time.perf_counter() - begun) / 4)
             pairs.append(tuple(times))
         found.append((options, exchanges, pairs))
-    if on.ranks.is_main:
-        torch.save((link, found), folder / "found.pt")
-    on.ranks.leave()
+    return link, found
 
 
 def processes(rounds: int, size: int = 2) -> Iterator[str]:
     """Rows of a table: two processes that exchange nothing, the model, the same two together."""
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True)
     with TemporaryDirectory() as folder:
-        mp.spawn(_process, (size, store.port, Path(folder), rounds), nprocs=size)
-        link, found = torch.load(Path(folder) / "found.pt", weights_only=False)
+        (link, found), *_ = together(_measured, Path(folder), size, rounds=rounds)
     yield f"all-reduce over {size} processes of this machine (gloo): {1e3 * link.latency:.2f} ms "
     yield f"and {link.bandwidth / 1e9:.2f} GB a second\n"
     yield "| net | size | batch | exchanges a step | MB | ms: apart | model | together | ratio |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for options, exchanges, pairs in found:
-        apart, together = (median(pair[k] for pair in pairs) for k in (0, 1))
+        apart, both = (median(pair[k] for pair in pairs) for k in (0, 1))
         told = apart + link.time(exchanges, size)
         yield (
             f"| {options['net']}, {options['ngf']} | {options['image_size']} | "
             f"{options['batch_size']} | {len(exchanges)} | {sum(exchanges) / 1e6:.1f} | "
-            f"{1e3 * apart:.0f} | {1e3 * told:.0f} | {1e3 * together:.0f} | {together / told:.2f} |"
+            f"{1e3 * apart:.0f} | {1e3 * told:.0f} | {1e3 * both:.0f} | {both / told:.2f} |"
         )
 
 

@@ -53,6 +53,14 @@ def trainer_of(
     return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
 
 
+def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
+    """Pictures of noise: how long a step takes does not depend on what they show."""
+    source = np.random.default_rng(0)
+    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
+    files = tuple(f"{k}.png" for k in range(count))
+    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+
+
 def speed(config: Config, faces: FaceSet, labels: Labels | None = None) -> float:
     """Batches a second of this process's CPU, from a trial that is thrown away."""
     trial = trainer_of(config, faces, labels=labels)

@@ -1,16 +1,15 @@
 """A trainer small enough for tests: random 16 x 16 pictures, narrow DCGAN."""
 
-import numpy as np
 import torch
 
 from animegan import models, runtime
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
 from animegan.labels import Attributes, Labels, sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
+from benchmarks.training import noise_set
 from resolve import resolve
 
 CPU = torch.device("cpu")
@@ -19,9 +18,7 @@ ROWS = torch.tensor([[0, 1], [1, -1], [2, 0], [-1, -1]]).repeat(6, 1)  # of the 
 
 
 def face_set(count=24, size=16, channels=3):
-    pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, channels), np.uint8)
-    files = tuple(f"{k}.png" for k in range(count))
-    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+    return noise_set(count, size, channels)
 
 
 GIVEN = Labels(TWO, ROWS, face_set().files)

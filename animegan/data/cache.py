@@ -79,7 +79,7 @@ def cache_root() -> Path:
 
 
 def open_set(
-    data_path: str | Path,
+    data: str | Path | Listing,
     *,
     image_size: int = 96,
     channels: int = 3,
@@ -90,7 +90,8 @@ def open_set(
     cache_dir: Path | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> FaceSet:
-    """Open the pictures of a folder, through the cache where one can be had, else in memory.
+    """Open the pictures of a folder, or of a listing of it, through the cache where one can be
+    had, else in memory.
 
     The cache is used again as long as the names, sizes and times of the files, the arguments from
     `image_size` to `resize` and the format are the same. For `resize` see `decode.fit`.
@@ -111,7 +112,7 @@ def open_set(
     except UsageError as error:
         problems += error.problems
     try:
-        listing = find_pictures(data_path)
+        listing = data if isinstance(data, Listing) else find_pictures(data)
     except UsageError as error:
         raise UsageError(*problems, *error.problems) from None
     if problems:

@@ -74,16 +74,6 @@ def find_pictures(data_path: str | Path) -> Listing:
     )
 
 
-def require_pictures(data_path: str | Path) -> None:
-    """Raises `find_pictures`'s UsageError where there is no picture, and looks no further than the
-    first one where there is.
-    """
-    for _, _, files in os.walk(data_path):
-        if any(os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in files):
-            return
-    find_pictures(data_path)
-
-
 def _scan(folder: str) -> tuple[list[str], list[str]]:
     """Names of the pictures and of the subfolders that lie directly in `folder`."""
     pictures, folders = [], []
