@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from animegan.models import fastgan, layers, mlp, r3gan, resnet
+from animegan.models import dcgan, fastgan, layers, mlp, r3gan, resnet
 from animegan.models.layers import NORMS, UPS
 
 FAMILIES = [mlp, resnet, fastgan, r3gan]
@@ -72,6 +72,23 @@ def test_every_norm(family: ModuleType, norm: str) -> None:
     assert (norm == "layer") == bool(kinds & {nn.LayerNorm, nn.GroupNorm})
     layers_ = [m for m in netd.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert all(hasattr(one, "parametrizations") == (norm == "spectral") for one in layers_)
+
+
+@pytest.mark.parametrize(
+    ("family", "norm"), [*each("NORMS"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
+)
+def test_plain_grey_can_be_given_any_logit(family: ModuleType, norm: str) -> None:
+    """Where D(0) is 0 for good, a generator whose fakes are worth less turns grey."""
+    options = {} if family is r3gan else {"norm": norm}
+    netd = family.Discriminator(image_size=16, channels=3, width=8, **options)
+    optimizer = torch.optim.Adam(netd.parameters(), lr=0.01)
+    images = torch.cat((torch.zeros(2, 3, 16, 16), torch.randn(2, 3, 16, 16)))
+    for _ in range(200):
+        optimizer.zero_grad()
+        grey, other = netd(images).chunk(2)
+        backward(((grey + 1).square() + (other - 1).square()).mean())
+        optimizer.step()
+    assert grey.mean().item() < -0.5
 
 
 @pytest.mark.parametrize(

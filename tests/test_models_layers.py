@@ -67,3 +67,5 @@ def test_labelled_noise() -> None:
     assert torch.equal(joined[:, :10], noise.flatten(1))
     assert joined[0, 10:].any()
     assert not joined[1, 10:].any()
+    many = LabelledNoise(100, (500,))(torch.zeros(500, 100), torch.arange(500))
+    assert 0.9 < many[:, 100:].norm(dim=1).mean() < 1.1

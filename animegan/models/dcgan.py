@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from animegan.models.layers import Critic, LabelledNoise, norm_layer, spectral, up_conv
+from animegan.models.layers import Critic, LabelledNoise, needs_bias, norm_layer, spectral, up_conv
 
 UPS = ("transposed", "nearest", "bilinear")
 NORMS = ("batch", "spectral", "layer", "none")
@@ -128,23 +128,24 @@ class Discriminator(Critic):
     ) -> None:
         shape = _shape(image_size)
         widths = [width * multiple for multiple in reversed(shape.widths)]
-        super().__init__(widths[-1], classes, condition, norm)
+        super().__init__(widths[-1] * shape.base**2, classes, condition, norm)
+        bias = needs_bias(norm)
         layers: list[nn.Module] = [
-            spectral(nn.Conv2d(channels, widths[0], *shape.outer, bias=False), norm),
+            spectral(nn.Conv2d(channels, widths[0], *shape.outer, bias=bias), norm),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for narrow, wide in pairwise(widths):
             layers += [
-                spectral(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), norm),
+                spectral(nn.Conv2d(narrow, wide, 4, 2, 1, bias=bias), norm),
                 norm_layer(norm, wide),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        layers.append(spectral(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=False), norm))
+        layers.append(spectral(nn.Conv2d(widths[-1], 1, shape.base, 1, 0, bias=bias), norm))
         self.main = nn.Sequential(*layers)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x: Tensor = self.main[:-1](images)
-        return self.main[-1](x).flatten(), x.mean((2, 3))
+        return self.main[-1](x).flatten(), x.flatten(1)
 
 
 def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:

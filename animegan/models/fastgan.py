@@ -15,6 +15,7 @@ from animegan.models.layers import (
     Critic,
     LabelledNoise,
     init_normal,
+    needs_bias,
     norm_layer,
     pyramid,
     spectral,
@@ -113,16 +114,17 @@ class _Down(nn.Module):
 
     def __init__(self, narrow: int, wide: int, norm: str) -> None:
         super().__init__()
+        bias = needs_bias(norm)
         self.main = nn.Sequential(
-            spectral(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), norm),
+            spectral(nn.Conv2d(narrow, wide, 4, 2, 1, bias=bias), norm),
             norm_layer(norm, wide),
             nn.LeakyReLU(0.2),
-            spectral(nn.Conv2d(wide, wide, 3, padding=1, bias=False), norm),
+            spectral(nn.Conv2d(wide, wide, 3, padding=1, bias=bias), norm),
             norm_layer(norm, wide),
             nn.LeakyReLU(0.2),
         )
         self.direct = nn.Sequential(
-            spectral(nn.Conv2d(narrow, wide, 1, bias=False), norm),
+            spectral(nn.Conv2d(narrow, wide, 1, bias=bias), norm),
             norm_layer(norm, wide),
             nn.LeakyReLU(0.2),
         )
@@ -149,15 +151,16 @@ class Discriminator(Critic):
     ) -> None:
         shape = pyramid(image_size)
         widths = [min(width << i, 16 * width) // 2 for i in range(shape.doublings)]
-        super().__init__(widths[-1], classes, condition, norm)
+        super().__init__(widths[-1] * shape.base**2, classes, condition, norm)
+        bias = needs_bias(norm)
         self.main = nn.Sequential(
-            spectral(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), norm),
+            spectral(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=bias), norm),
             nn.LeakyReLU(0.2),
             *(_Down(a, b, norm) for a, b in pairwise(widths)),
         )
-        self.last = spectral(nn.Conv2d(widths[-1], 1, shape.base, bias=False), norm)
+        self.last = spectral(nn.Conv2d(widths[-1], 1, shape.base, bias=bias), norm)
         init_normal(self)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = self.main(images)
-        return self.last(x).flatten(), x.mean((2, 3))
+        return self.last(x).flatten(), x.flatten(1)

@@ -90,6 +90,15 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
     raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm}")
 
 
+def needs_bias(norm: str) -> bool:
+    """Whether a discriminator's convolution must have a bias of its own, `norm` bringing none.
+
+    Without any, LeakyReLU makes the net homogeneous: D(a x) = a D(x) for a > 0, so that D(0) is 0
+    whatever it learns, and a generator whose fakes are worth less escapes into plain grey.
+    """
+    return norm in ("none", "spectral")
+
+
 class _Spectral(_SpectralNorm):
     """torch's own in float32: CUDA's autocast would round the power iteration's products."""
 
@@ -150,6 +159,8 @@ class ProjectLabels(nn.Module):
 class LabelledNoise(nn.Module):
     """Noise [B, nz, 1, 1] (or [B, nz]) and labels -> [B, width]: the noise, then the embedding.
 
+    An attribute's embedding begins with a length of about 1 against the noise's sqrt(nz); were its
+    numbers ~ N(0, 1), a generator would soon know nothing but labels, and draw one picture of each.
     Without classes it only flattens. Labels left out count as unknown.
     """
 
@@ -159,6 +170,10 @@ class LabelledNoise(nn.Module):
         self.width = nz + embedding
         self.classes = classes
         self.embed = LabelEmbedding(classes, embedding) if classes else None
+        if self.embed is not None:
+            with torch.no_grad():
+                for table in self.embed.parameters():
+                    table.mul_(embedding**-0.5)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         noise = noise.flatten(1)

@@ -130,7 +130,7 @@ class Discriminator(Critic):
     ) -> None:
         shape = pyramid(image_size)
         widths = [min(width << i, 16 * width) // 2 for i in range(shape.doublings)]
-        super().__init__(widths[-1], classes, condition, norm)
+        super().__init__(widths[-1] * shape.base**2, classes, condition, norm)
         layers: list[nn.Module] = [spectral(nn.Conv2d(channels, widths[0], 4, 2, 1), norm)]
         for narrow, wide in pairwise(widths):
             layers += [_Residual(narrow, norm), spectral(nn.Conv2d(narrow, wide, 4, 2, 1), norm)]
@@ -140,4 +140,4 @@ class Discriminator(Critic):
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = self.main(images)
-        return self.last(x).flatten(), x.mean((2, 3))
+        return self.last(x).flatten(), x.flatten(1)
