@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from animegan import flags
-from animegan.errors import Ended, TrainingStopped, UsageError
+from animegan.errors import Ended, TrainingStopped, UsageError, refuse
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
@@ -113,28 +113,7 @@ def evaluate(**words: str) -> None:
     from animegan import eval_command
 
     eval_command.run(
-        netg_path=netg_path,
-        samples=config.samples,
-        against=config.against,
-        floor_path=config.floor_path,
-        train_path=config.train_path,
-        eval_num=config.eval_num,
-        extractor=config.extractor,
-        inception_file=config.inception_file,
-        report=config.report,
-        as_json=config.json,
-        seed=config.seed,
-        gen_mean=config.gen_mean,
-        gen_std=config.gen_std,
-        image_size=config.image_size,
-        channels=config.channels,
-        background=config.background,
-        resize=config.resize,
-        num_workers=config.num_workers,
-        gpu=config.gpu,
-        device=config.device,
-        threads=config.threads,
-        say=say,
+        _told(eval_command.Options, dataclasses.replace(config, netg_path=netg_path)), say
     )
 
 
@@ -254,8 +233,7 @@ def check(line: flags.Line) -> None:
             problems += error.problems
         if not any(problem.startswith("--resume") for problem in problems):
             problems += told
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
 
 
 def begun() -> str | None:

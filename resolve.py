@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan import runs
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, settle
 from animegan.runs import Run
@@ -46,8 +46,7 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     problems += settled.problems
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
-    if problems:
-        raise UsageError(*dict.fromkeys(problems))
+    refuse(dict.fromkeys(problems))
     return config, settled.sources
 
 

@@ -10,7 +10,7 @@ from animegan import album, checkpoint, compiling, models, plan, runs, runtime, 
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import Listing
-from animegan.errors import Ended, UsageError
+from animegan.errors import Ended, UsageError, refuse
 from animegan.features import build_extractor
 from animegan.labels import Attributes, Labels, read_labels, sizes_of
 from animegan.launch import launched
@@ -62,6 +62,7 @@ def _train(
     labels = ranks.each(lambda: read_labels(config.labels, listing))
     netg, netd, config, sources = ranks.each(lambda: _nets(config, sources, labels))
     on, config = _settled(on, config, say)
+    _refuse_other_options(config, ranks)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
@@ -181,20 +182,34 @@ def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> Fa
     )
 
 
+def _refuse_other_options(config: Config, ranks: Ranks) -> None:
+    """UsageError unless every process has the options on which weights depend, but for places."""
+    places = ("data_path", "eval_path", "netg_path", "netd_path", "labels")
+    names = [one.name for one in OPTIONS.values() if "train" in one.on and not one.free]
+    found = ranks.gather({name: getattr(config, name) for name in names if name not in places})
+    ranks.each(
+        lambda: refuse(
+            f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "
+            "all with the same"
+            for rank, theirs in enumerate(found)
+            for name, value in found[0].items()
+            if theirs[name] != value
+        )
+    )
+
+
 def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
     """UsageError unless every process has the same pictures and labels under the same numbers."""
     found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
 
-    def refuse() -> None:
-        for rank, one in enumerate(found):
-            if one != found[0]:
-                raise UsageError(
-                    f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, "
-                    f"process 0 {found[0][0]:,} or others, or their labels differ; every machine "
-                    "needs the same"
-                )
-
-    ranks.each(refuse)
+    ranks.each(
+        lambda: refuse(
+            f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, process 0 "
+            f"{found[0][0]:,} or others, or their labels differ; every machine needs the same"
+            for rank, one in enumerate(found)
+            if one != found[0]
+        )
+    )
 
 
 def _forget_later(run: Run, loop: Loop, say: Say) -> None:
@@ -215,7 +230,7 @@ def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | Non
         held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
     except UsageError as error:
         raise error.under("--eval-path") from None
-    yardstick.check_count(config.eval_path, len(held_out))
+    yardstick.check_count(config, len(held_out))
     return TrainingYardstick(held_out, extractor, config.eval_num or yardstick.PICTURES)
 
 
@@ -289,8 +304,7 @@ def _nets(
                 f"--labels {config.labels}: {kind} was trained with other labels, without any, or "
                 "under another --condition; start from nets of the same"
             )
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
     models.check(spec, models.penalised(config))
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return (

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 from animegan.fetch import fetch, sha256
 from animegan.prepare.pictures import looks_like_picture
 from animegan.prepare.publish import class_folder
@@ -160,8 +160,7 @@ def _check(options: Options) -> None:
         problems.append(f"--limit {options.limit}: takes a whole number of at least 1")
     if options.folder.exists() and not options.folder.is_dir():
         problems.append(f"--out {options.folder}: is a file; name a folder")
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
 
 
 class _Writer:

@@ -1,5 +1,7 @@
 """What a user can cause, told in one line a problem."""
 
+from collections.abc import Iterable
+
 
 class UsageError(Exception):
     """A mistake the user can mend; `main.py` prints each problem on a line and exits with 2.
@@ -15,6 +17,12 @@ class UsageError(Exception):
     def under(self, flag: str) -> "UsageError":
         """The same of a folder of pictures that another option than --data-path names."""
         return UsageError(*(line.replace("--data-path", flag) for line in self.problems))
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raises UsageError if there are any."""
+    if found := tuple(problems):
+        raise UsageError(*found)
 
 
 class TrainingStopped(Exception):  # noqa: N818

@@ -11,7 +11,7 @@ import torch
 
 from animegan import metrics
 from animegan.data.cache import FaceSet
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 from animegan.features import Extractor
 from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array
 from animegan.neighbours import Copying, copying
@@ -149,8 +149,7 @@ def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -
         )
         if found < FEWEST
     ]  # fmt: skip
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
     there = min(len(reals), samples.count)
     if asked is not None and asked > there:
         fewer = against if there == len(reals) else samples.name

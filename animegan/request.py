@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animegan.errors import UsageError
+from animegan.errors import refuse
 from animegan.runs import all_runs
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
     for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
         if path is not None and not path.exists():
             problems.append(f"{flag} {path}: no such file; `python main.py runs` lists the runs")
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
     return Request(netg_path, netd_path, indices)
 
 

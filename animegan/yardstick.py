@@ -30,15 +30,20 @@ def check(config: "Config") -> None:
         held_out = find_pictures(config.eval_path).names
     except UsageError as error:
         raise error.under("--eval-path") from None
-    check_count(config.eval_path, len(held_out))
+    check_count(config, len(held_out))
 
 
-def check_count(eval_path: str, held_out: int) -> None:
-    """UsageError for fewer held-out pictures than can tell anything."""
+def check_count(config: "Config", held_out: int) -> None:
+    """UsageError for fewer held-out pictures than can tell anything, or than are asked for."""
     if held_out < LEAST:
         raise UsageError(
-            f"--eval-path {eval_path}: {held_out} pictures are too few to measure against; "
+            f"--eval-path {config.eval_path}: {held_out} pictures are too few to measure against; "
             f"{LEAST} or more, best {PICTURES:,}"
+        )
+    if config.eval_num and config.eval_num > held_out:
+        raise UsageError(
+            f"--eval-num {config.eval_num}: {config.eval_path} has {held_out:,} pictures; take "
+            f"{held_out} or fewer"
         )
 
 

@@ -92,14 +92,6 @@ def test_the_set_itself_is_never_written() -> None:
     assert np.array_equal(faces.images, before)
 
 
-def test_labels_go_with_the_images() -> None:
-    faces = face_set()
-    batches = Batches(faces, 4, seed=0)
-    labels = batches.labels(5)
-    assert labels.dtype == torch.int64
-    assert labels.tolist() == faces.labels[batches.rows(5)].tolist()
-
-
 # --- flips
 
 
@@ -146,7 +138,6 @@ def test_processes_share_the_one_batch(world_size: int, resident: bool) -> None:
     ]
     for step in range(5):
         assert torch.equal(torch.cat([part.images(step) for part in parts]), whole.images(step))
-        assert torch.equal(torch.cat([part.labels(step) for part in parts]), whole.labels(step))
         assert np.array_equal(np.concatenate([part.rows(step) for part in parts]), whole.rows(step))
     assert {part.steps_per_epoch for part in parts} == {whole.steps_per_epoch}
 
@@ -174,7 +165,6 @@ def test_on_another_device_nothing_is_left_behind(resident: bool, flip: bool) ->
     assert images.device == meta
     assert images.shape == (4, 3, 8, 8)
     assert images.is_contiguous(memory_format=torch.channels_last)
-    assert batches.labels(1).device == meta
 
 
 # --- wrong sizes

@@ -38,15 +38,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(**words: Any) -> list[str]:
     said: list[str] = []
-    given = {"netg_path": None, "samples": None, "against": "reals"} | words
-    eval_command.run(**given, device="cpu", say=said.append)
+    given = {"against": "reals", "device": "cpu"} | words
+    eval_command.run(eval_command.Options(**given), said.append)
     return said
 
 
 def test_json_alone_on_stdout_and_the_page_beside_the_weights(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = run(netg_path="run/netg_last.pth", as_json=True)
+    said = run(netg_path="run/netg_last.pth", json=True)
     captured = capsys.readouterr()
     record = json.loads(captured.out)
     assert captured.out.count("\n") == 1

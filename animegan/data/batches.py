@@ -99,10 +99,6 @@ class Batches:
             pixels = both.index_select(0, self._runtime.place(pick))
         return to_float(pixels.permute(0, 3, 1, 2))
 
-    def labels(self, step: int) -> Tensor:
-        """Class of each picture of `images(step)`: int64 [B / world] on the device."""
-        return self._runtime.place(torch.from_numpy(self.faces.labels[self.rows(step)]))
-
     def _read(self, step: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Rows of the set, uint8 [B / world, S, S, C]; those of the next step are on their way."""
         images = self.faces.images

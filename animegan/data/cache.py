@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from animegan.data.decode import RULES, parse_background
 from animegan.data.folder import Listing, find_pictures
 from animegan.data.recipe import Outcome, Recipe, decode_all
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 
 FORMAT = 1  # raise it whenever the same file would give other pixels
 _SPARE = 64_000_000  # bytes that a cache must leave free on the disk
@@ -115,8 +115,7 @@ def open_set(
         listing = data if isinstance(data, Listing) else find_pictures(data)
     except UsageError as error:
         raise UsageError(*problems, *error.problems) from None
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
 
     recipe = Recipe(image_size, channels, background, resize)
     pictures, sizes = _fingerprints(listing)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from animegan.errors import UsageError
+from animegan.errors import refuse
 
 NO_DETAIL = -60.0  # dB: what a picture enlarged by repeating its pixels counts as
 Floats = NDArray[np.float32]
@@ -141,5 +141,4 @@ def check_limits(limits: Limits) -> None:
         problems.append(
             f"--near {limits.near}: beyond 80 of 256 bits everything looks alike; take 56 or less"
         )
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)

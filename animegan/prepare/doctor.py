@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from animegan.data.decode import BrokenPicture, parse_background
 from animegan.data.folder import find_pictures
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 from animegan.prepare import html, survey
 from animegan.prepare.checks import Limits, check_limits
 from animegan.prepare.diagnosis import DROPPED, Diagnosis, diagnose
@@ -98,8 +98,7 @@ def _check(options: Options) -> None:
             check()
         except UsageError as error:
             problems += error.problems
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
 
 
 def _survey(folder: Path, options: Options) -> list[Seen]:

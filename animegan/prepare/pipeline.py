@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from animegan.data.decode import parse_background
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 from animegan.prepare.checks import Limits, check_limits
 from animegan.prepare.examine import Cutting, Job, Searching, begin, examine
 from animegan.prepare.manifest import Journal, SourceRecord, key_hash
@@ -136,8 +136,7 @@ def _check(options: Options, source: Path, out: Path) -> None:
             check()
         except UsageError as error:
             problems += error.problems
-    if problems:
-        raise UsageError(*problems)
+    refuse(problems)
 
 
 def _search(

@@ -1,0 +1,53 @@
+"""What a training refuses before it begins, where several processes or folders have to agree."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import session
+from animegan import yardstick
+from animegan.errors import UsageError
+from animegan.ranks import Ranks
+from config import Config
+
+
+class Other(Ranks):
+    """Alone, but told that a second process has other values."""
+
+    other: dict[str, Any]
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, value | self.other]
+
+
+def ranks_beside(**other: Any) -> Ranks:
+    ranks = Other()
+    object.__setattr__(ranks, "other", other)
+    return ranks
+
+
+def test_processes_that_were_told_otherwise_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        session._refuse_other_options(Config(), ranks_beside(batch_size=32, flip=True))
+    assert sorted(caught.value.problems) == [
+        "--batch-size: 32 on process 1, 64 on process 0; start all with the same",
+        "--flip: True on process 1, False on process 0; start all with the same",
+    ]
+
+
+def test_places_may_differ_between_machines() -> None:
+    session._refuse_other_options(Config(), Ranks())
+    session._refuse_other_options(replace(Config(), data_path="elsewhere"), ranks_beside())
+
+
+@pytest.mark.parametrize(
+    ("eval_num", "there", "problem"),
+    [(None, 9, "--eval-path held: 9 pictures are too few"),
+     (50, 40, "--eval-num 50: held has 40 pictures; take 40 or fewer")],
+)  # fmt: skip
+def test_too_few_held_out_pictures(eval_num: int | None, there: int, problem: str) -> None:
+    config = replace(Config(), eval_path="held", eval_num=eval_num)
+    with pytest.raises(UsageError, match=problem):
+        yardstick.check_count(config, there)
+    yardstick.check_count(config, 50)
