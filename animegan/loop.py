@@ -21,7 +21,7 @@ from animegan.runs import Run
 from animegan.schedule import planned_steps
 from animegan.signals import Stop
 from animegan.trainer import Trainer
-from animegan.watch import Watch
+from animegan.watch import Watch, probe
 
 if TYPE_CHECKING:
     from config import Config
@@ -174,15 +174,15 @@ class Loop:
         """Let the watch score the generator; False if training should stop."""
         self._refuse_bad()
         self.trainer.pool()
-        probe = self.trainer.probe()
-        decision = self.ranks.from_main(lambda: self._judged(watch, probe))
+        found = probe(self.trainer)
+        decision = self.ranks.from_main(lambda: self._judged(watch, found))
         if decision == "back":
             self.roll_back(watch, bar)
         return decision != "stop"
 
-    def _judged(self, watch: Watch, probe: dict[str, float]) -> Literal["on", "back", "stop"]:
+    def _judged(self, watch: Watch, probed: dict[str, float]) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
-        verdict = watch.evaluate(self.trainer, probe)
+        verdict = watch.evaluate(self.trainer, probed)
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
         self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
         for line_ in verdict.alarms:

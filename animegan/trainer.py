@@ -202,9 +202,10 @@ class Trainer:
 
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
         """This process's noise [B / size, nz, 1, 1] ~ N(0, 1), in pieces; drawn on the CPU."""
-        return self._noise_at(stream, step).chunk(self.pieces.count)
+        return self.noise_at(stream, step).chunk(self.pieces.count)
 
-    def _noise_at(self, stream: str, step: int) -> Tensor:
+    def noise_at(self, stream: str, step: int) -> Tensor:
+        """The same in one piece."""
         source = runtime.generator(self.seed, stream, step)
         noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
         return self._on.place(noise[self.ranks.rows(self.config.batch_size)])
@@ -262,28 +263,6 @@ class Trainer:
                 said = str(error).splitlines()[0][:80]
             runtime.free_memory(self.device)
             self.pieces.cut(self.step, said)
-
-    # --- what a watch looks at
-
-    def probe(self) -> dict[str, float]:
-        """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm
-        of the generator's loss gradient at its pictures, `probe_grad_g`. All processes call it.
-        """
-        real = self.batches.images(self.step)
-        (of_real,) = self.conditions.of(self.batches.rows(self.step), 1)
-        (of_fake,) = self.conditions.drawn(self.seed, "probe", self.step, 1)
-        fake = self.sample(self._noise_at("probe", self.step), of_fake)
-        with runtime.evaluating(self.netd), runtime.frozen(self.netd), torch.enable_grad():
-            fake = fake.requires_grad_()
-            real_logits, fake_logits = self.netd(real, *of_real), self.netd(fake, *of_fake)
-            loss_d = self.objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
-            loss_g = self.objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
-            (gradient,) = torch.autograd.grad(loss_g, fake)
-        found = torch.stack([loss_d.detach(), gradient.square().sum()])
-        self.ranks.share([found])
-        loss, square = found.tolist()
-        # a gradient of the whole batch's loss at local pictures is 1 / size of the local loss's
-        return {"probe_loss_d": loss, "probe_grad_g": (square / self.ranks.size) ** 0.5}
 
     # --- sampling and state
 

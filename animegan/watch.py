@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from animegan import images
+from animegan import images, runtime
 from animegan.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -24,6 +24,28 @@ WON = 0.05  # a discriminator's loss below this share of its first is a win
 DEAD = 0.01  # a generator's gradient below this share of its largest is dead
 NARROW = 0.3  # a spread of the fixed pictures below this share of its largest is a collapse
 UPTURN = 1.25  # a KID above this multiple of the best is on its way up
+
+
+def probe(trainer: Trainer) -> dict[str, float]:
+    """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm of
+    the generator's loss gradient at its pictures, `probe_grad_g`. All processes call it.
+    """
+    step, netd, objective, ranks = trainer.step, trainer.netd, trainer.objective, trainer.ranks
+    real = trainer.batches.images(step)
+    (of_real,) = trainer.conditions.of(trainer.batches.rows(step), 1)
+    (of_fake,) = trainer.conditions.drawn(trainer.seed, "probe", step, 1)
+    fake = trainer.sample(trainer.noise_at("probe", step), of_fake)
+    with runtime.evaluating(netd), runtime.frozen(netd), torch.enable_grad():
+        fake = fake.requires_grad_()
+        real_logits, fake_logits = netd(real, *of_real), netd(fake, *of_fake)
+        loss_d = objective.loss_d(real_logits, fake_logits, ranks.batch_mean)
+        loss_g = objective.loss_g(fake_logits, real_logits, ranks.batch_mean)
+        (gradient,) = torch.autograd.grad(loss_g, fake)
+    found = torch.stack([loss_d.detach(), gradient.square().sum()])
+    ranks.share([found])
+    loss, square = found.tolist()
+    # a gradient of the whole batch's loss at local pictures is 1 / size of the local loss's
+    return {"probe_loss_d": loss, "probe_grad_g": (square / ranks.size) ** 0.5}
 
 
 class Yardstick(Protocol):
@@ -70,10 +92,10 @@ class Watch:
     def due(self, step: int) -> bool:
         return step % self.every == 0
 
-    def evaluate(self, trainer: Trainer, probe: dict[str, float]) -> Verdict:
+    def evaluate(self, trainer: Trainer, probed: dict[str, float]) -> Verdict:
         """Score the generator and look for bad signs; leaves the trainer as it was.
 
-        `probe`: what `trainer.probe` has found on all processes.
+        `probed`: what `probe` has found on all processes.
         """
         assert self.yardstick is not None
         noise = trainer.fixed_noise(self.yardstick.n)
@@ -86,7 +108,7 @@ class Watch:
 
         values = self.yardstick.score(draw)
         values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))
-        values |= probe
+        values |= probed
         improved = values["kid"] < self.best_kid
         self.seen.append({"step": float(trainer.step), **values})
         if improved:

@@ -20,7 +20,7 @@ from animegan.labels import Attributes, Labels, from_classes, read_tags
 from animegan.losses import OBJECTIVES
 from animegan.models import FAMILIES, Spec
 from animegan.models.layers import CONDITIONS
-from animegan.watch import Watch
+from animegan.watch import Watch, probe
 from tests.blocks import Blocks, Red
 from tests.tiny import GIVEN, ROWS, same_weights, trainer_of, weights_of
 
@@ -196,7 +196,7 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trainer = trainer_of(given=GIVEN)
-    probe = trainer.probe()
+    probed = probe(trainer)
     asked: list[list[int]] = []
     sample = trainer.sample
 
@@ -206,13 +206,13 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
 
     monkeypatch.setattr(trainer, "sample", noted)
     watch = Watch(trainer.config, Kept(), every=1)
-    watch.evaluate(trainer, probe)
+    watch.evaluate(trainer, probed)
     measured = asked[:80]
     shares = Counter(map(tuple, measured))
     assert set(shares) == {tuple(row) for row in ROWS.tolist()}  # the unknown too, a quarter each
     assert max(shares.values()) <= 36
     asked.clear()
-    watch.evaluate(trainer, probe)
+    watch.evaluate(trainer, probed)
     assert asked[:80] == measured
 
 
@@ -239,7 +239,7 @@ def test_labels_resume_to_the_same_bits(condition: str) -> None:
         fresh.train_batch()
     assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
     assert same_weights(weights_of(straight.shown()), weights_of(fresh.shown()))
-    assert straight.probe() == fresh.probe()
+    assert probe(straight) == probe(fresh)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

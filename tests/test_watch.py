@@ -11,7 +11,7 @@ from animegan.monitor import NullMonitor
 from animegan.runs import Run
 from animegan.signals import Stop
 from animegan.trainer import Trainer
-from animegan.watch import Watch, interval, spread_of
+from animegan.watch import Watch, interval, probe, spread_of
 from tests.ranks_worker import together
 from tests.tiny import config_of, same_weights, trainer_of, weights_of
 
@@ -56,7 +56,7 @@ class Acting:
         images[::2] = self.spread / 127.5
         return images
 
-    def probe(self):
+    def probed(self):
         return {"probe_loss_d": self.loss_d, "probe_grad_g": self.grad_g}
 
 
@@ -67,7 +67,7 @@ def alarms(kids, act, **options):
     for k in range(len(kids)):
         trainer.step += 1
         act(k, trainer)
-        told.append(watch.evaluate(trainer, trainer.probe()))
+        told.append(watch.evaluate(trainer, trainer.probed()))
     return told
 
 
@@ -125,7 +125,7 @@ def test_an_evaluation_leaves_the_trainer_as_it_was():
     watch = Watch(watched.config, Scripted([1.0] * 9), every=1)
     for _ in range(4):
         watched.train_batch()
-        watch.evaluate(watched, watched.probe())
+        watch.evaluate(watched, probe(watched))
         alone.train_batch()
     for one, two in ((watched.netg, alone.netg), (watched.netd, alone.netd)):
         assert same_weights(weights_of(one), weights_of(two))
@@ -211,7 +211,7 @@ def over_two(on, folder):
     say = said.append if main else lambda text: None
     loop = Loop(trainer.config, trainer, Run(folder / "run"), NullMonitor(), spec, {}, say, watch)
     probes = {
-        loss: trainer_of(on=on, objective=loss, loss=loss).probe() for loss in ("bce", "ra-hinge")
+        loss: probe(trainer_of(on=on, objective=loss, loss=loss)) for loss in ("bce", "ra-hinge")
     }
     done = fit(loop)
     return {
@@ -230,9 +230,9 @@ def test_two_processes_roll_back_together_as_one_does(tmp_path):
         assert found["step"] == alone.trainer.step
         assert found["seed"] == alone.trainer.seed
         assert found["rollbacks"] == 2
-        for loss, probe in found["probes"].items():
-            whole = trainer_of(objective=loss, loss=loss).probe()
-            assert probe == pytest.approx(whole, rel=1e-4)
+        for loss, probed in found["probes"].items():
+            whole = probe(trainer_of(objective=loss, loss=loss))
+            assert probed == pytest.approx(whole, rel=1e-4)
     assert sum(line.startswith("back to step 1") for line in one["said"]) == 2
     steps = [line["step"] for line in Run(tmp_path / "run").history()]
     assert steps == [line["step"] for line in alone.run.history()]
