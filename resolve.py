@@ -111,12 +111,7 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
             )
-        if config.clip and (config.d_norm == "spectral" or config.d_features):
-            found.append(
-                f"--clip {config.clip:g}: does nothing to weights that spectral normalisation "
-                f"scales ({config.d_features or '--d-norm spectral'}); take --clip=0, or another "
-                "discriminator"
-            )
+        found += _untrainable(config)
         if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
             found.append(
                 f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
@@ -155,6 +150,37 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 f"--gen-img {config.gen_img}: takes a name that ends in .png, .jpg or .webp"
             )
+    return found
+
+
+def _untrainable(config: Config) -> list[str]:
+    """Objectives under which the discriminator cannot learn, or whose options do nothing."""
+    found = []
+    penalty = OBJECTIVES[config.loss].penalty
+    if config.clip and (config.d_norm == "spectral" or config.d_features):
+        found.append(
+            f"--clip {config.clip:g}: does nothing to weights that spectral normalisation "
+            f"scales ({config.d_features or '--d-norm spectral'}); take --clip=0, or another "
+            "discriminator"
+        )
+    elif config.clip and (
+        config.net == "r3gan" or (config.net, config.d_norm) == ("fastgan", "none")
+    ):
+        found.append(
+            f"--clip {config.clip:g}: leaves no signal in a discriminator without normalisation "
+            f"({config.net}); take --clip=0, or another discriminator"
+        )
+    if config.d_features and ((penalty and config.gp) or (config.loss == "r3gan" and config.r1)):
+        found.append(
+            f"--loss {config.loss} with --d-features {config.d_features}: its penalty is made for "
+            "the slope of nets that see pixels, and a thousand times the loss at the features'; "
+            "take --loss hinge, or another discriminator"
+        )
+    if config.gp and penalty is None:
+        found.append(
+            f"--gp {config.gp:g}: {config.loss} has no such penalty; take --loss wgan-gp or "
+            "dragan, or --r1"
+        )
     return found
 
 

@@ -115,7 +115,7 @@ class AdaptiveAugment(nn.Module):
     @torch.no_grad()
     def watch(self, real: Tensor, boundary: float | Tensor = 0.0) -> None:
         """Count the signs of the reals' logits; `boundary` as in `losses.Objective`."""
-        signs = (real.detach() - boundary).sign().flatten()
+        signs = (real.detach() - boundary).sign().flatten().nan_to_num()
         self.signs += torch.stack((signs.sum(), signs.new_tensor(float(signs.numel()))))
 
     @torch.no_grad()

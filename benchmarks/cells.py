@@ -8,7 +8,8 @@
 thread), draws as many pictures as there are held-out reals, at most 1,000, and measures them;
 several processes may share a --work. `table` prints Markdown of what is there, and puts the first
 pictures of every cell on one sheet. Each cell uses what its objective publishes, fresh fakes for
-the generator's updates, nets of width 32 (64 for the projected one) and an EMA of 10,000 pictures;
+the generator's updates, nets of width 32 and an EMA of 10,000 pictures. The projected ones have
+width 64, and rates, betas, batch and augmentation of their own whatever the objective;
 faces are mirrored at random; of digits and CIFAR-10 a quarter is kept aside. The length is planned
 from a trial of 5 s, so that schedules have an end.
 """

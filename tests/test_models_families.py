@@ -77,6 +77,18 @@ def test_every_norm(family: ModuleType, norm: str) -> None:
 @pytest.mark.parametrize(
     ("family", "norm"), [*each("NORMS"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
 )
+def test_a_new_discriminator_has_something_to_say(family: ModuleType, norm: str) -> None:
+    """The gradient of a mean logit at the pictures: else nothing is learned from it for long."""
+    options = {} if family is r3gan else {"norm": norm}
+    netd = family.Discriminator(image_size=32, channels=3, width=8, **options)
+    images = (torch.rand(8, 3, 32, 32) * 2 - 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(netd(images).mean() * 8, images)
+    assert gradient.flatten(1).norm(dim=1).mean().item() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("family", "norm"), [*each("NORMS"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
+)
 def test_plain_grey_can_be_given_any_logit(family: ModuleType, norm: str) -> None:
     """Where D(0) is 0 for good, a generator whose fakes are worth less turns grey."""
     options = {} if family is r3gan else {"norm": norm}

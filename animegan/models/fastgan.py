@@ -14,6 +14,7 @@ from animegan.models.layers import (
     UPS,
     Critic,
     LabelledNoise,
+    init_he,
     init_normal,
     needs_bias,
     norm_layer,
@@ -159,7 +160,10 @@ class Discriminator(Critic):
             *(_Down(a, b, norm) for a, b in pairwise(widths)),
         )
         self.last = spectral(nn.Conv2d(widths[-1], 1, shape.base, bias=bias), norm)
-        init_normal(self)
+        if norm == "none":  # nothing brings small weights up to size
+            init_he(self)
+        else:
+            init_normal(self)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = self.main(images)

@@ -126,6 +126,18 @@ def init_normal(net: nn.Module, deviation: float = 0.02) -> None:
                 nn.init.zeros_(cast(Tensor, module.bias))
 
 
+def init_he(net: nn.Module) -> None:
+    """Weights of every convolution ~ N(0, gain² / fan_in), gain that of LeakyReLU 0.2, biases zero.
+
+    He et al. 2015, equation 15: the size of what passes through stays the same.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.2)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 class LabelEmbedding(nn.Module):
     """Labels int64 [B, A] or [B] -> [B, width]: one learned row per class, attributes added up.
 

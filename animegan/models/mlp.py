@@ -47,7 +47,11 @@ def _norm(norm: str, features: int) -> nn.Module:
 
 
 class Discriminator(Critic):
-    """Pictures -> logits [B], through two layers of 4 · width maxout units (the paper's: 240)."""
+    """Pictures -> logits [B], through two layers of 4 · width maxout units (the paper's: 240).
+
+    A normalisation stands before the maxout: after it, with only a linear layer to follow, that of
+    a batch would give all batches the same mean logit.
+    """
 
     def __init__(
         self,
@@ -63,11 +67,11 @@ class Discriminator(Critic):
         inputs = channels * image_size**2
         self.first = spectral(nn.Linear(inputs, hidden * PIECES), norm)
         self.second = spectral(nn.Linear(hidden, hidden * PIECES), norm)
-        self.norms = nn.ModuleList((_norm(norm, hidden), _norm(norm, hidden)))
+        self.norms = nn.ModuleList(_norm(norm, hidden * PIECES) for _ in range(2))
         self.last = spectral(nn.Linear(hidden, 1), norm)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = images.flatten(1)
         for layer, norm in zip((self.first, self.second), self.norms, strict=True):
-            x = norm(layer(x).unflatten(1, (-1, PIECES)).amax(2))
+            x = norm(layer(x)).unflatten(1, (-1, PIECES)).amax(2)
         return self.last(x).flatten(), x

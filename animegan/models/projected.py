@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
     features: smaller is faster. No gradient is kept of the features of pictures that need none,
     so a discriminator's step on pictures cut from the generator's graph runs them forward only.
     Conditions as in `layers.Critic`, the projection at each scale. `pixels` is the width of a
-    fastgan discriminator, spectrally normalised, that judges the picture itself; 0: none.
+    fastgan discriminator, with layer norm, that judges the picture itself; 0: none.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Discriminator(nn.Module):
         )
         self.pixels: fastgan.Discriminator | None = None
         found = [cast(Head, head).width for head in self.heads]
-        if pixels:
-            self.pixels = fastgan.Discriminator(image_size, channels, pixels, "spectral")
+        if pixels:  # spectral normalisation would leave it a slope far below the features' heads'
+            self.pixels = fastgan.Discriminator(image_size, channels, pixels, "layer")
             found.append(self.pixels.width)
         self.project: nn.ModuleList | None = None
         self.classify: nn.Module | None = None
