@@ -163,7 +163,7 @@ def _untrainable(config: Config) -> list[str]:
             f"scales ({config.d_features or '--d-norm spectral'}); take --clip=0, or another "
             "discriminator"
         )
-    elif config.clip and (
+    elif 0 < config.clip < 0.1 and (
         config.net == "r3gan" or (config.net, config.d_norm) == ("fastgan", "none")
     ):
         found.append(
