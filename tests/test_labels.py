@@ -17,11 +17,11 @@ from animegan import checkpoint, eval_command, models
 from animegan.errors import UsageError
 from animegan.label_draw import DrawnLabels
 from animegan.labels import Attributes, Labels, from_classes, read_tags
-from animegan.losses import OBJECTIVES
-from animegan.models import FAMILIES, Spec
+from animegan.models import Spec
 from animegan.models.layers import CONDITIONS
 from animegan.watch import Watch, probe
 from tests.blocks import Blocks, Red
+from tests.test_pairs import PAIRS
 from tests.tiny import GIVEN, ROWS, same_weights, trainer_of, weights_of
 
 FILES = [Path("/faces/a.jpg"), Path("/faces/b.jpg"), Path("/faces/c.jpg"), Path("/faces/d.jpg")]
@@ -131,8 +131,7 @@ META = torch.device("meta")
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("net", FAMILIES)
-@pytest.mark.parametrize("loss", OBJECTIVES)
+@pytest.mark.parametrize(("loss", "net"), PAIRS)
 def test_every_pair_trains_with_labels(loss: str, net: str, condition: str) -> None:
     options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8, "d_every": 1, "g_every": 1}
     trainer = trainer_of(
