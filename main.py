@@ -112,9 +112,7 @@ def evaluate(**words: str) -> None:
     netg_path = str(find_weights(config, say)[0]) if config.netg_path else None
     from animegan import eval_command
 
-    eval_command.run(
-        _told(eval_command.Options, dataclasses.replace(config, netg_path=netg_path)), say
-    )
+    eval_command.run(dataclasses.replace(config, netg_path=netg_path), say)
 
 
 def prepare(**words: str) -> None:

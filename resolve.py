@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan import runs
-from animegan.errors import UsageError, refuse
+from animegan.errors import refuse
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, settle
 from animegan.runs import Run
@@ -205,12 +205,10 @@ def saved_options(run: Run) -> list[Layer]:
 def refuse_changes(run: Run, config: Config) -> None:
     """UsageError that lists each option on which the weights depend and which is not the run's."""
     saved = run.read_options()["options"]
-    raise_for = [
+    refuse(
         f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
         "or add --allow-changes"
         for name, one in OPTIONS.items()
         if not one.free and "train" in one.on and name in saved
         and name not in ("netg_path", "netd_path") and saved[name] != getattr(config, name)
-    ]  # fmt: skip
-    if raise_for:
-        raise UsageError(*raise_for)
+    )  # fmt: skip

@@ -230,7 +230,7 @@ def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | Non
         held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
     except UsageError as error:
         raise error.under("--eval-path") from None
-    yardstick.check_count(config, len(held_out))
+    yardstick.check_count(config.eval_path, config.eval_num, len(held_out))
     return TrainingYardstick(held_out, extractor, config.eval_num or yardstick.PICTURES)
 
 

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,37 +20,13 @@ from animegan.features import Draw, build_extractor
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
 
+if TYPE_CHECKING:
+    from config import Config
+
 ENDLESS = 10**9  # candidates of a generator
 
 
-@dataclass(frozen=True)
-class Options:
-    """What to evaluate and how: options of the command of the same names."""
-
-    netg_path: str | None = None
-    samples: str | None = None
-    against: str | None = None
-    floor_path: str | None = None
-    train_path: str | None = None
-    eval_num: int | None = None
-    extractor: str = "lite0"
-    inception_file: str | None = None
-    report: str | None = None
-    json: bool = False
-    seed: int = 0
-    gen_mean: float = 0.0
-    gen_std: float = 1.0
-    image_size: int = 96
-    channels: int = 3
-    background: str = "white"
-    resize: str = "crop"
-    num_workers: int = 4
-    gpu: bool | None = None
-    device: str | None = None
-    threads: int | None = None
-
-
-def run(options: Options, say: Callable[[str], None]) -> None:
+def run(config: "Config", say: Callable[[str], None]) -> None:
     """Evaluate, write the page, and print the table, or the JSON, to stdout.
 
     A generator's pictures are compared at its own size and channels, and the reals become pixels
@@ -57,72 +34,72 @@ def run(options: Options, say: Callable[[str], None]) -> None:
     `train_path`, or the folder that the run was trained on if it is still there.
 
     Raises:
-        UsageError: options that do not go together, folders and files that are not there, packages
+        UsageError: config that do not go together, folders and files that are not there, packages
             or weights that are not to be had; all before any measuring.
     """
-    problems = _missing(options)
+    problems = _missing(config)
     for flag, path in (
-        ("--against", options.against), ("--samples", options.samples),
-        ("--floor-path", options.floor_path), ("--train-path", options.train_path),
+        ("--against", config.against), ("--samples", config.samples),
+        ("--floor-path", config.floor_path), ("--train-path", config.train_path),
     ):  # fmt: skip
         problems += _unlisted(flag, path)
     refuse(problems)
-    against = options.against
+    against = config.against
     assert against is not None
-    on = runtime.start(options.gpu, options.device, options.threads)
+    on = runtime.start(config.gpu, config.device, config.threads)
     pictures = None
-    if options.netg_path is not None:
-        pictures, options = _drawn(options, on.device)
-    network = build_extractor(options.extractor, options.inception_file, on.device)
+    if config.netg_path is not None:
+        pictures, config = _drawn(config, on.device)
+    network = build_extractor(config.extractor, config.inception_file, on.device)
     detector = FaceDetector()
 
     def opened(flag: str, path: str) -> FaceSet:
         try:
             return open_set(
-                path, image_size=options.image_size, channels=options.channels,
-                background=options.background, resize=options.resize,
-                num_workers=options.num_workers, say=say,
+                path, image_size=config.image_size, channels=config.channels,
+                background=config.background, resize=config.resize,
+                num_workers=config.num_workers, say=say,
             )  # fmt: skip
         except UsageError as error:
             raise error.under(flag) from None
 
     if pictures is None:
-        assert options.samples is not None
-        pictures = of_array(options.samples, opened("--samples", options.samples).images)
-    floor_path, train_path = options.floor_path, options.train_path
+        assert config.samples is not None
+        pictures = of_array(config.samples, opened("--samples", config.samples).images)
+    floor_path, train_path = config.floor_path, config.train_path
     found = evaluate(
         pictures, opened("--against", against), against=against, extractor=network,
-        detector=detector, count=options.eval_num, seed=options.seed,
+        detector=detector, count=config.eval_num, seed=config.seed,
         others=opened("--floor-path", floor_path) if floor_path else None,
         others_from=floor_path or "",
         train=opened("--train-path", train_path) if train_path else None,
         train_from=train_path or "", say=say,
     )  # fmt: skip
-    page = Path(options.report) if options.report else _page(options.netg_path)
+    page = Path(config.report) if config.report else _page(config.netg_path)
     write_report(found, page)
     say(f"{page}: sheets, distances and protocol; it shows real pictures, so keep it to yourself")
-    print(found.as_json() if options.json else table(found), file=sys.stdout, flush=True)
+    print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)
 
 
-def _drawn(options: Options, device: torch.device) -> tuple[Pictures, Options]:
-    """A generator's pictures, and the options as they were in its training."""
-    path = options.netg_path
+def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
+    """A generator's pictures, and the config with what its training says of pictures."""
+    path = config.netg_path
     assert path is not None
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
-    noise = generate.Noise(options.seed, loaded.spec.nz, options.gen_mean, options.gen_std, labels)
+    noise = generate.Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
     saved = loaded.about.get("options", {})
     trained_on = saved.get("data_path")
-    if options.train_path is None and trained_on and not _unlisted("", trained_on):
-        options = replace(options, train_path=trained_on)
-    options = replace(
-        options,
+    if config.train_path is None and trained_on and not _unlisted("", trained_on):
+        config = replace(config, train_path=trained_on)
+    config = replace(
+        config,
         image_size=loaded.spec.image_size,
         channels=loaded.spec.channels,
-        background=saved.get("background", options.background),
-        resize=saved.get("resize", options.resize),
+        background=saved.get("background", config.background),
+        resize=saved.get("resize", config.resize),
     )
-    return Pictures(path, ENDLESS, drawing(loaded.net, noise, device)), options
+    return Pictures(path, ENDLESS, drawing(loaded.net, noise, device)), config
 
 
 def drawing(netg: nn.Module, noise: generate.Noise, device: torch.device) -> Draw:
@@ -134,18 +111,18 @@ def drawing(netg: nn.Module, noise: generate.Noise, device: torch.device) -> Dra
     return draw
 
 
-def _missing(options: Options) -> list[str]:
+def _missing(config: "Config") -> list[str]:
     problems = []
-    if options.against is None:
+    if config.against is None:
         problems.append("--against: missing; name a folder of real pictures, best held-out ones")
-    if options.netg_path is None and options.samples is None:
+    if config.netg_path is None and config.samples is None:
         problems.append(
             "--netg-path: missing; name the generator's weights, such as "
             "checkpoints/RUN/netg_last.pth, or a folder of pictures with --samples"
         )
-    if options.netg_path is not None and options.samples is not None:
+    if config.netg_path is not None and config.samples is not None:
         problems.append(
-            f"--netg-path and --samples {options.samples}: both name the samples; keep one"
+            f"--netg-path and --samples {config.samples}: both name the samples; keep one"
         )
     return problems
 

@@ -11,9 +11,9 @@ import torch
 
 from animegan import metrics
 from animegan.data.cache import FaceSet
-from animegan.errors import UsageError, refuse
+from animegan.errors import refuse
 from animegan.features import Extractor
-from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array
+from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
 from animegan.neighbours import Copying, copying
 
 # Learnt by damaging real faces, see docs/evaluate.md; shown with every result.
@@ -153,7 +153,7 @@ def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -
     there = min(len(reals), samples.count)
     if asked is not None and asked > there:
         fewer = against if there == len(reals) else samples.name
-        raise UsageError(f"--eval-num {asked}: {fewer} has {there} pictures; take {there} or fewer")
+        raise too_many(asked, fewer, there)
     return asked or min(there, MOST)
 
 

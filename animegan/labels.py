@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, refuse
 
 if TYPE_CHECKING:
     from animegan.data.folder import Listing
@@ -55,8 +55,7 @@ class Attributes:
                 problems.append(f"{name} is never {value!r}; {_known(value, known, 'values')}")
                 continue
             labels[self.names.index(name)] = known.index(value)
-        if problems:
-            raise UsageError(*(f"--label {text}: {problem}" for problem in problems))
+        refuse(f"--label {text}: {problem}" for problem in problems)
         return labels
 
     def words(self, labels: Sequence[int]) -> str:
@@ -211,8 +210,7 @@ def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[
             rows[name] = tuple(cells[1:])
     if len(problems) > 5:
         problems = [*problems[:5], f"and {len(problems) - 5} more lines"]
-    if problems:
-        raise UsageError(*(f"{flag} {path}: {problem}" for problem in problems))
+    refuse(f"{flag} {path}: {problem}" for problem in problems)
     return tuple(header[1:]), rows
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from animegan import store
+from animegan.errors import UsageError
 from animegan.features import BATCH, Draw, Extractor
 from animegan.images import to_pil
 from animegan.metrics import thumbnails
@@ -25,6 +26,11 @@ class FaceFinder(Protocol):
     def has_face(self, image: Image.Image) -> bool:
         """Whether a cut-out shows a face."""
         ...
+
+
+def too_many(asked: int, name: str, there: int) -> UsageError:
+    """What to raise where `name` has fewer pictures than --eval-num asks for."""
+    return UsageError(f"--eval-num {asked}: {name} has {there} pictures; take {there} or fewer")
 
 
 @dataclass(frozen=True, eq=False)

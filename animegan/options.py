@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from animegan.errors import UsageError
+from animegan.errors import refuse
 
 C = TypeVar("C")
 
@@ -160,8 +160,7 @@ class Settled:
 
     def build(self, cls: type[C]) -> C:
         """The dataclass made of the values; UsageError with every problem there is."""
-        if self.problems:
-            raise UsageError(*self.problems)
+        refuse(self.problems)
         return cls(**self.values)
 
 

@@ -1,9 +1,10 @@
-"""Penalties on the discriminator's input gradient. Unweighted scalars, differentiable twice.
+"""What bounds a discriminator: penalties on its input gradient, and weight clipping.
 
-Always at least float32, whatever precision the training runs in. `critic` is any callable from
-images [B, C, H, W] to logits [B] or [B, H]; the logits of a picture must depend on that picture
-alone (no BatchNorm in the critic), else the per-picture gradients mean nothing. Random numbers
-come in as tensors. A penalty taken only every k-th step is weighted k times by the caller.
+Penalties are unweighted scalars, differentiable twice, and always at least float32, whatever
+precision the training runs in. `critic` is any callable from images [B, C, H, W] to logits [B] or
+[B, H]; the logits of a picture must depend on that picture alone (no BatchNorm in the critic),
+else the per-picture gradients mean nothing. Random numbers come in as tensors. A penalty taken
+only every k-th step is weighted k times by the caller.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from animegan import runtime
 from animegan.losses import local_mean
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from animegan.losses import Mean
 
 Critic = Callable[[Tensor], Tensor]
+
+
+@torch.no_grad()
+def clip_weights(critic: nn.Module, bound: float) -> None:
+    """Keep every weight within ±bound (Arjovsky et al. 2017, algorithm 1).
+
+    Before the first gradient too: at larger weights it is a hundred times as large, and RMSprop
+    would divide by it for hundreds of steps.
+    """
+    for one in critic.parameters():
+        one.clamp_(-bound, bound)
 
 
 def _gradient(critic: Critic, images: Tensor) -> Tensor:

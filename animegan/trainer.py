@@ -18,6 +18,7 @@ from animegan.guard import Guard
 from animegan.labels import Labels
 from animegan.losses import Objective
 from animegan.meters import Meters
+from animegan.penalties import clip_weights
 from animegan.pieces import Pieces
 from animegan.regularizer import Regularizer
 from animegan.runtime import Runtime
@@ -66,7 +67,8 @@ class Trainer:
         self.netd = netd.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         for net in (self.netg, self.netd):
             on.ranks.copy_from_main([*net.parameters(), *net.buffers()])
-        self._clip()  # or RMSprop would remember the first gradient, a hundred times the later ones
+        if config.clip:
+            clip_weights(self.netd, config.clip)
         self.optg = self._optimizer(self.netg, config.lr1, on)
         self.optd = self._optimizer(self.netd, config.lr2, on)
         self.ema = Ema(self.netg, config.ema) if config.ema else None
@@ -150,7 +152,8 @@ class Trainer:
                     self.meters.add(aux_x=real_aux, aux_g_z=fake_aux)
                 add(loss + self.config.aux * (real_aux + fake_aux))
                 logits.append((real_logits.detach(), fake_logits.detach()))
-        self._clip()
+        if self.config.clip:
+            clip_weights(self.netd, self.config.clip)
         for real_logits, fake_logits in logits if self.view.adapts else ():
             self.view.watch(real_logits, self._boundary(fake_logits))
         self.view.adapt(step // self.config.d_every, self.config.batch_size)
@@ -184,12 +187,6 @@ class Trainer:
         if self.ema is not None:
             seen = (step + 1) * self.config.batch_size
             self.ema.update(self.netg, seen, self.config.batch_size * self.config.g_every)
-
-    @torch.no_grad()
-    def _clip(self) -> None:
-        """Keep netd's weights within `clip`, if it is set (Arjovsky et al. 2017)."""
-        for one in self.netd.parameters() if self.config.clip else ():
-            one.clamp_(-self.config.clip, self.config.clip)
 
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
         """The logit that parts reals from fakes, for `--augment auto`."""

@@ -9,7 +9,7 @@ from animegan.data.cache import FaceSet
 from animegan.data.folder import find_pictures
 from animegan.errors import UsageError
 from animegan.features import Draw, Extractor, check_extractor, extract
-from animegan.measure import measure, of_array
+from animegan.measure import measure, of_array, too_many
 
 if TYPE_CHECKING:
     from config import Config
@@ -30,21 +30,18 @@ def check(config: "Config") -> None:
         held_out = find_pictures(config.eval_path).names
     except UsageError as error:
         raise error.under("--eval-path") from None
-    check_count(config, len(held_out))
+    check_count(config.eval_path, config.eval_num, len(held_out))
 
 
-def check_count(config: "Config", held_out: int) -> None:
+def check_count(eval_path: str, eval_num: int | None, held_out: int) -> None:
     """UsageError for fewer held-out pictures than can tell anything, or than are asked for."""
     if held_out < LEAST:
         raise UsageError(
-            f"--eval-path {config.eval_path}: {held_out} pictures are too few to measure against; "
+            f"--eval-path {eval_path}: {held_out} pictures are too few to measure against; "
             f"{LEAST} or more, best {PICTURES:,}"
         )
-    if config.eval_num and config.eval_num > held_out:
-        raise UsageError(
-            f"--eval-num {config.eval_num}: {config.eval_path} has {held_out:,} pictures; take "
-            f"{held_out} or fewer"
-        )
+    if eval_num and eval_num > held_out:
+        raise too_many(eval_num, eval_path, held_out)
 
 
 class TrainingYardstick:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from animegan.ema import Ema
 from animegan.losses import OBJECTIVES, Objective
-from animegan.penalties import dragan, gradient_penalty, zero_centred
+from animegan.penalties import clip_weights, dragan, gradient_penalty, zero_centred
 
 NOISE, HIDDEN, BATCH, SAMPLES = 2, 64, 128, 10_000
 WAVES = 4  # sines and cosines of a coordinate times 1, 2, 4, 8
@@ -99,6 +99,8 @@ class Toy:
             Perceptrons(seeds, NOISE, 2, 0.0),
             Perceptrons(seeds, 2 + 4 * WAVES, 1, 0.2),
         )
+        if "clip" in self.options:
+            clip_weights(self.netd, self.options["clip"])
         self.source = torch.Generator().manual_seed(1)
         self.ema = Ema(self.netg)
         self.optg, self.optd = (self._optimizer(net) for net in (self.netg, self.netd))
@@ -155,9 +157,7 @@ class Toy:
             loss = self.row.loss_d(self.logits(real), self.logits(fake))
             self.update(self.optd, loss + self.penalty(real, fake))
             if "clip" in self.options:
-                with torch.no_grad():
-                    for weight in self.netd.parameters():
-                        weight.clamp_(-self.options["clip"], self.options["clip"])
+                clip_weights(self.netd, self.options["clip"])
         if number % int(self.options.get("g_every", 1)) == 0:
             real_logits = self.logits(real) if self.row.needs_real else None
             self.update(self.optg, self.row.loss_g(self.logits(self.fake(BATCH)), real_logits))

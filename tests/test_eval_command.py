@@ -13,6 +13,7 @@ from animegan import eval_command, generate
 from animegan.checkpoint import save_net
 from animegan.errors import UsageError
 from animegan.models import Spec, build_netg
+from config import Config
 from tests.blocks import Blocks, Red, spots
 
 SPEC = Spec(image_size=16, nz=5, ngf=2, ndf=2)
@@ -39,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(**words: Any) -> list[str]:
     said: list[str] = []
     given = {"against": "reals", "device": "cpu"} | words
-    eval_command.run(eval_command.Options(**given), said.append)
+    eval_command.run(Config(**given), said.append)
     return said
 
 

@@ -65,7 +65,7 @@ def _normalised(layer, x, y, error):
 
 
 def test_logits_and_losses_are_within_the_bound_of_bf16():
-    trainer = trainer_of(d_norm="none", batch_size=8, lr2=1e-2)
+    trainer = trainer_of(d_norm="none", batch_size=8, lr2=1e-2, seed=3)
     for _ in range(20):
         trainer.train_batch()
     with torch.no_grad():
@@ -90,7 +90,7 @@ def check_against_bounds(trainer):
         assert ((found - logits).abs() <= bound).all()
         losses.append((softplus(sign * logits).mean(), softplus(sign * found).mean()))
         off.append(bound.mean())
-        assert sign > 0 or bound.max() < 0.4 * logits.abs().mean()
+        assert sign > 0 or bound.max() < 0.3 * logits.abs().mean()
     (real_32, real_16), (fake_32, fake_16) = losses
     assert abs(real_32 + fake_32 - real_16 - fake_16) <= sum(off)  # |softplus'| <= 1
 

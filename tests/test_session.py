@@ -47,7 +47,6 @@ def test_places_may_differ_between_machines() -> None:
      (50, 40, "--eval-num 50: held has 40 pictures; take 40 or fewer")],
 )  # fmt: skip
 def test_too_few_held_out_pictures(eval_num: int | None, there: int, problem: str) -> None:
-    config = replace(Config(), eval_path="held", eval_num=eval_num)
     with pytest.raises(UsageError, match=problem):
-        yardstick.check_count(config, there)
-    yardstick.check_count(config, 50)
+        yardstick.check_count("held", eval_num, there)
+    yardstick.check_count("held", eval_num, 50)

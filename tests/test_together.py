@@ -22,7 +22,8 @@ AIDS = {"augment": "auto", "instance_noise": 0.1, "r1": 0.5, "penalty_every": 2,
 CASES = {  # without BatchNorm: R3GAN's nets
     **{loss: {"loss": loss, "net": "r3gan", "ngf": 8, "ndf": 8, "g_every": 1}
        for loss in ("bce", "ra-hinge", "dragan", "r3gan", "wgan-gp")},
-    "aids": {"loss": "ra-hinge", "net": "r3gan", "ngf": 8, "ndf": 8, **AIDS, "clip": 0},
+    "aids": {"loss": "ra-hinge", "net": "r3gan", "ngf": 8, "ndf": 8, **AIDS, "lr1": 1e-5,
+             "lr2": 1e-5},
     "pieces": {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8, "batch_size": 8,
                "accumulate": 2, "augment": "color,translation,cutout"},
     "dcgan bce": {"loss": "bce", "ngf": 4, "ndf": 4},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from animegan.errors import UsageError
+from animegan.errors import refuse
 from animegan.losses import OBJECTIVES
 from animegan.models import dcgan, fastgan, layers, mlp, projected, r3gan, resnet
 
@@ -113,8 +113,7 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
 
 def check(spec: Spec, penalty: bool = False) -> None:
     """UsageError with every one of `problems`."""
-    if found := problems(spec, penalty):
-        raise UsageError(*found)
+    refuse(problems(spec, penalty))
 
 
 def _has_size(spec: Spec) -> bool:
