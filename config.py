@@ -257,7 +257,8 @@ class Config:
         None, "training set to look for copies in; left out, the folder the run was trained on",
         on="evaluate")
     extractor: str = option(
-        "lite0", "features: lite0 (offline) or inception (FID)", choices=("lite0", "inception"),
+        "lite0", "features: lite0, lite2 (both offline; lite2 did not judge --d-features lite0) or "
+        "inception (FID)", choices=("lite0", "lite2", "inception"),
         on="train evaluate")
     inception_file: str | None = option(
         None, "weight file of the standard FID network", on="train evaluate", free=True)

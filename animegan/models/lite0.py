@@ -14,17 +14,12 @@ from torch import Tensor, nn
 
 from animegan.errors import UsageError
 
-# blocks, kernel, stride of the first, expansion, channels: Liu (2020), EfficientNet-Lite
-_STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-TAPS = (2, 4, 10, 15)  # the blocks whose outputs are the features
+# Liu (2020), EfficientNet-Lite: of each stage the blocks, the stride of the first, the expansion;
+# kernels and channels are the weights'
+BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+_EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
+TAPS = (2, 4, 10, 15)  # the blocks whose outputs are the features: the last ones at each side
 CHANNELS = (24, 40, 112, 320)
 STRIDES = (4, 8, 16, 32)
 _EPSILON = 1e-3  # of its BatchNorm
@@ -107,12 +102,16 @@ class Lite0(nn.Module):
     [-1, 1] is to within half a percent.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor] | None = None, blocks: tuple[int, ...] = BLOCKS
+    ) -> None:
+        """`blocks`: of each stage; a larger network of the family has more."""
         super().__init__()
         weights = read_weights() if weights is None else weights
         self.stem = _Conv(weights, "_conv_stem", "_bn0", stride=2)
+        self.taps = tuple(sum(blocks[: stage + 1]) - 1 for stage in (1, 2, 4, 6))
         self.blocks = nn.ModuleList()
-        for count, _, stride, expansion, _ in _STAGES:
+        for count, stride, expansion in zip(blocks, _STRIDES, _EXPANSIONS, strict=True):
             for i in range(count):
                 name = f"_blocks.{len(self.blocks)}"
                 first = i == 0
@@ -126,6 +125,6 @@ class Lite0(nn.Module):
         maps = []
         for i, block in enumerate(self.blocks):
             x = block(x)
-            if i in TAPS:
+            if i in self.taps:
                 maps.append(x)
         return maps
