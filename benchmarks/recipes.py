@@ -2,14 +2,16 @@
 
     export OMP_NUM_THREADS=1
     python -m benchmarks.recipes run projected --minutes 15 60 --data ../shared/data --work /tmp/r
+    python -m benchmarks.recipes floor --data ../shared/data --work /tmp/r
     python -m benchmarks.recipes table --work /tmp/r
 
 `run` trains a named recipe for so many minutes of this process's CPU, on one thread unless told,
 and measures at each milestone; it keeps a state, so that a call that is stopped, or asked for more
 minutes, goes on. Selection: 1,000 of the training faces are kept aside and measured against
 (`--against split`); for finalists `--against heldout` trains on all and measures against the
-held-out folder. Besides the tool's own numbers, two that no discriminator here looks through: the
-Fréchet distance of colour statistics and of frequency statistics (both below).
+held-out folder. Besides the tool's own numbers, some that no discriminator here looks through: the
+distances in the features of EfficientNet-Lite2 (`_2`), and the Fréchet distances of colour
+statistics and of frequency statistics (both below).
 """
 
 import argparse
@@ -41,6 +43,7 @@ PLAIN: dict[str, Any] = {"image_size": 96}
 AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
 HALF = {**AIDS, "ngf": 32, "ndf": 32}
 LITE0 = {"d_features": "lite0", "flip": True}
+FAST = {**LITE0, "ngf": 32, "d_input": 64}
 RECIPES: dict[str, dict[str, Any]] = {
     "book": {"preset": "book"},
     "textbook": PLAIN,
@@ -50,13 +53,23 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-half-spectral": {**HALF, "d_norm": "spectral"},
     "dcgan-half-nearest": {**HALF, "up": "nearest"},
     "dcgan-half-hinge": {**HALF, "loss": "hinge"},
+    "dcgan-half-lsgan": {**HALF, "loss": "lsgan"},
+    "dcgan-half-rate-10": {**HALF, "lr1": 1e-3, "lr2": 1e-3},
     "dcgan-half-dragan": {**HALF, "loss": "dragan"},
     "dcgan-half-batch-32": {**HALF, "batch_size": 32},
     "dcgan-half-auto": {**HALF, "augment": "auto"},
     "fastgan": {**HALF, "net": "fastgan"},
+    "fastgan-lsgan": {**HALF, "net": "fastgan", "loss": "lsgan"},
+    "resnet-lsgan": {**HALF, "net": "resnet", "loss": "lsgan"},
     "resnet-dragan": {**HALF, "net": "resnet", "loss": "dragan"},
     "r3gan": {**HALF, "net": "r3gan", "loss": "r3gan"},
     "projected": LITE0,
+    "projected-rate-5": {**LITE0, "lr1": 5e-4, "lr2": 5e-4},
+    "projected-rate-10": {**LITE0, "lr1": 1e-3, "lr2": 1e-3},
+    "narrow-rate-10": {**LITE0, "ngf": 32, "lr1": 1e-3, "lr2": 1e-3},
+    "fast": FAST,
+    "fast-rate-10": {**FAST, "lr1": 1e-3, "lr2": 1e-3},
+    "fast-plain": {**FAST, "augment": "none"},
     "projected-cutout": {**LITE0, "augment": "color,translation,cutout"},
     "projected-plain": {**LITE0, "augment": "none"},
     "projected-noise-256": {**LITE0, "nz": 256},
@@ -119,10 +132,12 @@ class Bench:
             held_out = open_set(data / "heldout/faces")
             self.faces, reals = whole, part(held_out, some(held_out, N, seed=0))
         self.extractor, self.detector = build_extractor("lite0"), FaceDetector()
+        self.second = build_extractor("lite2")
         self.pixels = torch.from_numpy(reals.images).permute(0, 3, 1, 2)
         self.real: Measured = measure(
             of_array(against, reals.images), self.extractor, self.detector
         )
+        self.real_second: Measured = measure(of_array(against, reals.images), self.second, None)
 
     def subset(self, pictures: int | None) -> FaceSet:
         """All to train on, or so many of them."""
@@ -130,19 +145,24 @@ class Bench:
             return self.faces
         return part(self.faces, some(self.faces, pictures, seed=2))
 
-    def judge(self, trainer: Trainer, picture: Path) -> dict[str, Any]:
-        """Numbers of 1,000 samples; the first 64 go to a sheet."""
-        pixels = samples(trainer, N)
+    def floor(self) -> dict[str, Any]:
+        """Numbers of 1,000 faces of the training set."""
+        some_faces = part(self.faces, some(self.faces, N, seed=3))
+        return self.judge(torch.from_numpy(some_faces.images).permute(0, 3, 1, 2))
+
+    def judge(self, pixels: Tensor) -> dict[str, Any]:
+        """Numbers of 1,000 pictures, uint8 [1000, C, S, S]."""
         drawn = Pictures("samples", N, lambda at, count: pixels[at : at + count])
         fake = measure(drawn, self.extractor, self.detector)
         told = compare(self.real, fake, self.extractor, seed=0)
-        save_picture(grid(pixels[:64]), picture, quality=90)
+        other = compare(self.real_second, measure(drawn, self.second, None), self.second, seed=0)
         names = ("fd", "kid", "kid_std", "precision", "recall", "density", "coverage", "face_rate")
         return {
             **{name: getattr(told, name) for name in names},
+            "fd_2": other.fd, "kid_2": other.kid, "recall_2": other.recall,
             "colour": apart(colours(self.pixels), colours(pixels)),
             "frequency": apart(frequencies(self.pixels), frequencies(pixels)),
-        }
+        }  # fmt: skip
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -174,24 +194,39 @@ def run(asked: argparse.Namespace) -> None:
                 keep(state_file, trainer, spent)
                 saved = spent
         keep(state_file, trainer, spent)
-        sheet = asked.work / f"{name}-{minutes:g}.jpg"
+        drawn = samples(trainer, N)
+        save_picture(grid(drawn[:64]), asked.work / f"{name}-{minutes:g}.jpg", quality=90)
         row = {
             "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
             "pictures": asked.pictures, "threads": asked.threads, "minutes": minutes,
             "seen": trainer.step * config.batch_size, "rate": round(rate * config.batch_size, 1),
-            "commit": commit(), "options": RECIPES[asked.recipe], **bench.judge(trainer, sheet),
+            "commit": commit(), "options": RECIPES[asked.recipe], **bench.judge(drawn),
         }  # fmt: skip
-        with (asked.work / "rows.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        tell(asked.work, row)
+
+
+def floor(asked: argparse.Namespace) -> None:
+    """A row of real faces, for what the numbers of a perfect generator would be."""
+    asked.work.mkdir(parents=True, exist_ok=True)
+    row = {
+        "recipe": "other reals", "seed": 0, "against": asked.against, "pictures": None,
+        "minutes": 0, "seen": 0, "commit": commit(), **Bench(asked.data, asked.against).floor(),
+    }  # fmt: skip
+    tell(asked.work, row)
+
+
+def tell(work: Path, row: dict[str, Any]) -> None:
+    with (work / "rows.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
 
 
 def keep(path: Path, trainer: Trainer, spent: float) -> None:
     checkpoint.save({"trainer": trainer.state_dict(), "spent": spent}, path)
 
 
-SHOWN = ("fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "colour",
-         "frequency")  # fmt: skip
+SHOWN = ("fd", "kid", "fd_2", "kid_2", "precision", "recall", "density", "coverage", "face_rate",
+         "colour", "frequency")  # fmt: skip
 
 
 def table(work: Path) -> str:
@@ -202,6 +237,7 @@ def table(work: Path) -> str:
     lines.append("|---" * (4 + len(SHOWN)) + "|")
     for row in rows:
         row["kid"] *= 1000
+        row["kid_2"] *= 1000
         cells = " | ".join(f"{row[key]:.{0 if row[key] > 99 else 2}f}" for key in SHOWN)
         name = row["recipe"] if row["pictures"] is None else f"{row['recipe']}, {row['pictures']:,}"
         lines.append(
@@ -221,13 +257,17 @@ def main() -> None:
     runs.add_argument("--seed", type=int, default=0)
     runs.add_argument("--threads", type=int, default=1)
     runs.add_argument("--pictures", type=int, help="train on so many only")
-    runs.add_argument("--against", choices=("split", "heldout"), default="split")
-    runs.add_argument("--data", type=Path, default=Path("../shared/data"))
-    for one in (runs, what.add_parser("table")):
+    reals = what.add_parser("floor")
+    for one in (runs, reals):
+        one.add_argument("--against", choices=("split", "heldout"), default="split")
+        one.add_argument("--data", type=Path, default=Path("../shared/data"))
+    for one in (runs, reals, what.add_parser("table")):
         one.add_argument("--work", type=Path, required=True)
     asked = ask.parse_args()
     if asked.what == "run":
         run(asked)
+    elif asked.what == "floor":
+        floor(asked)
     else:
         print(table(asked.work))
 
