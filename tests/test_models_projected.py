@@ -34,7 +34,7 @@ def test_features_equal_the_packages_own_network(size: int) -> None:
         x = reference._swish(reference._bn0(reference._conv_stem(images)))
         for i, block in enumerate(reference._blocks):
             x = block(x)
-            if i in lite0.TAPS:
+            if i in (2, 4, 10, 15):  # the last block at each side
                 expected.append(x)
         ours = lite0.Lite0()(images)
     for one, two, channels, side in zip(

