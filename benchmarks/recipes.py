@@ -39,6 +39,11 @@ SAVE_EVERY = 300.0  # CPU seconds
 BANDS = 16  # of the power spectrum
 CELLS = 4  # a side, of the colour statistics
 
+
+def _rates(rate: float) -> dict[str, Any]:
+    return {"lr1": rate, "lr2": rate}
+
+
 PLAIN: dict[str, Any] = {"image_size": 96}
 AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
 HALF = {**AIDS, "ngf": 32, "ndf": 32}
@@ -54,7 +59,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-half-nearest": {**HALF, "up": "nearest"},
     "dcgan-half-hinge": {**HALF, "loss": "hinge"},
     "dcgan-half-lsgan": {**HALF, "loss": "lsgan"},
-    "dcgan-half-rate-10": {**HALF, "lr1": 1e-3, "lr2": 1e-3},
+    "dcgan-half-rate-10": {**HALF, **_rates(1e-3)},
+    "dcgan-half-falling": {**HALF, **_rates(1e-3), "lr_end": 0},
     "dcgan-half-dragan": {**HALF, "loss": "dragan"},
     "dcgan-half-batch-32": {**HALF, "batch_size": 32},
     "dcgan-half-auto": {**HALF, "augment": "auto"},
@@ -64,11 +70,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     "resnet-dragan": {**HALF, "net": "resnet", "loss": "dragan"},
     "r3gan": {**HALF, "net": "r3gan", "loss": "r3gan"},
     "projected": LITE0,
-    "projected-rate-5": {**LITE0, "lr1": 5e-4, "lr2": 5e-4},
-    "projected-rate-10": {**LITE0, "lr1": 1e-3, "lr2": 1e-3},
-    "narrow-rate-10": {**LITE0, "ngf": 32, "lr1": 1e-3, "lr2": 1e-3},
+    "projected-rate-5": {**LITE0, **_rates(5e-4)},
+    "projected-rate-10": {**LITE0, **_rates(1e-3)},
+    "narrow-rate-10": {**LITE0, "ngf": 32, **_rates(1e-3)},
     "fast": FAST,
-    "fast-rate-10": {**FAST, "lr1": 1e-3, "lr2": 1e-3},
+    "fast-rate-10": {**FAST, **_rates(1e-3)},
+    "fast-rate-20": {**FAST, **_rates(2e-3)},
+    "fast-rate-10-slow-d": {**FAST, "lr1": 1e-3},
+    "fast-rate-10-batch-16": {**FAST, **_rates(1e-3), "batch_size": 16},
+    "fast-rate-10-batch-64": {**FAST, **_rates(1e-3), "batch_size": 64},
+    "fast-rate-10-noise-256": {**FAST, **_rates(1e-3), "nz": 256},
+    "fast-rate-10-plain": {**FAST, **_rates(1e-3), "augment": "none"},
+    "fast-rate-10-cutout": {**FAST, **_rates(1e-3), "augment": "color,translation,cutout"},
+    "fast-rate-10-falling": {**FAST, **_rates(1e-3), "lr_end": 0},
+    "fast-rate-10-pixels": {**FAST, **_rates(1e-3), "d_pixels": 16},
     "fast-plain": {**FAST, "augment": "none"},
     "projected-cutout": {**LITE0, "augment": "color,translation,cutout"},
     "projected-plain": {**LITE0, "augment": "none"},
