@@ -60,6 +60,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-half-hinge": {**HALF, "loss": "hinge"},
     "dcgan-half-lsgan": {**HALF, "loss": "lsgan"},
     "dcgan-half-rate-10": {**HALF, **_rates(1e-3)},
+    "dcgan-half-rate-20": {**HALF, **_rates(2e-3)},
+    "dcgan-half-rate-10-nearest": {**HALF, **_rates(1e-3), "up": "nearest"},
+    "dcgan-half-rate-10-plain": {**HALF, **_rates(1e-3), "augment": "none"},
+    "dcgan-half-rate-10-batch-32": {**HALF, **_rates(1e-3), "batch_size": 32},
+    "dcgan-half-rate-10-spectral": {**HALF, **_rates(1e-3), "d_norm": "spectral"},
     "dcgan-half-falling": {**HALF, **_rates(1e-3), "lr_end": 0},
     "dcgan-half-dragan": {**HALF, "loss": "dragan"},
     "dcgan-half-batch-32": {**HALF, "batch_size": 32},
@@ -76,6 +81,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fast": FAST,
     "fast-rate-10": {**FAST, **_rates(1e-3)},
     "fast-rate-20": {**FAST, **_rates(2e-3)},
+    "fast-rate-40": {**FAST, **_rates(4e-3)},
+    "fast-rate-20-noise-256": {**FAST, **_rates(2e-3), "nz": 256},
+    "fast-rate-20-batch-16": {**FAST, **_rates(2e-3), "batch_size": 16},
+    "fast-rate-20-plain": {**FAST, **_rates(2e-3), "augment": "none"},
+    "fast-rate-20-wide": {**FAST, **_rates(2e-3), "ngf": 64},
+    "fast-rate-20-view-96": {**FAST, **_rates(2e-3), "d_input": 96},
     "fast-rate-10-slow-d": {**FAST, "lr1": 1e-3},
     "fast-rate-10-batch-16": {**FAST, **_rates(1e-3), "batch_size": 16},
     "fast-rate-10-batch-64": {**FAST, **_rates(1e-3), "batch_size": 64},
@@ -154,8 +165,10 @@ class Bench:
         )
         self.real_second: Measured = measure(of_array(against, reals.images), self.second, None)
 
-    def subset(self, pictures: int | None) -> FaceSet:
-        """All to train on, or so many of them."""
+    def subset(self, pictures: int | None, without: int | None = None) -> FaceSet:
+        """All to train on, or so many of them, or all but so many."""
+        if without is not None:
+            return part(self.faces, ~some(self.faces, without, seed=2))
         if pictures is None:
             return self.faces
         return part(self.faces, some(self.faces, pictures, seed=2))
@@ -185,9 +198,11 @@ def run(asked: argparse.Namespace) -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(asked.threads)
     bench = Bench(asked.data, asked.against)
-    name = f"{asked.recipe}-{asked.against}-{asked.pictures or 'all'}-{asked.seed}"
+    pictures = asked.pictures or (f"but-{asked.without}" if asked.without else "all")
+    name = f"{asked.recipe}-{asked.against}-{pictures}-{asked.seed}"
+    name += f"-from-{asked.start.stem}" if asked.start else ""
     state_file = asked.work / f"{name}.pt"
-    faces = bench.subset(asked.pictures)
+    faces = bench.subset(asked.pictures, asked.without)
     given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
     rate = speed(config_of(given), faces)
     config = config_of(given, max(1, round(60 * max(asked.minutes) * rate)))
@@ -197,6 +212,10 @@ def run(asked: argparse.Namespace) -> None:
         state = checkpoint.load(state_file, "--work")
         trainer.load_state_dict(state["trainer"])
         spent = state["spent"]
+    elif asked.start:
+        begun = checkpoint.load(asked.start, "--start")["trainer"]
+        trainer.netg.load_state_dict(begun.get("ema") or begun["netg"])
+        trainer.netd.load_state_dict(begun["netd"])
     for minutes in sorted(asked.minutes):
         if spent >= 60 * minutes:
             continue
@@ -272,6 +291,8 @@ def main() -> None:
     runs.add_argument("--seed", type=int, default=0)
     runs.add_argument("--threads", type=int, default=1)
     runs.add_argument("--pictures", type=int, help="train on so many only")
+    runs.add_argument("--without", type=int, help="train on all but those that --pictures takes")
+    runs.add_argument("--start", type=Path, help="another run's .pt, to start from its weights")
     reals = what.add_parser("floor")
     for one in (runs, reals):
         one.add_argument("--against", choices=("split", "heldout"), default="split")
