@@ -19,8 +19,12 @@ class Config:
     name: str | None = option(
         None, "name of the run's folder; left out, date and preset", on="train demo", free=True)
     preset: str | None = option(
-        None, "named set of options under your own: book (the textbook's values)",
-        choices=("book",), free=True)
+        None, "named set of options under your own: book (the textbook's values), best (far "
+        "better faces; needs the extra eval)",
+        choices=("book", "best"), free=True)
+    budget: str | None = option(
+        None, "time there is, such as 30m, 3h or 1d: measures this machine for 20 seconds, takes "
+        "the preset that is worth most (unless one is named) and plans as many steps", free=True)
     config: str | None = option(
         None, "TOML file of options, under those of the command line", on="train generate",
         free=True)
@@ -75,7 +79,7 @@ class Config:
 
     # --- networks
     net: str = option(
-        "dcgan", "family of both nets", choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
+        "fastgan", "family of both nets", choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
     up: str | None = option(
         None, "how the generator enlarges; left out, the family's own way",
         choices=("transposed", "nearest", "bilinear"))
@@ -92,9 +96,9 @@ class Config:
         "faster; left out, image_size", low=32, high=1024)
     nz: int = option(100, "length of the noise vector", low=1, high=4096)
     ngf: int = option(
-        64, "width of the generator: feature maps of its last stage", low=1, high=1024)
+        32, "width of the generator: feature maps of its last stage", low=1, high=1024)
     ndf: int = option(
-        64, "width of the discriminator: feature maps of its first stage", low=1, high=1024)
+        32, "width of the discriminator: feature maps of its first stage", low=1, high=1024)
     netg_path: str | None = option(
         None, "generator's weights: to draw with; on train, to start from",
         on="train generate evaluate")
@@ -104,7 +108,7 @@ class Config:
 
     # --- objective
     loss: str = option(
-        "bce", "objective; it brings its published rates, betas and penalty",
+        "lsgan", "objective; it brings its published rates, betas and penalty",
         choices=tuple(OBJECTIVES))
     gp: float = option(0, "weight of the penalty of wgan-gp and dragan", low=0, high=1e6)
     r1: float = option(0, "weight of the gradient penalty at real pictures", low=0, high=1e6)
@@ -122,11 +126,12 @@ class Config:
 
     # --- aids
     augment: str = option(
-        "none", "none, auto (probability adapts), or some of color,translation,cutout")
-    flip: bool = option(False, "mirror half of the pictures")
+        "color,translation",
+        "none, auto (probability adapts), or some of color,translation,cutout")
+    flip: bool = option(True, "mirror half of the pictures")
     ema: float = option(
-        0, "pictures in which the moving average of the generator forgets half; 0 for none; it "
-        "draws the samples and is what the weight files hold", low=0, high=1e9)
+        10_000, "pictures in which the moving average of the generator forgets half; 0 for none; "
+        "it draws the samples and is what the weight files hold", low=0, high=1e9)
 
     # --- training
     batch_size: int = option(64, "pictures a batch", low=2, high=65536)
@@ -138,8 +143,8 @@ class Config:
         None, "minutes after which this call saves and stops", on="train demo", above=0,
         free=True)
     optimizer: str = option("adam", "adam or rmsprop", choices=("adam", "rmsprop"))
-    lr1: float = option(2e-4, "generator's learning rate", above=0, high=1)
-    lr2: float = option(2e-4, "discriminator's learning rate", above=0, high=1)
+    lr1: float = option(1e-3, "generator's learning rate", above=0, high=1)
+    lr2: float = option(1e-3, "discriminator's learning rate", above=0, high=1)
     beta1: float = option(0.5, "Adam's decay of the first moment", low=0, high=0.9999)
     beta2: float = option(0.999, "Adam's decay of the second moment", low=0, high=0.999999)
     burn_in: float = option(

@@ -18,7 +18,7 @@ from animegan.errors import Ended, TrainingStopped, UsageError, refuse
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import brought, refuse_changes, resolve, saved_options, to_resume
+from resolve import brought, refuse_changes, resolve, saved_options, seconds_of, to_resume
 
 
 def say(text: str) -> None:
@@ -55,9 +55,32 @@ def train(**words: str) -> None:
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
+    if config.budget is not None:
+        config, sources = within(config, words)
     import session
 
     session.train(config, sources, say, listing, resumed)
+
+
+def within(config: Config, words: dict[str, str]) -> tuple[Config, dict[str, str]]:
+    """The config and sources of the training that --budget buys on this machine."""
+    from animegan import budget, runtime
+
+    on = runtime.start(config.gpu, config.device, config.threads)
+    seconds = seconds_of(config.budget or "")
+    source = f"budget {config.budget}"
+    candidates = {
+        name: resolve("train", words, Layer(source, {"preset": name}))[0]
+        for name in (budget.candidates() if config.preset is None else (config.preset,))
+    }
+    choice = budget.choose(candidates, seconds, on, min(budget.SECONDS, seconds / 40))
+    for line in choice.told:
+        say(line)
+    bought = {
+        "preset": choice.preset, "max_steps": choice.steps, "max_minutes": seconds / 60,
+        "max_epoch": OPTIONS["max_epoch"].high,
+    }  # fmt: skip
+    return resolve("train", words, Layer(source, bought))
 
 
 def generate(**words: str) -> None:
@@ -99,7 +122,7 @@ def demo(**words: str) -> None:
 
 DEMO_PICTURES = 4000
 DEMO: dict[str, Any] = {
-    "data_path": "data/demo", "image_size": 64, "ngf": 32, "ndf": 32, "ema": 10_000, "flip": True,
+    "data_path": "data/demo", "image_size": 64, "net": "dcgan", "loss": "bce", "augment": "none",
     "max_epoch": 40, "max_minutes": 4.0, "state_every_minutes": 1.0,
 }  # fmt: skip
 
@@ -214,6 +237,10 @@ def check(line: flags.Line) -> None:
         problems.append(
             f"torchrun: {launched().size} processes would do the work of {line.command} "
             f"each for itself; only train shares it: python main.py {line.command}"
+        )
+    if "budget" in line.values and launched().size > 1:
+        problems.append(
+            "--budget: measures one process; under torchrun name a --preset and --max-minutes"
         )
     if line.command in COMMANDS:
         under: list[Layer] = []

@@ -1,5 +1,6 @@
 """From a command line to the Config: presets, layers, and what does not go together."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +17,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "book": {
         "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
         "beta1": 0.5, "nz": 100, "ngf": 64, "ndf": 64, "plot_every": 20, "d_every": 1,
-        "g_every": 5, "share_fakes": False, "save_every": 10,
+        "g_every": 5, "share_fakes": False, "save_every": 10, "net": "dcgan",
+        "loss": "bce", "flip": False, "augment": "none", "ema": 0,
     },
+    "best": {"d_features": "lite0"},  # docs/recipes.md
 }  # fmt: skip
 
 
-FEATURES: Mapping[str, Mapping[str, Any]] = {  # what a projected discriminator was found to want
+FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
     "lite0": {
-        "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-4, "lr2": 2e-4,
-        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "augment": "color,translation", "ema": 10_000,
+        "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-3, "lr2": 2e-3,
+        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 32, "ndf": 64, "d_input": 64,
     },
 }  # fmt: skip
 
@@ -32,13 +35,15 @@ FEATURES: Mapping[str, Mapping[str, Any]] = {  # what a projected discriminator 
 def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
     """The Config of a command line, and where each value that is no default came from.
 
-    Strongest are the flags, then the TOML file, the preset, `under` (a resumed run's options), and
-    what the objective brings. Raises UsageError with every problem found.
+    Strongest are the flags, then the TOML file, the preset, `under` (a resumed run's options, or
+    what a budget buys), and what the objective brings. Raises UsageError with every problem found.
     """
     layers = list(under)
     told = dict(flags)
     file_values, problems = _read_toml(flags.get("config"), command)
-    preset = told.get("preset", file_values.get("preset"))
+    preset = None
+    for layer in (*under, Layer("", file_values), Layer("", told)):
+        preset = layer.values.get("preset", preset)
     if isinstance(preset, str) and preset in PRESETS:
         layers.append(Layer(f"preset {preset}", PRESETS[preset]))
     layers += [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
@@ -46,6 +51,8 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     problems += settled.problems
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
+    if config.budget is not None and {"max_steps", "max_minutes"} & {*file_values, *told}:
+        problems.append("--budget: says how long to train; leave out --max-steps and --max-minutes")
     refuse(dict.fromkeys(problems))
     return config, settled.sources
 
@@ -69,6 +76,14 @@ def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run of which only the loss and the features of `chosen` are typed."""
     known = {name: value for name, value in chosen.items() if name in OPTIONS}
     return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]).values)).values
+
+
+def seconds_of(text: str) -> float:
+    """What "90s", "30m", "1.5h" or "2d" stands for. Raises ValueError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
+    if match is None or float(match[1]) == 0:
+        raise ValueError(f"got '{text}'; it takes a time such as 30m, 3h or 1d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
 def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
@@ -106,6 +121,8 @@ def _conflicts(command: str, config: Config) -> list[str]:
                 "--resume: goes on with the run's own weights; drop --netg-path/--netd-path, "
                 "or drop --resume to start a new run from these weights"
             )
+        if config.budget is not None:
+            found += _budget_conflicts(config)
         parts = {"color", "translation", "cutout"}
         if config.augment not in ("none", "auto") and not set(config.augment.split(",")) <= parts:
             found.append(
@@ -180,6 +197,20 @@ def _untrainable(config: Config) -> list[str]:
         found.append(
             f"--gp {config.gp:g}: {config.loss} has no such penalty; take --loss wgan-gp or "
             "dragan, or --r1"
+        )
+    return found
+
+
+def _budget_conflicts(config: Config) -> list[str]:
+    found = []
+    try:
+        seconds_of(config.budget or "")
+    except ValueError as error:
+        found.append(f"--budget: {error}")
+    if config.resume:
+        found.append(
+            "--budget: plans a new run; --resume goes on as the run was planned, and --max-minutes "
+            "says for how long"
         )
     return found
 

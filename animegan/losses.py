@@ -161,8 +161,10 @@ _RMSPROP: dict[str, object] = {"optimizer": "rmsprop", "lr1": 5e-5, "lr2": 5e-5}
 
 # fmt: off
 OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
-    Objective("bce", bce_d, bce_g, "Goodfellow et al. 2014, section 3"),
-    Objective("minimax", bce_d, minimax_g, "Goodfellow et al. 2014, equation 1"),
+    Objective("bce", bce_d, bce_g, "Goodfellow et al. 2014, section 3; settings of Radford et al.",
+              _adam(2e-4, 2e-4, 0.5, 0.999)),
+    Objective("minimax", bce_d, minimax_g, "Goodfellow et al. 2014, equation 1",
+              _adam(2e-4, 2e-4, 0.5, 0.999)),
     Objective("lsgan", lsgan_d, lsgan_g, "Mao et al. 2017, equation 9",
               _adam(1e-3, 1e-3, 0.5, 0.999), boundary=0.5),
     Objective("wgan", critic_d, critic_g, "Arjovsky et al. 2017, algorithm 1",

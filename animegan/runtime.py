@@ -190,6 +190,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def wait(device: torch.device) -> None:
+    """Until the device has done all it was given: before a clock is read."""
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).synchronize()
+
+
 def free_memory(device: torch.device) -> None:
     """Give cached blocks back after an out-of-memory error."""
     if device.type == "cuda":

@@ -67,7 +67,10 @@ SETS = {
                    (("bce", "mlp"), ("r3gan", "r3gan"))),
     "cifar10": Data("cifar10", None, {"image_size": 32}, 3.0, ("dcgan",), (("r3gan", "r3gan"),)),
 }  # fmt: skip
-ALIKE: dict[str, Any] = {"ngf": 32, "ndf": 32, "ema": 10_000, "threads": 1, "share_fakes": False}
+ALIKE: dict[str, Any] = {
+    "ngf": 32, "ndf": 32, "flip": False, "augment": "none", "ema": 10_000, "share_fakes": False,
+    "threads": 1,
+}  # fmt: skip
 
 
 def cells(data: Data) -> list[tuple[str, str]]:
@@ -77,8 +80,11 @@ def cells(data: Data) -> list[tuple[str, str]]:
 
 
 def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
-    given = {**data.options, **ALIKE, "loss": loss}
-    return given | ({"d_features": net, "ngf": 64, "ndf": 64} if net == PROJECTED else {"net": net})
+    given = {**ALIKE, **data.options, "loss": loss}
+    if net != PROJECTED:
+        return given | {"net": net}
+    del given["augment"]  # its own
+    return given | {"d_features": net, "ngf": 64, "ndf": 64}
 
 
 def train(

@@ -20,7 +20,7 @@ from animegan.data.batches import Batches
 from animegan.data.cache import open_set
 from benchmarks.plain import pictures_of
 from benchmarks.ratio import in_turn, ratio
-from benchmarks.training import commit, config_of, trainer_of
+from benchmarks.training import TEXTBOOK, commit, config_of, trainer_of
 
 WORKERS = (0, 2, 4)
 
@@ -54,7 +54,7 @@ def cache_side(batches: Batches, count: int) -> Callable[[], None]:
 def table(data: str, rounds: int, count: int, batch_size: int, threads: int, width: int) -> str:
     """Both sides and the training step in turn, as Markdown."""
     config = config_of(
-        {"data_path": data, "batch_size": batch_size, "threads": threads, "ngf": width,
+        {**TEXTBOOK, "data_path": data, "batch_size": batch_size, "threads": threads, "ngf": width,
          "ndf": width}
     )  # fmt: skip
     size = config.image_size

@@ -32,7 +32,17 @@ from animegan.images import grid, save_picture
 from animegan.measure import Measured, Pictures, measure, of_array
 from animegan.metrics import frechet
 from animegan.trainer import Trainer
-from benchmarks.training import commit, config_of, part, samples, some, speed, trainer_of
+from benchmarks.training import (
+    DCGAN,
+    TEXTBOOK,
+    commit,
+    config_of,
+    part,
+    samples,
+    some,
+    speed,
+    trainer_of,
+)
 
 N = 1000
 SAVE_EVERY = 300.0  # CPU seconds
@@ -44,15 +54,14 @@ def _rates(rate: float) -> dict[str, Any]:
     return {"lr1": rate, "lr2": rate}
 
 
-PLAIN: dict[str, Any] = {"image_size": 96}
 AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
-HALF = {**AIDS, "ngf": 32, "ndf": 32}
-LITE0 = {"d_features": "lite0", "flip": True}
+HALF = {**DCGAN, **AIDS, "ngf": 32, "ndf": 32}
+LITE0 = {"d_features": "lite0", **AIDS, "ngf": 64, "d_input": 96, **_rates(2e-4)}
 FAST = {**LITE0, "ngf": 32, "d_input": 64}
 RECIPES: dict[str, dict[str, Any]] = {
     "book": {"preset": "book"},
-    "textbook": PLAIN,
-    "dcgan": AIDS,
+    "textbook": TEXTBOOK,
+    "dcgan": {**TEXTBOOK, **AIDS},
     "dcgan-half": HALF,
     "dcgan-half-r1": {**HALF, "r1": 1, "d_norm": "none"},
     "dcgan-half-spectral": {**HALF, "d_norm": "spectral"},
@@ -70,6 +79,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-half-batch-32": {**HALF, "batch_size": 32},
     "dcgan-half-auto": {**HALF, "augment": "auto"},
     "fastgan": {**HALF, "net": "fastgan"},
+    "fastgan-rate-10": {**HALF, **_rates(1e-3), "net": "fastgan"},
     "fastgan-lsgan": {**HALF, "net": "fastgan", "loss": "lsgan"},
     "resnet-lsgan": {**HALF, "net": "resnet", "loss": "lsgan"},
     "resnet-dragan": {**HALF, "net": "resnet", "loss": "dragan"},

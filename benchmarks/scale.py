@@ -35,7 +35,7 @@ from animegan.runtime import Runtime
 from animegan.trainer import Trainer
 from benchmarks import floor
 from benchmarks.together import together
-from benchmarks.training import config_of, noise_set, trainer_of
+from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, noise_set, trainer_of
 from config import Config
 
 KNOWN = 96  # the size at which `sizes` takes the machine's rate
@@ -53,7 +53,7 @@ def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Tra
     if apart:
         on = Runtime(on.device)
         options = {**options, "batch_size": options["batch_size"] // size}
-    config = config_of(options)
+    config = config_of({**NO_AIDS, **options})
     faces = noise_set(4 * config.batch_size, config.image_size, config.channels)
     return trainer_of(config, faces, on)
 
@@ -207,7 +207,7 @@ def exchanges_of(config: Config) -> list[int]:
 def large(options: dict[str, Any], pictures: int, epochs: float, rate: float, link: Link
           ) -> Iterator[str]:  # fmt: skip
     """What a run takes by the model, over 1 to 64 processes that do `rate` operations a second."""
-    config = config_of(options)
+    config = config_of({**TEXTBOOK, **options})
     spec = Spec.of(config)
     count = operations(options)
     side, batch = config.image_size, config.batch_size

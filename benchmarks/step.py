@@ -29,7 +29,7 @@ from animegan.runtime import Runtime
 from benchmarks import floor, spent
 from benchmarks.plain import PlainLoop, loader_of
 from benchmarks.ratio import Spread, in_turn, ratio
-from benchmarks.training import commit, config_of, trainer_of
+from benchmarks.training import TEXTBOOK, commit, config_of, trainer_of
 
 SIZE = 96
 WORKERS = (0, 2, 4)
@@ -77,7 +77,7 @@ class Case:
 
     def ours(self, compiled: bool = False) -> Side:
         options = {
-            "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
+            **TEXTBOOK, "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
             "threads": self.threads, "compile": compiled,
         }  # fmt: skip
         on = Runtime(torch.device("meta"))  # where operations only have shapes

@@ -25,6 +25,9 @@ from animegan.trainer import Trainer
 from config import Config
 from resolve import resolve
 
+NO_AIDS: dict[str, Any] = {"flip": False, "augment": "none", "ema": 0}
+DCGAN: dict[str, Any] = {"net": "dcgan", "loss": "bce"}
+TEXTBOOK: dict[str, Any] = {**DCGAN, **NO_AIDS, "ngf": 64, "ndf": 64}
 TRIAL = 5.0  # CPU seconds
 
 

@@ -45,6 +45,11 @@ def test_defaults_pass_their_own_checks():
         assert one.read(one.default) == one.default
 
 
+def test_defaults_are_what_a_bare_command_line_means():
+    """The help page shows them, though the objective brings some."""
+    assert resolve("train", {})[0] == Config()
+
+
 def test_preset_book_has_the_textbook_values():
     config, sources = resolve("train", {"preset": "book"})
     assert (config.image_size, config.batch_size, config.max_epoch) == (96, 256, 200)
@@ -52,6 +57,8 @@ def test_preset_book_has_the_textbook_values():
     assert (config.nz, config.ngf, config.ndf) == (100, 64, 64)
     assert (config.plot_every, config.d_every, config.g_every, config.save_every) == (20, 1, 5, 10)
     assert (config.gen_num, config.gen_search_num) == (64, 512)
+    assert (config.net, config.loss) == ("dcgan", "bce")
+    assert (config.flip, config.augment, config.ema) == (False, "none", 0)
     assert sources["g_every"] == "preset book"
 
 

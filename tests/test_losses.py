@@ -137,7 +137,8 @@ def test_ra_hinge_with_a_global_mean_equals_one_process() -> None:
 
 
 def test_defaults() -> None:
-    assert OBJECTIVES["bce"].defaults_at(96) == {}
+    bce = OBJECTIVES["bce"].defaults_at(96)
+    assert (bce["optimizer"], bce["lr1"], bce["lr2"], bce["beta1"]) == ("adam", 2e-4, 2e-4, 0.5)
     wgan = OBJECTIVES["wgan"].defaults_at(96)
     assert (wgan["optimizer"], wgan["lr2"], wgan["clip"], wgan["g_every"]) == (
         "rmsprop",

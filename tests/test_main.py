@@ -257,7 +257,7 @@ def test_a_resume_with_other_options_is_refused(place):
         (["train", "--batch-size=11"], ["--batch-size 11: there are only 10 pictures"]),
         (["train", "--name=../up"], ["--name ../up: takes letters, digits"]),
         (["train", "--resume"], ["--resume: no run in checkpoints/ has a state"]),
-        (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book"]),
+        (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book, best"]),
         (["train", "--config=no.toml"], ["--config no.toml: cannot be read"]),
         (["train", *SMALL, "--background=blurple"], ["--background blurple"]),
         (["generate"], ["--netg-path: missing; name the generator's weights"]),

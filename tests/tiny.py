@@ -9,7 +9,7 @@ from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from benchmarks.training import noise_set
+from benchmarks.training import TEXTBOOK, noise_set
 from resolve import resolve
 
 CPU = torch.device("cpu")
@@ -25,7 +25,13 @@ GIVEN = Labels(TWO, ROWS, face_set().files)
 
 
 def config_of(**options):
-    given = {"image_size": 16, "nz": 5, "ngf": 2, "ndf": 2, "batch_size": 4, "vis": False} | options
+    """The textbook's DCGAN, or what a loss, a preset or features bring, at a small size."""
+    given = {"image_size": 16, "nz": 5, "ngf": 2, "ndf": 2, "batch_size": 4, "vis": False}
+    if "d_features" not in options and "preset" not in options:
+        given = {**TEXTBOOK, **given}
+    if options.get("loss") == "r3gan":
+        del given["ema"]
+    given |= {"flip": False} | options
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 

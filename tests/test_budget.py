@@ -1,0 +1,132 @@
+"""What a budget buys: times in words, expectations from measured runs, the choice, the command."""
+
+import math
+
+import pytest
+import torch
+
+import main
+from animegan import budget
+from animegan.budget import Measured, expected
+from animegan.errors import UsageError
+from animegan.runtime import Runtime
+from resolve import resolve, seconds_of
+from tests.tiny import config_of
+
+RUNS = (Measured(1000, 300, 4000, 6000), Measured(100_000, 100, 1000, 2000))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2D", 172800)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "3 hours", "0h", "-1h", "1e3s"])
+def test_what_is_no_time_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="30m, 3h or 1d"):
+        seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"budget": "soon"}, "--budget: got 'soon'; it takes a time"),
+        ({"budget": "3h", "max_steps": "9"}, "--budget: says how long to train"),
+        ({"budget": "3h", "max_minutes": "9"}, "--budget: says how long to train"),
+        ({"budget": "3h", "resume": "true"}, "--budget: plans a new run"),
+    ],
+)
+def test_conflicts(more: dict[str, str], problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("train", more)
+    assert any(line.startswith(problem) for line in caught.value.problems)
+
+
+def test_expectations_run_straight_over_the_logarithm() -> None:
+    assert expected(RUNS, 1000) == (RUNS[0], "")
+    found, note = expected(RUNS, 10_000)
+    assert (found, note) == (pytest.approx((10_000, 200, 2500, 4000)), "")
+
+
+def test_beyond_the_measured_runs_the_nearest_stands_and_it_says_so() -> None:
+    assert expected(RUNS, 10) == (
+        (10, 300, 4000, 6000),
+        "or worse: the shortest run measured saw 1,000 pictures",
+    )
+    assert expected(RUNS, 10**6)[1] == "or better: the longest run measured saw 100,000 pictures"
+
+
+def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One batch a second by a clock that ticks with each batch."""
+    clock = [0.0]
+    train_batch = budget.Trainer.train_batch
+
+    def ticking(trainer: budget.Trainer) -> None:
+        train_batch(trainer)
+        clock[0] += 1
+
+    monkeypatch.setattr(budget.Trainer, "train_batch", ticking)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    found = budget.rate(config_of(g_every=5), Runtime(torch.device("cpu")), seconds=7)
+    assert found == 4
+    assert clock[0] == 15  # five to warm up, then two cycles of five
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **rates: float) -> None:
+    """Presets with these speeds instead of measured ones; "default" for the defaults."""
+    monkeypatch.setattr(
+        budget, "EXPECTED",
+        {None: (Measured(1000, 300, 4000, 4000), Measured(10_000, 50, 500, 3000)),
+         "best": (Measured(1000, 200, 2000, 5000), Measured(10_000, 70, 600, 900))},
+    )  # fmt: skip
+    monkeypatch.setattr(budget, "rate", lambda config, on, trial: rates[config.name])
+
+
+def chosen(seconds: float) -> budget.Choice:
+    configs = {None: config_of(name="default"), "best": config_of(name="slow")}
+    return budget.choose(configs, seconds, Runtime(torch.device("cpu")))
+
+
+def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, default=100.0, slow=50.0)
+    assert chosen(12).preset is None
+    long = chosen(1000)
+    assert long.preset == "best"
+    assert long.steps == math.floor(0.95 * 50 * 1000 / 4)
+    assert "FD 70, KID x 1000 600, or better" in long.told[1]
+    assert long.told[-1] == "taken: --preset best, 11,875 steps"
+
+
+def test_without_its_weights_the_best_is_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch)
+    assert budget.candidates() == [None, "best"]
+    monkeypatch.setattr(budget, "find_spec", lambda name: None)
+    assert budget.candidates() == [None]
+
+
+def test_the_command_takes_what_the_budget_buys(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(main, "say", said.append)
+    given(monkeypatch, tiny=10.0)
+    words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu"}
+    config, sources = main.within(resolve("train", words)[0], words)
+    assert (config.preset, config.d_features, config.max_minutes) == ("best", "lite0", 60)
+    assert config.max_steps == math.floor(0.95 * 10 * 3600 / config.batch_size)
+    assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
+    assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
+    named, _ = main.within(
+        resolve("train", words | {"preset": "book"})[0], words | {"preset": "book"}
+    )
+    assert named.g_every == 5
+
+
+def test_a_trial_on_a_real_machine() -> None:
+    """Both candidates train for a moment, nothing else is left behind."""
+    on = Runtime(torch.device("cpu"))
+    presets = {name: {"preset": name} if name else {} for name in (None, "best")}
+    configs = {name: config_of(**more) for name, more in presets.items()}
+    choice = budget.choose(configs, 60, on, trial=0.01)
+    assert choice.steps >= 1
+    assert len(choice.told) == 3
