@@ -94,6 +94,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fast-rate-40": {**FAST, **_rates(4e-3)},
     "fast-rate-20-noise-256": {**FAST, **_rates(2e-3), "nz": 256},
     "fast-rate-20-batch-16": {**FAST, **_rates(2e-3), "batch_size": 16},
+    "fast-rate-20-falling": {**FAST, **_rates(2e-3), "lr_end": 0},
+    "fast-rate-20-average-40": {**FAST, **_rates(2e-3), "ema": 40_000},
     "fast-rate-20-plain": {**FAST, **_rates(2e-3), "augment": "none"},
     "fast-rate-20-wide": {**FAST, **_rates(2e-3), "ngf": 64},
     "fast-rate-20-view-96": {**FAST, **_rates(2e-3), "d_input": 96},
