@@ -250,7 +250,7 @@ def test_a_resume_with_other_options_is_refused(place):
         (["train", "--data-path", "2024"], ["--data-path 2024: no such file or folder"]),
         (["train", "--beta1=False", "--lr1"], ["--lr1: has no value", "--beta1: got 'False'"]),
         (["train", "--image-size=97"],
-         ["--image-size 97: fastgan cannot be built at this size; near ones that can: 80, 96, 112"]),
+         ["--image-size 97: fastgan cannot be built at this size; near ones that can: 80, 96"]),
         (["train", "--gpu"], ["--gpu: torch finds no CUDA device here"]),
         (["train", "--device=cuda:9"], ["--device cuda:9: cannot be used here"]),
         (["train", "--device=cup"], ["--device cup: cannot be used here"]),
