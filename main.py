@@ -63,7 +63,10 @@ def train(**words: str) -> None:
 
 
 def within(config: Config, words: dict[str, str]) -> tuple[Config, dict[str, str]]:
-    """The config and sources of the training that --budget buys on this machine."""
+    """The config and sources of the training that --budget buys on this machine.
+
+    The run's options hold what was bought, not the budget: to resume or repeat it measures nothing.
+    """
     from animegan import budget, runtime
 
     on = runtime.start(config.gpu, config.device, config.threads)
@@ -80,7 +83,8 @@ def within(config: Config, words: dict[str, str]) -> tuple[Config, dict[str, str
         "preset": choice.preset, "max_steps": choice.steps, "max_minutes": seconds / 60,
         "max_epoch": OPTIONS["max_epoch"].high,
     }  # fmt: skip
-    return resolve("train", words, Layer(source, bought))
+    config, sources = resolve("train", words, Layer(source, bought))
+    return dataclasses.replace(config, budget=None), sources
 
 
 def generate(**words: str) -> None:

@@ -45,8 +45,12 @@ class Measured(NamedTuple):
 
 
 EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
-    None: (Measured(42_112, 170, 1854, 2332),),
-    "best": (Measured(31_776, 78, 801, 1022), Measured(66_336, 64, 535, 684)),
+    None: (Measured(42_112, 170, 1854, 2332), Measured(83_584, 147, 1642, 1873)),
+    "best": (
+        Measured(31_776, 78, 801, 1022),
+        Measured(66_336, 64, 535, 684),
+        Measured(136_448, 64, 548, 639),
+    ),
 }
 
 

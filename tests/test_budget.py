@@ -10,7 +10,7 @@ from animegan import budget
 from animegan.budget import Measured, expected
 from animegan.errors import UsageError
 from animegan.runtime import Runtime
-from resolve import resolve, seconds_of
+from resolve import PRESETS, resolve, seconds_of
 from tests.tiny import config_of
 
 RUNS = (Measured(1000, 300, 4000, 6000), Measured(100_000, 100, 1000, 2000))
@@ -113,6 +113,7 @@ def test_the_command_takes_what_the_budget_buys(monkeypatch: pytest.MonkeyPatch)
     words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu"}
     config, sources = main.within(resolve("train", words)[0], words)
     assert (config.preset, config.d_features, config.max_minutes) == ("best", "lite0", 60)
+    assert config.budget is None  # so that the run can be resumed
     assert config.max_steps == math.floor(0.95 * 10 * 3600 / config.batch_size)
     assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
     assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
@@ -130,3 +131,10 @@ def test_a_trial_on_a_real_machine() -> None:
     choice = budget.choose(configs, 60, on, trial=0.01)
     assert choice.steps >= 1
     assert len(choice.told) == 3
+
+
+def test_what_to_expect_is_of_presets_and_falls_with_the_pictures() -> None:
+    for name, rows in budget.EXPECTED.items():
+        assert name is None or name in PRESETS
+        assert [row.pictures for row in rows] == sorted({row.pictures for row in rows})
+        assert [row.kid_2 for row in rows] == sorted((row.kid_2 for row in rows), reverse=True)
