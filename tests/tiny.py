@@ -30,7 +30,7 @@ def config_of(**options):
     if "d_features" not in options and "preset" not in options:
         given = {**TEXTBOOK, **given}
     if options.get("loss") == "r3gan":
-        del given["ema"]
+        given.pop("ema", None)
     given |= {"flip": False} | options
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
