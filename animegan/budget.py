@@ -45,7 +45,11 @@ class Measured(NamedTuple):
 
 
 EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
-    None: (Measured(42_112, 170, 1854, 2332), Measured(83_584, 147, 1642, 1873)),
+    None: (
+        Measured(42_112, 170, 1854, 2332),
+        Measured(83_584, 147, 1642, 1873),
+        Measured(167_488, 99, 994, 1070),
+    ),
     "best": (
         Measured(31_776, 78, 801, 1022),
         Measured(66_336, 64, 535, 684),
