@@ -17,13 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from animegan import models, runtime
-from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
-from animegan.losses import OBJECTIVES
-from animegan.models import Spec
+from animegan import runtime
 from animegan.runtime import Runtime
-from animegan.trainer import Trainer
+from animegan.trial import noise_set, trainer_of
 
 if TYPE_CHECKING:
     from config import Config
@@ -83,24 +79,8 @@ def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, s
 
 def rate(config: "Config", on: Runtime, seconds: float = SECONDS) -> float:
     """Pictures a second that a training of `config` sees here, on pictures of noise."""
-    source = np.random.default_rng(0)
-    count = 2 * config.batch_size
-    shape = (count, config.image_size, config.image_size, config.channels)
-    names = tuple(map(str, range(count)))
-    noise = FaceSet(
-        source.integers(0, 256, shape, np.uint8), np.zeros(count, np.int64), ("noise",), names, ()
-    )
-    runtime.seed_everything(config.seed)
-    spec = Spec.of(config)
-    batches = Batches(noise, config.batch_size, config.seed, flip=config.flip, device=on.device)
-    trainer = Trainer(
-        config,
-        models.build_netg(spec),
-        models.build_netd(spec),
-        OBJECTIVES[config.loss],
-        batches,
-        on,
-    )
+    noise = noise_set(2 * config.batch_size, config.image_size, config.channels)
+    trainer = trainer_of(config, noise, on)
     every = max(config.d_every, config.g_every)
     for _ in range(every):
         trainer.train_batch()
@@ -132,7 +112,7 @@ def choose(
     """The preset, None for the defaults, that is worth most after `seconds`, by its config.
 
     `told` says of each what it would see and what to expect; the choice comes last. One of which
-    nothing was measured is told so, and taken only alone.
+    nothing was measured is taken only alone.
     """
     found: list[tuple[float, str | None, int]] = []
     told = []

@@ -23,8 +23,9 @@ import torch
 from animegan.data import cache
 from animegan.data.batches import Batches
 from animegan.data.folder import find_pictures
+from animegan.trial import noise_set
 from benchmarks.memory import in_child, megabytes
-from benchmarks.training import TEXTBOOK, commit, config_of, noise_set, trainer_of
+from benchmarks.training import TEXTBOOK, commit, config_of, trainer_of
 
 COUNTS, SIZES, WIDTHS = (1000, 50_000, 1_000_000), (32, 64, 96, 128, 256), (16, 32, 64, 128)
 SIZE, WIDTH, BATCH = 96, 64, 64
@@ -82,15 +83,9 @@ def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
 def training(size: int, width: int, batch: int, threads: int, steps: int = 3) -> Row:
     """Training steps of a DCGAN on noise: seconds a picture, MB at the peak above the start."""
     config = config_of(
-        {
-            **TEXTBOOK,
-            "image_size": size,
-            "ngf": width,
-            "ndf": width,
-            "batch_size": batch,
-            "threads": threads,
-        }
-    )
+        {**TEXTBOOK, "image_size": size, "ngf": width, "ndf": width, "batch_size": batch,
+         "threads": threads}
+    )  # fmt: skip
     faces = noise_set(2 * batch, size)
     before = megabytes("VmHWM")
     trainer = trainer_of(config, faces)

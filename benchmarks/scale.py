@@ -33,9 +33,10 @@ from animegan import models, plan, runtime
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
+from animegan.trial import noise_set
 from benchmarks import floor
 from benchmarks.together import together
-from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, noise_set, trainer_of
+from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
 from config import Config
 
 KNOWN = 96  # the size at which `sizes` takes the machine's rate

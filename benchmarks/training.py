@@ -11,14 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animegan import models, runtime
-from animegan.data.batches import Batches
+from animegan import models, runtime, trial
 from animegan.data.cache import FaceSet
 from animegan.features import BATCH
 from animegan.generate import Noise
 from animegan.images import to_uint8
-from animegan.labels import Labels, sizes_of
-from animegan.losses import OBJECTIVES
+from animegan.labels import Labels
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
@@ -45,33 +43,18 @@ def trainer_of(
     config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
 ) -> Trainer:
     """A trainer at step 0, on `on`, else on the CPU with `config.threads` threads."""
-    runtime.seed_everything(config.seed)
-    spec = Spec.of(config, sizes_of(labels))
     on = on or runtime.start(gpu=False, threads=config.threads)
-    batches = Batches(
-        faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
-        rank=on.ranks.rank, world_size=on.ranks.size,
-    )  # fmt: skip
-    netg, netd = models.build_netg(spec), models.build_netd(spec)
-    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
-
-
-def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
-    """Pictures of noise: how long a step takes does not depend on what they show."""
-    source = np.random.default_rng(0)
-    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
-    files = tuple(f"{k}.png" for k in range(count))
-    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
+    return trial.trainer_of(config, faces, on, labels)
 
 
 def speed(config: Config, faces: FaceSet, labels: Labels | None = None) -> float:
     """Batches a second of this process's CPU, from a trial that is thrown away."""
-    trial = trainer_of(config, faces, labels=labels)
-    trial.train_batch()
+    trainer = trainer_of(config, faces, labels=labels)
+    trainer.train_batch()
     begun = time.process_time()
-    while time.process_time() - begun < TRIAL or trial.step < 11:
-        trial.train_batch()
-    return (trial.step - 1) / (time.process_time() - begun)
+    while time.process_time() - begun < TRIAL or trainer.step < 11:
+        trainer.train_batch()
+    return (trainer.step - 1) / (time.process_time() - begun)
 
 
 def samples(trainer: Trainer, count: int) -> Tensor:

@@ -10,6 +10,7 @@ from animegan import budget
 from animegan.budget import Measured, expected
 from animegan.errors import UsageError
 from animegan.runtime import Runtime
+from animegan.trainer import Trainer
 from resolve import PRESETS, resolve, seconds_of
 from tests.tiny import config_of
 
@@ -61,13 +62,13 @@ def test_beyond_the_measured_runs_the_nearest_stands_and_it_says_so() -> None:
 def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     """One batch a second by a clock that ticks with each batch."""
     clock = [0.0]
-    train_batch = budget.Trainer.train_batch
+    train_batch = Trainer.train_batch
 
-    def ticking(trainer: budget.Trainer) -> None:
+    def ticking(trainer: Trainer) -> None:
         train_batch(trainer)
         clock[0] += 1
 
-    monkeypatch.setattr(budget.Trainer, "train_batch", ticking)
+    monkeypatch.setattr(Trainer, "train_batch", ticking)
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
     found = budget.rate(config_of(g_every=5), Runtime(torch.device("cpu")), seconds=7)
     assert found == 4

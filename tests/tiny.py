@@ -9,7 +9,8 @@ from animegan.losses import OBJECTIVES
 from animegan.models import Spec
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from benchmarks.training import TEXTBOOK, noise_set
+from animegan.trial import noise_set
+from benchmarks.training import TEXTBOOK
 from resolve import resolve
 
 CPU = torch.device("cpu")

@@ -1,0 +1,39 @@
+"""A trainer on given pictures, outside any run: for a budget's trials and for benchmarks."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from animegan import models, runtime
+from animegan.data.batches import Batches
+from animegan.data.cache import FaceSet
+from animegan.labels import Labels, sizes_of
+from animegan.losses import OBJECTIVES
+from animegan.models import Spec
+from animegan.runtime import Runtime
+from animegan.trainer import Trainer
+
+if TYPE_CHECKING:
+    from config import Config
+
+
+def trainer_of(
+    config: "Config", faces: FaceSet, on: Runtime, labels: Labels | None = None
+) -> Trainer:
+    """A trainer at step 0 with new nets."""
+    runtime.seed_everything(config.seed)
+    spec = Spec.of(config, sizes_of(labels))
+    batches = Batches(
+        faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
+        rank=on.ranks.rank, world_size=on.ranks.size,
+    )  # fmt: skip
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
+
+
+def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
+    """Pictures of noise: how long a step takes does not depend on what they show."""
+    source = np.random.default_rng(0)
+    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
+    files = tuple(f"{k}.png" for k in range(count))
+    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())
