@@ -18,7 +18,7 @@ from animegan.errors import Ended, TrainingStopped, UsageError, refuse
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import brought, refuse_changes, resolve, saved_options, seconds_of, to_resume
+from resolve import brought, refuse_changes, resolve, saved_options, to_resume, within_budget
 
 
 def say(text: str) -> None:
@@ -56,35 +56,10 @@ def train(**words: str) -> None:
 
     listing = find_pictures(config.data_path)
     if config.budget is not None:
-        config, sources = within(config, words)
+        config, sources = within_budget(config, words, len(listing.names), say)
     import session
 
     session.train(config, sources, say, listing, resumed)
-
-
-def within(config: Config, words: dict[str, str]) -> tuple[Config, dict[str, str]]:
-    """The config and sources of the training that --budget buys on this machine.
-
-    The run's options hold what was bought, not the budget: to resume or repeat it measures nothing.
-    """
-    from animegan import budget, runtime
-
-    on = runtime.start(config.gpu, config.device, config.threads)
-    seconds = seconds_of(config.budget or "")
-    source = f"budget {config.budget}"
-    candidates = {
-        name: resolve("train", words, Layer(source, {"preset": name}))[0]
-        for name in (budget.candidates() if config.preset is None else (config.preset,))
-    }
-    choice = budget.choose(candidates, seconds, on, min(budget.SECONDS, seconds / 40))
-    for line in choice.told:
-        say(line)
-    bought = {
-        "preset": choice.preset, "max_steps": choice.steps, "max_minutes": seconds / 60,
-        "max_epoch": OPTIONS["max_epoch"].high,
-    }  # fmt: skip
-    config, sources = resolve("train", words, Layer(source, bought))
-    return dataclasses.replace(config, budget=None), sources
 
 
 def generate(**words: str) -> None:
@@ -241,10 +216,6 @@ def check(line: flags.Line) -> None:
         problems.append(
             f"torchrun: {launched().size} processes would do the work of {line.command} "
             f"each for itself; only train shares it: python main.py {line.command}"
-        )
-    if "budget" in line.values and launched().size > 1:
-        problems.append(
-            "--budget: measures one process; under torchrun name a --preset and --max-minutes"
         )
     if line.command in COMMANDS:
         under: list[Layer] = []

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from animegan import runs
-from animegan.errors import refuse
+from animegan.errors import UsageError, refuse
+from animegan.launch import launched
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, settle
 from animegan.runs import Run
@@ -41,12 +43,11 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     layers = list(under)
     told = dict(flags)
     file_values, problems = _read_toml(flags.get("config"), command)
-    preset = None
-    for layer in (*under, Layer("", file_values), Layer("", told)):
-        preset = layer.values.get("preset", preset)
-    if isinstance(preset, str) and preset in PRESETS:
+    typed = [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
+    preset = settle(OPTIONS, [*under, *typed]).values["preset"]
+    if preset is not None:
         layers.append(Layer(f"preset {preset}", PRESETS[preset]))
-    layers += [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
+    layers += typed
     settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers).values), *layers])
     problems += settled.problems
     config = Settled(settled.values, settled.sources, ()).build(Config)
@@ -212,7 +213,48 @@ def _budget_conflicts(config: Config) -> list[str]:
             "--budget: plans a new run; --resume goes on as the run was planned, and --max-minutes "
             "says for how long"
         )
+    if launched().size > 1:
+        found.append(
+            "--budget: measures one process; under torchrun name a --preset and --max-minutes"
+        )
     return found
+
+
+def within_budget(
+    config: Config, words: Mapping[str, str], pictures: int, say: Callable[[str], None]
+) -> tuple[Config, dict[str, str]]:
+    """The config and sources of the training on so many pictures that --budget buys here.
+
+    Presets that do not go with `words` are no candidates; UsageError if none does. The run's
+    options hold what was bought, not the budget: to resume or repeat it measures nothing.
+    """
+    from animegan import budget, models, runtime
+    from animegan.data.batches import check_batch
+
+    on = runtime.start(config.gpu, config.device, config.threads).at(config.precision)
+    source = f"budget {config.budget}"
+    candidates: dict[str | None, Config] = {}
+    refused = []
+    for name in budget.candidates() if config.preset is None else (config.preset,):
+        try:
+            one, _ = resolve("train", words, Layer(source, {"preset": name}))
+            models.check(models.Spec.of(one), models.penalised(one))
+            check_batch(pictures, one.batch_size)
+            candidates[name] = one
+        except UsageError as error:
+            refused.append(error)
+    if not candidates:
+        raise refused[0]
+    seconds = seconds_of(config.budget or "")
+    choice = budget.choose(candidates, seconds, on, min(budget.SECONDS, seconds / 40))
+    for line in choice.told:
+        say(line)
+    bought = {
+        "preset": choice.preset, "max_steps": choice.steps, "max_minutes": seconds / 60,
+        "max_epoch": OPTIONS["max_epoch"].high,
+    }  # fmt: skip
+    config, sources = resolve("train", words, Layer(source, bought))
+    return replace(config, budget=None), sources
 
 
 def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:

@@ -137,8 +137,7 @@ def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
     precision = on.precision(config.precision)
     if precision != on.precision("auto") == "fp32":
         say(f"--precision {precision}: {on.device} emulates it, slower than fp32, as far as known")
-    on = dataclasses.replace(on, bf16=precision == "bf16")
-    return on, dataclasses.replace(config, precision=precision)
+    return on.at(precision), dataclasses.replace(config, precision=precision)
 
 
 def _unheard(text: str) -> None:

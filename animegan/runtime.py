@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,10 @@ class Runtime:
             return asked
         (lacking,) = self.ranks.most(not has_bf16(self.device))
         return "fp32" if lacking else "bf16"
+
+    def at(self, asked: str) -> "Runtime":
+        """The same, its nets computing in what `asked` (fp32, bf16 or auto) is here."""
+        return replace(self, bf16=self.precision(asked) == "bf16")
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes may stay on the device: a quarter of a GPU's free memory."""

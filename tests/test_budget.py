@@ -5,13 +5,12 @@ import math
 import pytest
 import torch
 
-import main
-from animegan import budget
+from animegan import budget, launch
 from animegan.budget import Measured, expected
 from animegan.errors import UsageError
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from resolve import PRESETS, resolve, seconds_of
+from resolve import PRESETS, resolve, seconds_of, within_budget
 from tests.tiny import config_of
 
 RUNS = (Measured(1000, 300, 4000, 6000), Measured(100_000, 100, 1000, 2000))
@@ -109,19 +108,49 @@ def test_without_its_weights_the_best_is_no_candidate(monkeypatch: pytest.Monkey
 
 def test_the_command_takes_what_the_budget_buys(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(main, "say", said.append)
     given(monkeypatch, tiny=10.0)
     words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu"}
-    config, sources = main.within(resolve("train", words)[0], words)
+    config, sources = within_budget(resolve("train", words)[0], words, 100, said.append)
     assert (config.preset, config.d_features, config.max_minutes) == ("best", "lite0", 60)
     assert config.budget is None  # so that the run can be resumed
     assert config.max_steps == math.floor(0.95 * 10 * 3600 / config.batch_size)
     assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
     assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
-    named, _ = main.within(
-        resolve("train", words | {"preset": "book"})[0], words | {"preset": "book"}
-    )
+    words |= {"preset": "book", "batch_size": "8"}
+    named, _ = within_budget(resolve("train", words)[0], words, 100, said.append)
     assert named.g_every == 5
+
+
+def test_a_preset_that_does_not_go_with_the_words_is_no_candidate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    given(monkeypatch, tiny=10.0)
+    words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu", "loss": "wgan"}
+    config, _ = within_budget(resolve("train", words)[0], words, 100, said.append)
+    assert (config.preset, config.loss) == (None, "wgan")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [({"image_size": "97"}, "--image-size 97"), ({"batch_size": "101"}, "--batch-size 101")],
+)
+def test_what_no_preset_can_do_is_refused_before_any_trial(
+    more: dict[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "choose", pytest.fail)
+    words = {"image_size": "16", "budget": "1h", "device": "cpu", **more}
+    with pytest.raises(UsageError) as caught:
+        within_budget(resolve("train", words)[0], words, 100, pytest.fail)
+    assert caught.value.problems[0].startswith(problem)
+
+
+def test_under_torchrun_a_budget_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(launch._NEEDED, ("0", "2", "localhost", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as caught:
+        resolve("train", {"budget": "3h"})
+    assert any("measures one process" in line for line in caught.value.problems)
 
 
 def test_a_trial_on_a_real_machine() -> None:
