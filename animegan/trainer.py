@@ -5,7 +5,7 @@ Nothing here reads a value back to the host; the loop in `animegan/loop.py` does
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from animegan.guard import Guard
 from animegan.labels import Labels
 from animegan.losses import Objective
 from animegan.meters import Meters
+from animegan.models import projected
 from animegan.penalties import clip_weights
 from animegan.pieces import Pieces
 from animegan.regularizer import Regularizer
@@ -82,6 +83,7 @@ class Trainer:
         self.passes = compiling.Passes(config, self.netg, self.netd, on, say)
         self.step = 0  # batches done
         self._fakes: list[Tensor] = []  # of a batch between its two updates
+        self._seen: list[Tensor] = []  # what a projected netd made of them
         self.reseed(0)
         self._on = on
 
@@ -113,10 +115,16 @@ class Trainer:
         both = self._due(step, config.d_every) and self._due(step, config.g_every)
         return config.share_fakes and both
 
+    def _looks(self) -> bool:
+        """Whether netd's pass has a frozen first part, called apart from the rest."""
+        whole = self.conditions.names or self.netd in self.passes.compiled
+        return isinstance(self.netd, projected.Discriminator) and not whole
+
     def step_d(self, step: int) -> None:
         """Update netd: a real batch against fakes that are cut from netg's graph.
 
-        The graph is kept for `step_g` where that is for the same fakes and the batch is whole.
+        The graph is kept for `step_g` where that is for the same fakes and the batch is whole, with
+        all that netd's frozen part makes of them: it will make the same when the rest has learned.
         """
         keep = self._shares(step) and self.pieces.count == 1
         self.schedule.set(self.optd, self.config.lr2, step)
@@ -130,12 +138,15 @@ class Trainer:
                     fake = self.passes(self.netg, noise, *of_fake[piece])
                 if keep:
                     self._fakes.append(fake)
-                    fake = fake.detach()
                 rows = self.pieces.rows(piece)
                 see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
                 given = of_real[piece], of_fake[piece]
                 real_logits, real_aux = self._judge(see_real(real), given[0])
-                fake_logits, fake_aux = self._judge(see_fake(fake), given[1])
+                if keep and self._looks():
+                    self._seen = self._look(see_fake(fake))
+                fake = fake.detach()
+                shown = [one.detach() for one in self._seen] or see_fake(fake)
+                fake_logits, fake_aux = self._judge(shown, given[1])
                 loss = self.objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
                 self.meters.add(
                     loss_d=loss,
@@ -160,7 +171,8 @@ class Trainer:
 
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
-        kept, self._fakes = self._fakes, []
+        kept, looked = self._fakes, self._seen
+        self._fakes, self._seen = [], []
         self.schedule.set(self.optg, self.config.lr1, step)
         with runtime.frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
             # an objective that compares with reals gets other ones than the discriminator just had
@@ -175,7 +187,7 @@ class Trainer:
             for piece, fake in enumerate(fakes):
                 rows = self.pieces.rows(piece)
                 see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
-                fake_logits, aux = self._judge(see_fake(fake), of_fake[piece])
+                fake_logits, aux = self._judge(looked or see_fake(fake), of_fake[piece])
                 real_logits = (
                     self.passes(self.netd, see_real(reals[piece]), *of_real[piece])
                     if reals
@@ -195,11 +207,23 @@ class Trainer:
 
     # --- what the steps share
 
-    def _judge(self, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """netd's logits, and AC-GAN's loss: zero for other conditions."""
-        if self.conditions.names:
-            return self.conditions.judge(self.netd, images, given)
-        return self.passes(self.netd, images, *given), images.new_zeros(())
+    def _look(self, images: Tensor) -> list[Tensor]:
+        """What a projected netd's frozen part makes of pictures, in the run's precision."""
+        with self._on.lowered():
+            return cast(projected.Discriminator, self.netd).look(images)
+
+    def _judge(self, shown: Tensor | list[Tensor], given: Given) -> tuple[Tensor, Tensor]:
+        """netd's logits, and AC-GAN's loss: zero for other conditions. Of pictures, or of what
+        `_look` made of them.
+        """
+        if isinstance(shown, list):
+            with self._on.lowered():
+                logits = cast(projected.Discriminator, self.netd).decide(shown, *given).float()
+        elif self.conditions.names:
+            return self.conditions.judge(self.netd, shown, given)
+        else:
+            logits = self.passes(self.netd, shown, *given)
+        return logits, logits.new_zeros(())
 
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
         """This process's noise [B / size, nz, 1, 1] ~ N(0, 1), in pieces; drawn on the CPU."""
@@ -256,7 +280,7 @@ class Trainer:
                 update(step)
                 return
             except (RuntimeError, MemoryError) as error:
-                self._fakes = []
+                self._fakes, self._seen = [], []
                 if self.passes.give_up(error):
                     continue
                 if not runtime.is_out_of_memory(error):

@@ -10,7 +10,7 @@ def test_widths_and_parameters() -> None:
     netg = fastgan.Generator(image_size=96, channels=3, nz=100, width=64)
     assert fastgan._widths(5, 64) == [192, 128, 64, 32, 16]
     assert fastgan._widths(7, 64)[:3] == [192, 192, 192]
-    assert sum(one.numel() for one in netg.parameters()) == 2_304_368  # 2.3 M
+    assert sum(one.numel() for one in netg.parameters()) == 2_401_328  # 2.4 M
 
 
 def test_glu_equals_torchs() -> None:
@@ -24,3 +24,22 @@ def test_coarse_maps_gate_fine_ones() -> None:
     assert len(netg.excite) == 3
     netg.excite[-1].gate.append(nn.Threshold(2.0, 0.0))
     assert not netg(torch.randn(2, 10, 1, 1)).any()
+
+
+def test_the_noise_modulates_every_stage() -> None:
+    """With the first map held fixed the picture still follows the noise, through each stage."""
+    netg = fastgan.Generator(image_size=32, channels=3, nz=10, width=8).eval()
+    netg.first.register_forward_hook(lambda net, given, x: torch.ones_like(x))
+    noise = torch.randn(2, 10, 1, 1)
+    assert len(netg.stages) == 3
+    one, two = netg(noise)
+    assert not torch.equal(one, two)
+    for kept in range(3):
+        for k, stage in enumerate(netg.stages):
+            nn.init.constant_(stage.modulate.weight, 0.1 if k == kept else 0)
+        one, two = netg(noise)
+        assert not torch.equal(one, two)
+    for stage in netg.stages:
+        nn.init.zeros_(stage.modulate.weight)
+    one, two = netg(noise)
+    assert torch.equal(one, two)

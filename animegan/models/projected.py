@@ -117,26 +117,39 @@ class Discriminator(nn.Module):
         elif classes:
             self.classify = spectral(nn.Linear(sum(found), sum(classes)))
 
-    def features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Pictures -> (logits [B, 4 or 5], the heads' features, [B, F] each)."""
-        seen = [] if self.pixels is None else [self.pixels.features(images)]
+    def look(self, images: Tensor) -> list[Tensor]:
+        """Pictures -> what the trained part judges: four mixed maps, and the pictures for `pixels`.
+
+        Nothing on the way is trained, so it holds good when the heads have moved on.
+        """
+        seen = [] if self.pixels is None else [images]
         if images.shape[-1] != self.input_size:
             size = [self.input_size, self.input_size]
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        mixed = self.mixing(self.backbone(images))
-        judged = [*(head(one) for head, one in zip(self.heads, mixed, strict=True)), *seen]
-        return torch.stack([one for one, _ in judged], 1), [two for _, two in judged]
+        mixed: list[Tensor] = self.mixing(self.backbone(images))
+        return mixed + seen
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures, and labels where there are any -> logits [B, 4 or 5]."""
-        logits, found = self.features(images)
+    def decide(self, seen: list[Tensor], labels: Tensor | None = None) -> Tensor:
+        """What `look` gave, and labels where there are any -> logits [B, 4 or 5]."""
+        logits, found = self._features(seen)
         if self.project is None or labels is None:
             return logits
         matches = [project(labels, one) for project, one in zip(self.project, found, strict=True)]
         return logits + torch.stack(matches, 1)
 
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures, and labels where there are any -> logits [B, 4 or 5]."""
+        return self.decide(self.look(images), labels)
+
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures -> (logits [B, 4 or 5], class logits [B, sum(classes)]), for "acgan"."""
         assert self.classify is not None
-        logits, found = self.features(images)
+        logits, found = self._features(self.look(images))
         return logits, self.classify(torch.cat(found, 1))
+
+    def _features(self, seen: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """What `look` gave -> (logits [B, 4 or 5], the heads' features, [B, F] each)."""
+        judged = [head(one) for head, one in zip(self.heads, seen, strict=False)]
+        if self.pixels is not None:
+            judged.append(self.pixels.features(seen[-1]))
+        return torch.stack([one for one, _ in judged], 1), [two for _, two in judged]
