@@ -91,7 +91,7 @@ def train(
     given: dict[str, Any], faces: FaceSet, minutes: float, labels: Labels | None = None
 ) -> Trainer:
     """A trainer after so many CPU minutes of this process."""
-    rate = speed(config_of(given), faces, labels)
+    rate = speed(config_of(given), faces, labels=labels)
     trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces, labels=labels)
     begun = time.process_time()
     while time.process_time() - begun < 60 * minutes:

@@ -1,7 +1,7 @@
 """Recipes against each other: CPU minutes in, faces and their numbers out.
 
     export OMP_NUM_THREADS=1
-    python -m benchmarks.recipes run projected --minutes 15 60 --data ../shared/data --work /tmp/r
+    python -m benchmarks.recipes run best --minutes 15 60 --data ../shared/data --work /tmp/r
     python -m benchmarks.recipes floor --data ../shared/data --work /tmp/r
     python -m benchmarks.recipes table --work /tmp/r
 
@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from animegan import checkpoint
+from animegan import checkpoint, runtime
 from animegan.data.cache import FaceSet, open_set
 from animegan.detector import FaceDetector
 from animegan.evaluate import compare
@@ -56,72 +56,40 @@ def _rates(rate: float) -> dict[str, Any]:
 
 AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
 HALF = {**DCGAN, **AIDS, "ngf": 32, "ndf": 32}
-LITE0 = {"d_features": "lite0", **AIDS, "ngf": 64, "d_input": 96, **_rates(2e-4)}
-FAST = {**LITE0, "ngf": 32, "d_input": 64}
+BEST = {"preset": "best"}
 RECIPES: dict[str, dict[str, Any]] = {
     "book": {"preset": "book"},
     "textbook": TEXTBOOK,
+    "default": {},
+    "default-bce": {"loss": "bce"},
+    "default-wide": {"ngf": 64, "ndf": 64},
+    "default-plain": {"augment": "none"},
+    "default-falling": {"lr_end": 0},
+    "default-resnet": {"net": "resnet"},
     "dcgan": {**TEXTBOOK, **AIDS},
     "dcgan-half": HALF,
-    "dcgan-half-r1": {**HALF, "r1": 1, "d_norm": "none"},
-    "dcgan-half-spectral": {**HALF, "d_norm": "spectral"},
-    "dcgan-half-nearest": {**HALF, "up": "nearest"},
-    "dcgan-half-hinge": {**HALF, "loss": "hinge"},
     "dcgan-half-lsgan": {**HALF, "loss": "lsgan"},
     "dcgan-half-rate-10": {**HALF, **_rates(1e-3)},
-    "dcgan-half-rate-20": {**HALF, **_rates(2e-3)},
-    "dcgan-half-rate-10-nearest": {**HALF, **_rates(1e-3), "up": "nearest"},
-    "dcgan-half-rate-10-plain": {**HALF, **_rates(1e-3), "augment": "none"},
-    "dcgan-half-rate-10-batch-32": {**HALF, **_rates(1e-3), "batch_size": 32},
-    "dcgan-half-rate-10-spectral": {**HALF, **_rates(1e-3), "d_norm": "spectral"},
-    "dcgan-half-falling": {**HALF, **_rates(1e-3), "lr_end": 0},
-    "dcgan-half-dragan": {**HALF, "loss": "dragan"},
-    "dcgan-half-batch-32": {**HALF, "batch_size": 32},
-    "dcgan-half-auto": {**HALF, "augment": "auto"},
-    "fastgan": {**HALF, "net": "fastgan"},
-    "fastgan-rate-10": {**HALF, **_rates(1e-3), "net": "fastgan"},
-    "fastgan-lsgan": {**HALF, "net": "fastgan", "loss": "lsgan"},
-    "resnet-lsgan": {**HALF, "net": "resnet", "loss": "lsgan"},
-    "resnet-dragan": {**HALF, "net": "resnet", "loss": "dragan"},
-    "r3gan": {**HALF, "net": "r3gan", "loss": "r3gan"},
-    "projected": LITE0,
-    "projected-rate-5": {**LITE0, **_rates(5e-4)},
-    "projected-rate-10": {**LITE0, **_rates(1e-3)},
-    "narrow-rate-10": {**LITE0, "ngf": 32, **_rates(1e-3)},
-    "fast": FAST,
-    "fast-rate-10": {**FAST, **_rates(1e-3)},
-    "fast-rate-20": {**FAST, **_rates(2e-3)},
-    "fast-rate-40": {**FAST, **_rates(4e-3)},
-    "fast-rate-20-noise-256": {**FAST, **_rates(2e-3), "nz": 256},
-    "fast-rate-20-batch-16": {**FAST, **_rates(2e-3), "batch_size": 16},
-    "fast-rate-20-falling": {**FAST, **_rates(2e-3), "lr_end": 0},
-    "fast-rate-20-average-40": {**FAST, **_rates(2e-3), "ema": 40_000},
-    "fast-rate-20-plain": {**FAST, **_rates(2e-3), "augment": "none"},
-    "fast-rate-20-wide": {**FAST, **_rates(2e-3), "ngf": 64},
-    "fast-rate-20-view-96": {**FAST, **_rates(2e-3), "d_input": 96},
-    "fast-rate-10-slow-d": {**FAST, "lr1": 1e-3},
-    "fast-rate-10-batch-16": {**FAST, **_rates(1e-3), "batch_size": 16},
-    "fast-rate-10-batch-64": {**FAST, **_rates(1e-3), "batch_size": 64},
-    "fast-rate-10-noise-256": {**FAST, **_rates(1e-3), "nz": 256},
-    "fast-rate-10-plain": {**FAST, **_rates(1e-3), "augment": "none"},
-    "fast-rate-10-cutout": {**FAST, **_rates(1e-3), "augment": "color,translation,cutout"},
-    "fast-rate-10-falling": {**FAST, **_rates(1e-3), "lr_end": 0},
-    "fast-rate-10-pixels": {**FAST, **_rates(1e-3), "d_pixels": 16},
-    "fast-plain": {**FAST, "augment": "none"},
-    "projected-cutout": {**LITE0, "augment": "color,translation,cutout"},
-    "projected-plain": {**LITE0, "augment": "none"},
-    "projected-noise-256": {**LITE0, "nz": 256},
-    "projected-wide-g": {**LITE0, "ngf": 96},
-    "projected-narrow-g": {**LITE0, "ngf": 32},
-    "projected-wide-d": {**LITE0, "ndf": 128},
-    "projected-slow-g": {**LITE0, "lr1": 1e-4},
-    "projected-batch-64": {**LITE0, "batch_size": 64},
-    "projected-batch-16": {**LITE0, "batch_size": 16},
-    "projected-pixels": {**LITE0, "d_pixels": 32},
-    "projected-input-64": {**LITE0, "d_input": 64},
-    "projected-pixels-64": {**LITE0, "d_pixels": 32, "d_input": 64},
-    "projected-falling": {**LITE0, "lr_end": 0},
-    "projected-transposed": {**LITE0, "net": "dcgan", "ngf": 32},
+    "dcgan-half-r1": {**HALF, "r1": 1, "d_norm": "none"},
+    "dcgan-half-spectral": {**HALF, "d_norm": "spectral"},
+    "best": BEST,
+    "best-view-64": {**BEST, "d_input": 64},
+    "best-view-128": {**BEST, "d_input": 128},
+    "best-rate-5": {**BEST, **_rates(5e-4)},
+    "best-rate-10": {**BEST, **_rates(1e-3)},
+    "best-rate-40": {**BEST, **_rates(4e-3)},
+    "best-slow-g": {**BEST, "lr1": 5e-4},
+    "best-batch-16": {**BEST, "batch_size": 16},
+    "best-batch-64": {**BEST, "batch_size": 64},
+    "best-wide-g": {**BEST, "ngf": 64},
+    "best-wide-d": {**BEST, "ndf": 128},
+    "best-noise-256": {**BEST, "nz": 256},
+    "best-translation": {**BEST, "augment": "translation"},
+    "best-plain": {**BEST, "augment": "none"},
+    "best-cutout": {**BEST, "augment": "color,translation,cutout"},
+    "best-pixels": {**BEST, "d_pixels": 16},
+    "best-falling": {**BEST, "lr_end": 0},
+    "best-average-40": {**BEST, "ema": 40_000},
 }
 
 
@@ -208,7 +176,7 @@ class Bench:
 def run(asked: argparse.Namespace) -> None:
     """Train to the last milestone; a row and a sheet at each."""
     asked.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(asked.threads)
+    on = runtime.start_together(gpu=False, threads=asked.threads)
     bench = Bench(asked.data, asked.against)
     pictures = asked.pictures or (f"but-{asked.without}" if asked.without else "all")
     name = f"{asked.recipe}-{asked.against}-{pictures}-{asked.seed}"
@@ -216,9 +184,10 @@ def run(asked: argparse.Namespace) -> None:
     state_file = asked.work / f"{name}.pt"
     faces = bench.subset(asked.pictures, asked.without)
     given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
-    rate = speed(config_of(given), faces)
+    on = on.at(config_of(given).precision)  # what `train` computes in on this machine
+    rate = speed(config_of(given), faces, on)
     config = config_of(given, max(1, round(60 * max(asked.minutes) * rate)))
-    trainer = trainer_of(config, faces)
+    trainer = trainer_of(config, faces, on)
     spent = 0.0
     if state_file.exists():
         state = checkpoint.load(state_file, "--work")
@@ -246,7 +215,8 @@ def run(asked: argparse.Namespace) -> None:
             "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
             "pictures": asked.pictures, "threads": asked.threads, "minutes": minutes,
             "seen": trainer.step * config.batch_size, "rate": round(rate * config.batch_size, 1),
-            "commit": commit(), "options": RECIPES[asked.recipe], **bench.judge(drawn),
+            "bf16": on.bf16, "commit": commit(), "options": RECIPES[asked.recipe],
+            **bench.judge(drawn),
         }  # fmt: skip
         tell(asked.work, row)
 

@@ -47,9 +47,11 @@ def trainer_of(
     return trial.trainer_of(config, faces, on, labels)
 
 
-def speed(config: Config, faces: FaceSet, labels: Labels | None = None) -> float:
+def speed(
+    config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
+) -> float:
     """Batches a second of this process's CPU, from a trial that is thrown away."""
-    trainer = trainer_of(config, faces, labels=labels)
+    trainer = trainer_of(config, faces, on, labels)
     trainer.train_batch()
     begun = time.process_time()
     while time.process_time() - begun < TRIAL or trainer.step < 11:
