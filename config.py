@@ -96,9 +96,9 @@ class Config:
         "faster; left out, image_size", low=32, high=1024)
     nz: int = option(100, "length of the noise vector", low=1, high=4096)
     ngf: int = option(
-        32, "width of the generator: feature maps of its last stage", low=1, high=1024)
+        32, "width of the generator: all its feature maps grow with it", low=1, high=1024)
     ndf: int = option(
-        32, "width of the discriminator: feature maps of its first stage", low=1, high=1024)
+        32, "width of the discriminator: all its feature maps grow with it", low=1, high=1024)
     netg_path: str | None = option(
         None, "generator's weights: to draw with; on train, to start from",
         on="train generate evaluate")
@@ -159,8 +159,8 @@ class Config:
     d_every: int = option(1, "batches from one discriminator update to the next", low=1, high=10000)
     g_every: int = option(1, "batches from one generator update to the next", low=1, high=10000)
     share_fakes: bool = option(
-        True, "in a batch that updates both nets, draw the fakes once for both updates; false: new "
-        "ones for the generator's, which takes longer")
+        True, "in a batch that updates both nets, draw the fakes once for both updates (and show "
+        "them once to --d-features); false: new ones for the generator's, which takes longer")
 
     # --- machine
     gpu: bool | None = option(

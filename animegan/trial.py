@@ -25,7 +25,7 @@ def trainer_of(
     spec = Spec.of(config, sizes_of(labels))
     batches = Batches(
         faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
-        rank=on.ranks.rank, world_size=on.ranks.size,
+        rank=on.ranks.rank, world_size=on.ranks.size, resident=on.has_room(faces.images.nbytes),
     )  # fmt: skip
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)

@@ -83,7 +83,7 @@ def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
     given = {**ALIKE, **data.options, "loss": loss}
     if net != PROJECTED:
         return given | {"net": net}
-    del given["augment"]  # its own
+    del given["augment"]  # the default's
     return given | {"d_features": net, "ngf": 64, "ndf": 64}
 
 

@@ -213,7 +213,8 @@ def run(asked: argparse.Namespace) -> None:
         save_picture(grid(drawn[:64]), asked.work / f"{name}-{minutes:g}.jpg", quality=90)
         row = {
             "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
-            "pictures": asked.pictures, "threads": asked.threads, "minutes": minutes,
+            "pictures": asked.pictures, "without": asked.without,
+            "start": asked.start and asked.start.stem, "threads": asked.threads, "minutes": minutes,
             "seen": trainer.step * config.batch_size, "rate": round(rate * config.batch_size, 1),
             "bf16": on.bf16, "commit": commit(), "options": RECIPES[asked.recipe],
             **bench.judge(drawn),
@@ -255,7 +256,10 @@ def table(work: Path) -> str:
         row["kid"] *= 1000
         row["kid_2"] *= 1000
         cells = " | ".join(f"{row[key]:.{0 if row[key] > 99 else 2}f}" for key in SHOWN)
-        name = row["recipe"] if row["pictures"] is None else f"{row['recipe']}, {row['pictures']:,}"
+        name = row["recipe"]
+        name += f", {row['pictures']:,} faces" if row["pictures"] else ""
+        name += f", all but {row['without']:,} faces" if row.get("without") else ""
+        name += f", from {row['start']}" if row.get("start") else ""
         lines.append(
             f"| `{name}` | {row['seed']} | {row['minutes']:g} | {row['seen']:,} | {cells} |"
         )

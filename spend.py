@@ -1,0 +1,82 @@
+"""What --budget buys: the presets that go with a command line, a trial of each, the run's options.
+
+A second is spent on nothing that could have been refused before.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from animegan import budget, runtime
+from animegan.budget import Candidate
+from animegan.data.folder import Listing
+from animegan.errors import UsageError
+from animegan.options import Layer
+from config import OPTIONS, Config
+from resolve import resolve, seconds_of
+from session import check
+
+# on these the weights depend, but not how good the faces get
+INDIFFERENT = (
+    "seed", "data_path", "background", "resize", "accumulate", "precision", "compile", "extractor",
+    "eval_path", "eval_every", "eval_num", "eval_share", "patience", "on_collapse", "rollbacks",
+)  # fmt: skip
+COMPARED = tuple(
+    name
+    for name, one in OPTIONS.items()
+    if "train" in one.on and not one.free and name not in INDIFFERENT
+)
+
+
+def within_budget(
+    config: Config, words: Mapping[str, str], listing: Listing, say: Callable[[str], None]
+) -> tuple[Config, dict[str, str]]:
+    """The config and sources of the training on the listed pictures that --budget buys here.
+
+    Presets that do not go with `words` are no candidates, which is told; UsageError if none does.
+    The run's options hold what was bought, not the budget: to resume or repeat it measures nothing.
+    """
+    seconds = seconds_of(config.budget or "")
+    source = f"budget {config.budget}"
+    on = runtime.start_together(config.gpu, config.device, config.threads).at(config.precision)
+    candidates, refused, labels = [], [], None
+    for name in budget.EXPECTED if config.preset is None else (config.preset,):
+        preset = Layer(source, {"preset": name})
+        try:
+            one, sources = resolve("train", words, preset)
+            labels = check(one, sources, listing)
+        except UsageError as error:
+            refused.append((name, error))
+            continue
+        candidates.append(Candidate(name, one, _unlike(one, resolve("train", {}, preset)[0])))
+    if not candidates:
+        raise refused[0][1]
+    for name, why in refused:
+        say(f"{Candidate(name, config).called}: left out ({why.problems[0]})")
+    trial = min(budget.SECONDS, seconds / 40)
+    choice = budget.choose(_different(candidates), seconds, on, labels, trial)
+    for line in choice.told:
+        say(line)
+    config, sources = resolve("train", words, Layer(source, {"preset": choice.preset}))
+    bought: dict[str, Any] = {
+        "max_steps": choice.steps,
+        "max_minutes": seconds / 60,
+        "max_epoch": OPTIONS["max_epoch"].high,  # no bound beside the steps
+    }
+    return replace(config, budget=None, **bought), {**sources, **dict.fromkeys(bought, source)}
+
+
+def _unlike(one: Config, other: Config) -> tuple[str, ...]:
+    """Flags of what is compared and differs."""
+    return tuple(
+        OPTIONS[name].flag for name in COMPARED if getattr(one, name) != getattr(other, name)
+    )
+
+
+def _different(candidates: list[Candidate]) -> list[Candidate]:
+    """Of those that would train alike only the one nearest to its preset."""
+    kept: list[Candidate] = []
+    for one in sorted(candidates, key=lambda one: len(one.unlike)):
+        if all(_unlike(one.config, other.config) for other in kept):
+            kept.append(one)
+    return [one for one in candidates if one in kept]
