@@ -63,6 +63,7 @@ def within_budget(
         "max_minutes": seconds / 60,
         "max_epoch": OPTIONS["max_epoch"].high,  # no bound beside the steps
     }
+    del sources["budget"]
     return replace(config, budget=None, **bought), {**sources, **dict.fromkeys(bought, source)}
 
 

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from config import Config
 
 
+def _kept_buffers(net: nn.Module) -> list[Tensor]:
+    """The buffers that a pass may write to; those that no state holds are frozen weights."""
+    state = net.state_dict()
+    return [one for name, one in net.named_buffers() if name in state]
+
+
 def _put_back(watched: Iterable[tuple[Tensor, Tensor]]) -> None:
     """Give buffers the values of their copies."""
     for now, before in watched:
@@ -70,6 +76,7 @@ class Trainer:
             on.ranks.copy_from_main([*net.parameters(), *net.buffers()])
         if config.clip:
             clip_weights(self.netd, config.clip)
+        self._written = [*_kept_buffers(self.netg), *_kept_buffers(self.netd)]
         self.optg = self._optimizer(self.netg, config.lr1, on)
         self.optd = self._optimizer(self.netd, config.lr2, on)
         self.ema = Ema(self.netg, config.ema) if config.ema else None
@@ -249,8 +256,7 @@ class Trainer:
         self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
     ) -> Iterator[Callable[[Tensor], None]]:
         """Collect gradients of the losses handed to `add`, then take a guarded optimizer step."""
-        buffers = [*self.netg.buffers(), *self.netd.buffers()]
-        watched = [(one, one.clone()) for one in buffers]
+        watched = [(one, one.clone()) for one in self._written]
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
 

@@ -150,6 +150,7 @@ def test_the_command_takes_what_the_budget_buys(bought) -> None:
     config, sources, said = bought(batch_size="8")
     assert (config.preset, config.d_features, config.max_minutes) == ("best", "lite0", 60)
     assert config.budget is None  # so that the run can be resumed
+    assert "budget" not in sources
     assert config.max_steps == math.floor(0.95 * 10 * 3600 / 8)
     assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
     assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
