@@ -1,0 +1,47 @@
+"""A projected discriminator that looks at the fakes once for both updates, against twice.
+
+    python -m benchmarks.looking [--rounds 9] [--threads 1]
+
+The steps of `--preset=best` on pictures of noise; both sides train by the same code and differ in
+whether what the frozen features made of the fakes is kept for the generator's update. In turn, in
+one process. Prints Markdown.
+"""
+
+import argparse
+
+from animegan import runtime
+from animegan.trainer import Trainer
+from animegan.trial import noise_set
+from benchmarks.ratio import Spread, in_turn, ratio
+from benchmarks.training import commit, config_of, trainer_of
+
+STEPS = 5  # a round
+
+
+def trained(trainer: Trainer) -> None:
+    for _ in range(STEPS):
+        trainer.train_batch()
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--rounds", type=int, default=9)
+    ask.add_argument("--threads", type=int, default=1)
+    asked = ask.parse_args()
+    config = config_of({"preset": "best"})
+    on = runtime.start_together(gpu=False, threads=asked.threads).at(config.precision)
+    once, twice = (trainer_of(config, noise_set(256, config.image_size), on) for _ in range(2))
+    twice._looks = lambda: False  # type: ignore[method-assign]
+    sides = {"twice": lambda: trained(twice), "once": lambda: trained(once)}
+    for side in sides.values():
+        side()
+    seconds = in_turn(sides, asked.rounds)
+    print(f"{commit()}, {asked.threads} threads, {'bf16' if on.bf16 else 'fp32'}\n")
+    print("| looks at the fakes | ms a step |\n|---|---|")
+    for name, found in seconds.items():
+        print(f"| {name} | {Spread.of([1000 * one / STEPS for one in found])} |")
+    print(f"\ntwice / once: {ratio(seconds['twice'], seconds['once'])}")
+
+
+if __name__ == "__main__":
+    main()
