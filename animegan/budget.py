@@ -44,14 +44,13 @@ class Measured(NamedTuple):
 
 EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
     None: (
-        Measured(42_112, 170, 1854, 2332),
-        Measured(83_584, 147, 1642, 1873),
-        Measured(167_488, 99, 994, 1070),
+        Measured(151_360, 95, 897, 972),
+        Measured(301_504, 85, 726, 936),
     ),
     "best": (
-        Measured(31_776, 78, 801, 1022),
-        Measured(66_336, 64, 535, 684),
-        Measured(136_448, 64, 548, 639),
+        Measured(77_088, 44, 218, 329),
+        Measured(150_112, 42, 208, 291),
+        Measured(306_400, 40, 204, 261),
     ),
 }
 
