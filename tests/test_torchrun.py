@@ -97,10 +97,14 @@ def furthest(place, one, other):  # noqa: F811
 
 
 def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
-    """They begin where one process stopped, and end where one alone does."""
-    run(place, "train", *SMALL, "--max-steps=4", "--plot-every=1", "--name=alone")
-    run(place, "train", *SMALL, "--max-steps=2", "--plot-every=1", "--name=mixed")
-    done = run_two(place, "train", *SMALL, "--max-steps=4", "--name=mixed", "--resume")
+    """They begin where one process stopped, and end where one alone does.
+
+    In float32: in bfloat16, which machines that have it take by themselves, the order of sums shows.
+    """
+    words = [*SMALL, "--precision=fp32", "--plot-every=1"]
+    run(place, "train", *words, "--max-steps=4", "--name=alone")
+    run(place, "train", *words, "--max-steps=2", "--name=mixed")
+    done = run_two(place, "train", *words, "--max-steps=4", "--name=mixed", "--resume")
     assert done.returncode == 0, done.stderr
     assert "processes 2 instead of 1: the run goes on, but not to the same bits" in done.stderr
     assert done.stderr.count("from step 2") == done.stderr.count("done: ") == 1
