@@ -99,7 +99,8 @@ def furthest(place, one, other):  # noqa: F811
 def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
     """They begin where one process stopped, and end where one alone does.
 
-    In float32: in bfloat16, which machines that have it take by themselves, the order of sums shows.
+    In float32: in bfloat16, which machines that have it take by themselves, the order of sums
+    shows.
     """
     words = [*SMALL, "--precision=fp32", "--plot-every=1"]
     run(place, "train", *words, "--max-steps=4", "--name=alone")
