@@ -48,7 +48,8 @@ def within_budget(
         except UsageError as error:
             refused.append((name, error))
             continue
-        candidates.append(Candidate(name, one, _unlike(one, resolve("train", {}, preset)[0])))
+        bare, _ = resolve("train", {"data_path": one.data_path}, preset)
+        candidates.append(Candidate(name, one, _unlike(one, bare)))
     if not candidates:
         raise refused[0][1]
     for name, why in refused:

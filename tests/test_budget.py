@@ -156,6 +156,11 @@ def test_the_command_takes_what_the_budget_buys(bought) -> None:
     assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
 
 
+def test_a_budget_needs_no_folder_but_that_of_the_pictures(bought, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)  # where there is no data/
+    assert bought(batch_size="8")[0].preset == "best"
+
+
 def test_a_named_preset_is_taken_and_its_epochs_are_no_bound(bought) -> None:
     config, sources, said = bought(preset="book", batch_size="8")
     assert config.g_every == 5
