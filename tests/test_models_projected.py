@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -42,6 +43,36 @@ def test_features_equal_the_packages_own_network(size: int) -> None:
     ):
         assert one.shape == (2, channels, side, side)
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3 * two.std().item())
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 9)])
+def test_our_way_back_through_a_halving_is_torchs(kernel: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    weight, bias = torch.randn(3, 1, kernel, kernel).double(), torch.randn(3).double()
+
+    def ours(x: Tensor) -> Tensor:
+        return cast(Tensor, lite0._Halved.apply(x, weight, bias))
+
+    expected = lite0._halved(x, weight, bias, 3)
+    assert torch.equal(ours(x), expected)
+    sent = torch.randn_like(expected)
+    one, two = (torch.autograd.grad(y, x, sent)[0] for y in (ours(x), expected))
+    torch.testing.assert_close(one, two)
+    assert torch.autograd.gradgradcheck(lambda x: ours(x).square(), x)  # R1 goes back twice
+
+
+def test_gradients_in_bfloat16_are_those_of_float32(netd: projected.Discriminator) -> None:
+    images = torch.rand(2, 3, 96, 96) * 2 - 1
+    found = []
+    for lowered in (False, True):
+        shown = images.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=lowered):
+            seen = netd.look(shown)
+        (gradient,) = torch.autograd.grad([one.float().sum() for one in seen], shown)
+        found.append(gradient.flatten())
+    assert torch.cosine_similarity(found[0], found[1], 0) > 0.95
 
 
 def test_size_of_the_trained_part(netd: projected.Discriminator) -> None:

@@ -8,7 +8,7 @@ that no checkpoint holds, and each BatchNorm is folded into the convolution befo
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,40 @@ def read_weights() -> dict[str, Tensor]:
     return weights
 
 
+def _halved(x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
+    """A convolution of stride 2 with TensorFlow's "same" padding."""
+    kernel, pads = weight.shape[-1], []
+    for side in (x.shape[3], x.shape[2]):
+        total = kernel - 2 + side % 2
+        pads += [total // 2, total - total // 2]
+    return F.conv2d(F.pad(x, pads), weight, bias, 2, 0, 1, groups)
+
+
+class _Halved(torch.autograd.Function):
+    """The same of a channel each, with another way back than torch's.
+
+    On the CPU torch has no fast kernel for this gradient in bfloat16. It is the gradient of a
+    convolution of stride 1 that is zero where no output was: the same sums.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.shape = x.shape
+        return _halved(x, weight, bias, weight.shape[0])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        spread = torch.empty(
+            ctx.shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last
+        ).zero_()
+        spread[:, :, 1 - ctx.shape[2] % 2 :: 2, 1 - ctx.shape[3] % 2 :: 2] = grad
+        kernel = weight.shape[-1]
+        back = F.conv2d(spread, weight.flip(2, 3), None, 1, kernel // 2, 1, weight.shape[0])
+        return back, None, None
+
+
 class _Conv(nn.Module):
     """A frozen convolution with its BatchNorm folded in, "same" padding, and ReLU6 if asked."""
 
@@ -69,15 +103,13 @@ class _Conv(nn.Module):
         self.act = act
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = self.kernel // 2
-        if self.stride == 2 and (x.shape[2] % 2 == 0 or x.shape[3] % 2 == 0):
-            pads = []
-            for side in (x.shape[3], x.shape[2]):
-                total = self.kernel - 2 + side % 2
-                pads += [total // 2, total - total // 2]
-            x, padding = F.pad(x, pads), 0
         weight, bias = cast(Tensor, self.weight), cast(Tensor, self.bias)
-        y = F.conv2d(x, weight, bias, self.stride, padding, 1, self.groups)
+        if self.stride == 1:
+            y = F.conv2d(x, weight, bias, 1, self.kernel // 2, 1, self.groups)
+        elif self.groups > 1 and x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            y = cast(Tensor, _Halved.apply(x, weight.to(x.dtype), bias.to(x.dtype)))
+        else:
+            y = _halved(x, weight, bias, self.groups)
         return F.relu6(y, inplace=True) if self.act else y
 
 
