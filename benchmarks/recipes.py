@@ -6,15 +6,17 @@
     python -m benchmarks.recipes table --work /tmp/r
 
 `run` trains a named recipe for so many minutes of this process's CPU, on one thread unless told,
-and measures at each milestone; it keeps a state, so that a call that is stopped, or asked for more
-minutes, goes on. Selection: 1,000 of the training faces are kept aside and measured against
-(`--against split`); for finalists `--against heldout` trains on all and measures against the
-held-out folder. Besides the tool's own numbers, some that no discriminator here looks through: the
-distances in the features of EfficientNet-Lite2 (`_2`), and the Fréchet distances of colour
-statistics and of frequency statistics (both below).
+and measures at each milestone, where it leaves a sheet and weight files for `generate` and
+`evaluate`; it keeps a state, so that a call that is stopped, or asked for more minutes, goes on.
+Selection: 1,000 of the training faces are kept aside and measured against (`--against split`); for
+finalists `--against heldout` trains on all and measures against the held-out folder. Besides the
+tool's own numbers, some that no discriminator here looks through: the distances in the features of
+EfficientNet-Lite2 (`_2`), and the Fréchet distances of colour statistics and of frequency
+statistics (both below).
 """
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -31,6 +33,7 @@ from animegan.features import build_extractor
 from animegan.images import grid, save_picture
 from animegan.measure import Measured, Pictures, measure, of_array
 from animegan.metrics import frechet
+from animegan.models import Spec
 from animegan.trainer import Trainer
 from benchmarks.training import (
     DCGAN,
@@ -87,6 +90,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best-translation": {**BEST, "augment": "translation"},
     "best-plain": {**BEST, "augment": "none"},
     "best-cutout": {**BEST, "augment": "color,translation,cutout"},
+    "best-auto": {**BEST, "augment": "auto"},
     "best-pixels": {**BEST, "d_pixels": 16},
     "best-falling": {**BEST, "lr_end": 0},
     "best-average-40": {**BEST, "ema": 40_000},
@@ -210,7 +214,12 @@ def run(asked: argparse.Namespace) -> None:
                 saved = spent
         keep(state_file, trainer, spent)
         drawn = samples(trainer, N)
-        save_picture(grid(drawn[:64]), asked.work / f"{name}-{minutes:g}.jpg", quality=90)
+        sheet = asked.work / f"{name}-{minutes:g}.jpg"
+        save_picture(grid(drawn[:64]), sheet, quality=90)
+        for kind, net in (("netg", trainer.shown()), ("netd", trainer.netd)):
+            file = sheet.with_name(f"{sheet.stem}-{kind}.pth")
+            about = {"step": trainer.step, "options": dataclasses.asdict(config)}
+            checkpoint.save_net(file, kind, net.state_dict(), Spec.of(config), about)
         row = {
             "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
             "pictures": asked.pictures, "without": asked.without,
