@@ -28,7 +28,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
     "lite0": {
         "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-3, "lr2": 2e-3,
-        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 32, "ndf": 64,
+        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "ndf": 64,
     },
 }  # fmt: skip
 

@@ -28,9 +28,9 @@ NORMS = ("batch", "spectral", "layer", "none")
 
 
 def _widths(count: int, width: int) -> list[int]:
-    """Channels of `count` stages: 3, 2, 1, 1/2, 1/4 of the width towards the picture; 3 before."""
-    shares = ((1, 4), (1, 2), (1, 1), (2, 1), (3, 1))
-    stages = [shares[min(i, 4)] for i in reversed(range(count))]
+    """Channels of `count` stages: 3, 2, 1, 3/4 of the width towards the picture; 3 before."""
+    shares = ((3, 4), (1, 1), (2, 1), (3, 1))
+    stages = [shares[min(i, 3)] for i in reversed(range(count))]
     return [max(4, width * times // over) for times, over in stages]
 
 
@@ -64,17 +64,17 @@ class _Excite(nn.Module):
         return excited
 
 
-class _Up(nn.Module):
-    """A map twice its side, its normalised channels scaled and shifted by the noise [B, N].
+class _Modulated(nn.Module):
+    """A convolution to 2C channels, normalised, scaled and shifted by the noise [B, N], halved.
 
     Self-modulation (Chen et al. 2019, section 2), here by one linear layer: y (1 + scale) + shift,
     both at the start with a deviation of 0.02 times the noise's length.
     """
 
-    def __init__(self, wide: int, narrow: int, noise: int, up: str) -> None:
+    def __init__(self, conv: nn.Module, channels: int, noise: int) -> None:
         super().__init__()
-        self.main = nn.Sequential(up_conv(wide, 2 * narrow, up), nn.BatchNorm2d(2 * narrow))
-        self.modulate = nn.Linear(noise, 4 * narrow)
+        self.main = nn.Sequential(conv, nn.BatchNorm2d(2 * channels))
+        self.modulate = nn.Linear(noise, 4 * channels)
         self.glu = _GLU()
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
@@ -83,11 +83,28 @@ class _Up(nn.Module):
         return y
 
 
+class _Stage(nn.Module):
+    """A map twice its side, and where it is `deep` the sum of that and a convolution of it."""
+
+    def __init__(self, wide: int, narrow: int, noise: int, up: str, deep: bool) -> None:
+        super().__init__()
+        self.up = _Modulated(up_conv(wide, 2 * narrow, up), narrow, noise)
+        self.more: _Modulated | None = None
+        if deep:
+            conv = nn.Conv2d(narrow, 2 * narrow, 3, padding=1, bias=False)
+            self.more = _Modulated(conv, narrow, noise)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        y: Tensor = self.up(x, noise)
+        return y if self.more is None else y + self.more(y, noise)
+
+
 class Generator(nn.Module):
     """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
 
-    At 96 and width 64: 6x6 with 192 channels, then 12, 24, 48, 96 with 128, 64, 32, 16; a map gates
-    the one four times its side; 2.4 M parameters with a noise of 100.
+    At 96 and width 64: 6x6 with 192 channels, then 12, 24, 48 with 128, 64, 48, of which 12 and 24
+    have a second convolution; a map gates the one four times its side; the last doubling is the
+    picture. 2.9 M parameters with a noise of 100.
     """
 
     def __init__(
@@ -101,7 +118,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         shape = pyramid(image_size)
-        widths = _widths(shape.doublings + 1, width)
+        widths = _widths(shape.doublings, width)
         self.noise = LabelledNoise(nz, classes)
         self.first = nn.Sequential(
             nn.Unflatten(1, (self.noise.width, 1, 1)),
@@ -110,12 +127,13 @@ class Generator(nn.Module):
             _GLU(),
         )
         self.stages = nn.ModuleList(
-            _Up(wide, narrow, self.noise.width, up) for wide, narrow in pairwise(widths)
+            _Stage(wide, narrow, self.noise.width, up, deep=4 * side <= image_size)
+            for (wide, narrow), side in zip(pairwise(widths), shape.sides[1:], strict=False)
         )
         self.excite = nn.ModuleList(
             _Excite(coarse, fine) for coarse, fine in zip(widths, widths[2:], strict=False)
         )
-        self.last = nn.Conv2d(widths[-1], channels, 3, padding=1, bias=False)
+        self.last = up_conv(widths[-1], channels, up)
         init_normal(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
