@@ -8,10 +8,10 @@ from animegan.models import fastgan
 
 def test_widths_and_parameters() -> None:
     netg = fastgan.Generator(image_size=96, channels=3, nz=100, width=64)
-    assert fastgan._widths(4, 64) == [192, 128, 64, 48]
-    assert fastgan._widths(6, 64)[:3] == [192, 192, 192]
-    assert [stage.more is not None for stage in netg.stages] == [True, True, False]
-    assert sum(one.numel() for one in netg.parameters()) == 2_875_792  # 2.9 M
+    assert fastgan._widths(5, 64) == [192, 128, 64, 32, 16]
+    assert fastgan._widths(7, 64)[:3] == [192, 192, 192]
+    assert [stage.more is not None for stage in netg.stages] == [True, True, False, False]
+    assert sum(one.numel() for one in netg.parameters()) == 2_848_304  # 2.8 M
 
 
 def test_glu_equals_torchs() -> None:
@@ -20,9 +20,9 @@ def test_glu_equals_torchs() -> None:
 
 
 def test_coarse_maps_gate_fine_ones() -> None:
-    """6 -> 24, 12 -> 48: shutting the last gate makes the picture grey."""
+    """6 -> 24, 12 -> 48, 24 -> 96: shutting the last gate makes the picture grey."""
     netg = fastgan.Generator(image_size=96, channels=3, nz=10, width=16).eval()
-    assert len(netg.excite) == 2
+    assert len(netg.excite) == 3
     netg.excite[-1].gate.append(nn.Threshold(2.0, 0.0))
     assert not netg(torch.randn(2, 10, 1, 1)).any()
 
@@ -33,7 +33,7 @@ def test_the_noise_modulates_every_stage() -> None:
     netg.first.register_forward_hook(lambda net, given, x: torch.ones_like(x))
     noise = torch.randn(2, 10, 1, 1)
     parts = [one for one in netg.modules() if isinstance(one, fastgan._Modulated)]
-    assert len(parts) == 3  # to 8 pixels, again at 8, to 16
+    assert len(parts) == 4  # to 8 pixels, again at 8, to 16, to 32
     one, two = netg(noise)
     assert not torch.equal(one, two)
     for kept in parts:
