@@ -2,7 +2,8 @@
 
 The generator upsamples with GLU and lets coarse maps gate finer ones (skip-layer excitation). The
 paper's self-supervised decoders and noise injection are left out; that the noise scales and shifts
-the channels of every stage (Chen et al. 2019, arXiv:1810.01365) is not the paper's.
+the channels of every stage (Chen et al. 2019, arXiv:1810.01365) and that a stage's second
+convolution adds to the first are not the paper's.
 """
 
 from itertools import pairwise
