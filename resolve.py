@@ -28,7 +28,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
     "lite0": {
         "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-3, "lr2": 2e-3,
-        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "ndf": 64,
+        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "g_convs": 2, "ndf": 64,
     },
 }  # fmt: skip
 
@@ -70,7 +70,10 @@ def _published(chosen: Mapping[str, Any]) -> list[Layer]:
     features = chosen["d_features"]
     loss = chosen["loss"]
     if features is not None:
-        layers.append(Layer(f"d-features {features}", FEATURES[features]))
+        wanted = dict(FEATURES[features])
+        if chosen["net"] != wanted["net"]:  # typed: what is its net's alone is left out
+            del wanted["g_convs"]
+        layers.append(Layer(f"d-features {features}", wanted))
         if loss == OPTIONS["loss"].default:
             loss = FEATURES[features]["loss"]
     published = OBJECTIVES[loss].defaults_at(chosen["image_size"])

@@ -270,7 +270,7 @@ def _nets(
     told: dict[str, str] = {}
     problems = []
     for kind, path, names in (
-        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up")),
+        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up", "g_convs")),
         (
             "netd",
             config.netd_path,

@@ -8,10 +8,13 @@ from animegan.models import fastgan
 
 def test_widths_and_parameters() -> None:
     netg = fastgan.Generator(image_size=96, channels=3, nz=100, width=64)
+    deep = fastgan.Generator(image_size=96, channels=3, nz=100, width=64, convs=2)
     assert fastgan._widths(5, 64) == [192, 128, 64, 32, 16]
     assert fastgan._widths(7, 64)[:3] == [192, 192, 192]
-    assert [stage.more is not None for stage in netg.stages] == [True, True, False, False]
-    assert sum(one.numel() for one in netg.parameters()) == 2_848_304  # 2.8 M
+    assert [stage.more is not None for stage in deep.stages] == [True, True, False, False]
+    assert not [stage for stage in netg.stages if stage.more is not None]
+    assert sum(one.numel() for one in netg.parameters()) == 2_401_328  # 2.4 M
+    assert sum(one.numel() for one in deep.parameters()) == 2_848_304  # 2.8 M
 
 
 def test_glu_equals_torchs() -> None:
@@ -29,7 +32,7 @@ def test_coarse_maps_gate_fine_ones() -> None:
 
 def test_the_noise_modulates_every_stage() -> None:
     """With the first map held fixed the picture still follows the noise, through each stage."""
-    netg = fastgan.Generator(image_size=32, channels=3, nz=10, width=8).eval()
+    netg = fastgan.Generator(image_size=32, channels=3, nz=10, width=8, convs=2).eval()
     netg.first.register_forward_hook(lambda net, given, x: torch.ones_like(x))
     noise = torch.randn(2, 10, 1, 1)
     parts = [one for one in netg.modules() if isinstance(one, fastgan._Modulated)]

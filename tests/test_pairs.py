@@ -31,6 +31,7 @@ def test_a_pair_trains_on_the_meta_device(loss, net, size):
         ({"net": "r3gan", "d_norm": "spectral"}, r"--d-norm spectral: .*\(r3gan\) takes none"),
         ({"net": "r3gan", "ngf": 12, "ndf": 8}, "--ngf, --ndf: .*multiple of 8"),
         ({"net": "mlp", "up": "nearest"}, "--up nearest: mlp has but one way up"),
+        ({"net": "resnet", "g_convs": 2}, r"--g-convs 2: resnet has but one way; leave"),
         ({"d_features": "lite0", "d_norm": "layer"}, r"--d-norm layer: .*\(lite0\) takes spectral"),
     ],
 )
@@ -158,4 +159,6 @@ def test_loss_brings_its_published_options_below_ones_own():
         10,
     )
     assert config_of(loss="wgan-gp", lr1=3e-4).lr1 == 3e-4
-    assert config_of(d_features="lite0", image_size=96).net == "fastgan"
+    best = config_of(d_features="lite0", image_size=96)
+    assert (best.net, best.g_convs) == ("fastgan", 2)
+    assert config_of(d_features="lite0", net="resnet", image_size=96).g_convs is None

@@ -28,7 +28,7 @@ FAMILIES: dict[str, ModuleType] = {
 class Spec:
     """All that the shapes of a pair of nets depend on; saved beside the weights.
 
-    `up` and `d_norm` are None where the family has but one way or takes its own.
+    `up`, `g_convs` and `d_norm` are None where the family has but one way or takes its own.
     `classes` says how many values each attribute of the labels has; none for nets without labels.
     """
 
@@ -39,6 +39,7 @@ class Spec:
     ndf: int = 64
     net: str = "dcgan"
     up: str | None = None
+    g_convs: int | None = None
     d_norm: str | None = None
     d_features: str | None = None
     d_pixels: int = 0
@@ -80,6 +81,10 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
     if spec.up is not None and spec.up not in ups:
         ways = f"takes {', '.join(ups)}" if ups else "has but one way up; leave the option out"
         found.append(f"--up {spec.up}: {spec.net} {ways}")
+    convs = getattr(family, "CONVS", ())
+    if spec.g_convs is not None and spec.g_convs not in convs:
+        ways = "takes 1 or 2" if convs else "has but one way; leave the option out"
+        found.append(f"--g-convs {spec.g_convs}: {spec.net} {ways}")
     if spec.d_features is not None:
         norms = projected.NORMS
     if spec.d_norm is not None and spec.d_norm not in norms:
@@ -138,10 +143,12 @@ def _size_problem(spec: Spec) -> str:
 
 def build_netg(spec: Spec) -> nn.Module:
     """Generator: noise [B, nz, 1, 1] and labels [B, A], if any -> pictures [B, channels, S, S]."""
-    ups = {} if spec.up is None else {"up": spec.up}
+    ways: dict[str, Any] = {} if spec.up is None else {"up": spec.up}
+    if spec.g_convs is not None:
+        ways["convs"] = spec.g_convs
     make = FAMILIES[spec.net].Generator
     netg: nn.Module = make(
-        spec.image_size, spec.channels, spec.nz, spec.ngf, **ups, classes=spec.classes
+        spec.image_size, spec.channels, spec.nz, spec.ngf, **ways, classes=spec.classes
     )
     return netg
 

@@ -26,6 +26,7 @@ from animegan.models.layers import (
 )
 
 NORMS = ("batch", "spectral", "layer", "none")
+CONVS = (1, 2)
 
 
 def _widths(count: int, width: int) -> list[int]:
@@ -103,9 +104,9 @@ class _Stage(nn.Module):
 class Generator(nn.Module):
     """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
 
-    At 96 and width 64: 6x6 with 192 channels, then 12, 24, 48, 96 with 128, 64, 32, 16, of which 12
-    and 24 have a second convolution; a map gates the one four times its side; 2.8 M parameters with
-    a noise of 100.
+    At 96 and width 64: 6x6 with 192 channels, then 12, 24, 48, 96 with 128, 64, 32, 16; a map gates
+    the one four times its side; 2.4 M parameters with a noise of 100. `convs` of 2: a second
+    convolution at 12 and 24, a quarter of the picture's side; 2.8 M.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Generator(nn.Module):
         width: int,
         up: str = UPS[0],
         classes: tuple[int, ...] = (),
+        convs: int = CONVS[0],
     ) -> None:
         super().__init__()
         shape = pyramid(image_size)
@@ -128,7 +130,7 @@ class Generator(nn.Module):
             _GLU(),
         )
         self.stages = nn.ModuleList(
-            _Stage(wide, narrow, self.noise.width, up, deep=4 * side <= image_size)
+            _Stage(wide, narrow, self.noise.width, up, deep=convs > 1 and 4 * side <= image_size)
             for (wide, narrow), side in zip(pairwise(widths), shape.sides[1:], strict=False)
         )
         self.excite = nn.ModuleList(
