@@ -84,8 +84,8 @@ class Config:
         None, "how the generator enlarges; left out, the family's own way",
         choices=("transposed", "nearest", "bilinear"))
     g_convs: int | None = option(
-        None, "convolutions a stage of fastgan's generator up to a quarter of the side: 1 or 2; left "
-        "out, 1, and 2 with --d-features", low=1, high=2)
+        None, "convolutions a stage of fastgan's generator up to a quarter of the side: 1 or 2; "
+        "left out, 1, and 2 with --d-features", low=1, high=2)
     d_norm: str | None = option(
         None, "normalisation in the discriminator; left out, the family's own, none with a "
         "penalty", choices=("batch", "spectral", "layer", "none"))

@@ -49,10 +49,9 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
         Measured(301_504, 85, 726, 936),
     ),
     "best": (
-        Measured(10_208, 57, 358, 632),
-        Measured(77_088, 44, 218, 329),
-        Measured(150_112, 42, 208, 291),
-        Measured(306_400, 40, 204, 261),
+        Measured(8_896, 57, 439, 739),
+        Measured(66_368, 42, 203, 307),
+        Measured(126_432, 40, 194, 247),
     ),
 }
 
