@@ -52,6 +52,7 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
         Measured(8_896, 57, 439, 739),
         Measured(66_368, 42, 203, 307),
         Measured(126_432, 40, 194, 247),
+        Measured(182_624, 38, 186, 238),
     ),
 }
 
