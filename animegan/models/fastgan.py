@@ -85,19 +85,18 @@ class _Modulated(nn.Module):
         return y
 
 
-class _Stage(nn.Module):
+class _Stage(_Modulated):
     """A map twice its side, and where it is `deep` the sum of that and a convolution of it."""
 
     def __init__(self, wide: int, narrow: int, noise: int, up: str, deep: bool) -> None:
-        super().__init__()
-        self.up = _Modulated(up_conv(wide, 2 * narrow, up), narrow, noise)
+        super().__init__(up_conv(wide, 2 * narrow, up), narrow, noise)
         self.more: _Modulated | None = None
         if deep:
             conv = nn.Conv2d(narrow, 2 * narrow, 3, padding=1, bias=False)
             self.more = _Modulated(conv, narrow, noise)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        y: Tensor = self.up(x, noise)
+        y = super().forward(x, noise)
         return y if self.more is None else y + self.more(y, noise)
 
 
