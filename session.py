@@ -22,6 +22,7 @@ from animegan.ranks import Ranks, remember_run, remembered_run
 from animegan.runs import Run
 from animegan.runtime import Runtime
 from animegan.signals import Stop
+from animegan.traces import Traces
 from animegan.trainer import Trainer
 from animegan.visdom_client import connect
 from animegan.watch import Watch, interval
@@ -104,15 +105,16 @@ def _train(
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
         spec = models.Spec.of(config, sizes_of(labels))
-        loop = ranks.each(lambda: Loop(config, trainer, run, monitor, spec, options, say, watch))
+        traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, say, watch))
+        loop = Loop(config, trainer, traces, monitor, say)
         with ExitStack() as held:
             ranks.from_main(lambda: held.enter_context(run.lock()))
             stop = held.enter_context(Stop(say))
             if states:
                 state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume", say))
-                ranks.each(lambda: loop.load_state(state))
+                ranks.each(lambda: traces.load_state(state))
             if resumed or begun:
-                ranks.from_main(lambda: _forget_later(run, loop, say))
+                ranks.from_main(lambda: _forget_later(run, traces, say))
             ranks.from_main(lambda: run.write_options(options, sources))
             if ranks.is_main:
                 remember_run(launch, str(run.path))
@@ -223,13 +225,13 @@ def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ra
     )
 
 
-def _forget_later(run: Run, loop: Loop, say: Say) -> None:
+def _forget_later(run: Run, traces: Traces, say: Say) -> None:
     """Drop what the run has of steps after the one it goes on from."""
-    step = loop.trainer.step
+    step = traces.trainer.step
     for dropped in run.states_after(step):
         say(f"going back to step {step}: {dropped} is dropped")
     run.forget_after(step)
-    album.forget_after(loop.samples, step)
+    album.forget_after(traces.samples, step)
 
 
 def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | None:

@@ -3,8 +3,7 @@
 Nothing here reads a value back to the host; the loop in `animegan/loop.py` does, now and then.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -25,22 +24,11 @@ from animegan.regularizer import Regularizer
 from animegan.runtime import Runtime
 from animegan.schedule import Schedule, planned_steps
 from animegan.sync_norm import synchronise
+from animegan.updates import Updates
 from animegan.view import View
 
 if TYPE_CHECKING:
     from config import Config
-
-
-def _kept_buffers(net: nn.Module) -> list[Tensor]:
-    """The buffers that a pass may write to; those that no state holds are frozen weights."""
-    state = net.state_dict()
-    return [one for name, one in net.named_buffers() if name in state]
-
-
-def _put_back(watched: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Give buffers the values of their copies."""
-    for now, before in watched:
-        now.copy_(before)
 
 
 class Trainer:
@@ -76,7 +64,6 @@ class Trainer:
             on.ranks.copy_from_main([*net.parameters(), *net.buffers()])
         if config.clip:
             clip_weights(self.netd, config.clip)
-        self._written = [*_kept_buffers(self.netg), *_kept_buffers(self.netd)]
         self.optg = self._optimizer(self.netg, config.lr1, on)
         self.optd = self._optimizer(self.netd, config.lr2, on)
         self.ema = Ema(self.netg, config.ema) if config.ema else None
@@ -88,6 +75,7 @@ class Trainer:
         self.pieces = Pieces(config, objective, (self.netg, self.netd), on.ranks)
         self.regularizer = Regularizer(config, objective, self.netd, on)
         self.passes = compiling.Passes(config, self.netg, self.netd, on, say)
+        self.updates = Updates((self.netg, self.netd), self.guard, self.pieces, self.passes, on)
         self.step = 0  # batches done
         self._fakes: list[Tensor] = []  # of a batch between its two updates
         self._seen: list[Tensor] = []  # what a projected netd made of them
@@ -108,10 +96,14 @@ class Trainer:
     def train_batch(self) -> None:
         """The updates that the next batch is due, as in the book: every d_every-th, g_every-th."""
         if self._due(self.step, self.config.d_every):
-            self._carried_out(self.step_d, self.step)
+            self.updates.carry_out(self.step_d, self.step, self._forget)
         if self._due(self.step, self.config.g_every):
-            self._carried_out(self.step_g, self.step)
+            self.updates.carry_out(self.step_g, self.step, self._forget)
         self.step += 1
+
+    def _forget(self) -> None:
+        """Drop what the two updates of a batch share."""
+        self._fakes, self._seen = [], []
 
     @staticmethod
     def _due(step: int, every: int) -> bool:
@@ -136,7 +128,7 @@ class Trainer:
         """
         keep = self._shares(step) and self.pieces.count == 1
         self.schedule.set(self.optd, self.config.lr2, step)
-        with self._updating(self.netd, self.optd, step) as add:
+        with self.updates.taking(self.netd, self.optd, step) as add:
             logits = []
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             of_real = self.conditions.of(self.batches.rows(step), self.pieces.count)
@@ -180,9 +172,9 @@ class Trainer:
     def step_g(self, step: int) -> None:
         """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
         kept, looked = self._fakes, self._seen
-        self._fakes, self._seen = [], []
+        self._forget()
         self.schedule.set(self.optg, self.config.lr1, step)
-        with runtime.frozen(self.netd), self._updating(self.netg, self.optg, step) as add:
+        with runtime.frozen(self.netd), self.updates.taking(self.netg, self.optg, step) as add:
             # an objective that compares with reals gets other ones than the discriminator just had
             reals = self._real(step + 1) if self.objective.needs_real else ()
             of_real = (
@@ -250,54 +242,6 @@ class Trainer:
         """This process's real pictures [B / size, C, S, S] in [-1, 1], in pieces."""
         images: Tensor = self.batches.images(step)
         return images.chunk(self.pieces.count)
-
-    @contextmanager
-    def _updating(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
-    ) -> Iterator[Callable[[Tensor], None]]:
-        """Collect gradients of the losses handed to `add`, then take a guarded optimizer step."""
-        watched = [(one, one.clone()) for one in self._written]
-        optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.device)
-
-        def add(loss: Tensor) -> None:
-            nonlocal total
-            loss = loss / self.pieces.count
-            loss.backward()  # type: ignore[no-untyped-call]
-            total = total + loss.detach()
-
-        short = ""
-        try:
-            yield add
-        except (RuntimeError, MemoryError) as error:
-            _put_back(watched)
-            if self.ranks.size == 1 or not (runtime.is_out_of_memory(error) and self.pieces.same):
-                raise
-            short = str(error).splitlines()[0]  # its text alone: its frames hold the batch
-        if self.ranks.size > 1 and self.pieces.same and self.ranks.most(bool(short)) == (1,):
-            _put_back(watched)
-            raise torch.OutOfMemoryError(short or "on another process")
-        parameters = [one for one in net.parameters() if one.requires_grad]
-        self.ranks.share([*(one.grad for one in parameters if one.grad is not None), total])
-        self.guard.update(optimizer, parameters, total, step, watched)
-
-    def _carried_out(self, update: Callable[[int], None], step: int) -> None:
-        """Run an update; again without the compiler if that fails, and in smaller pieces where
-        memory runs out.
-        """
-        while True:
-            try:
-                update(step)
-                return
-            except (RuntimeError, MemoryError) as error:
-                self._fakes, self._seen = [], []
-                if self.passes.give_up(error):
-                    continue
-                if not runtime.is_out_of_memory(error):
-                    raise
-                said = str(error).splitlines()[0][:80]
-            runtime.free_memory(self.device)
-            self.pieces.cut(self.step, said)
 
     # --- sampling and state
 

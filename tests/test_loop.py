@@ -13,6 +13,7 @@ from animegan.errors import TrainingStopped, UsageError
 from animegan.loop import Loop
 from animegan.models import Spec
 from animegan.runs import Run
+from animegan.traces import Traces
 from tests.tiny import same_weights, trainer_of, weights_of
 
 EPOCH = 6  # batches: 24 pictures in batches of 4
@@ -66,22 +67,21 @@ def loop_of(folder, trainer=None, finish=False, **options):
     config, said = trainer.config, []
     run = Run(folder / "run")
     run.path.mkdir(parents=True, exist_ok=True)  # as its lock does
-    one = Loop(
-        config, trainer, run, Watching(), Spec.of(config),
-        dataclasses.asdict(config), said.append,
-    )  # fmt: skip
+    options = dataclasses.asdict(config)
+    traces = Traces(config, trainer, run, Spec.of(config), options, said.append)
+    one = Loop(config, trainer, traces, Watching(), said.append)
     one.said = said
     if not finish:
-        one.finish = lambda: None  # matplotlib is slow
+        traces.finish = lambda: None  # matplotlib is slow
     return one
 
 
 def resumed(folder, **options):
     """The loop of a later call, as `train --resume` makes it."""
     one = loop_of(folder, **options)
-    one.load_state(checkpoint.load_first(one.run.state_files(), "--resume", one.said.append))
+    one.traces.load_state(checkpoint.load_first(one.run.state_files(), "--resume", one.said.append))
     one.run.forget_after(one.trainer.step)
-    album.forget_after(one.samples, one.trainer.step)
+    album.forget_after(one.traces.samples, one.trainer.step)
     return one
 
 
@@ -122,7 +122,7 @@ def test_sheets_for_the_monitor_are_bytes_on_the_cpu(tmp_path):
     fake, real = (shown[2] for shown in one.monitor.shown if len(shown) > 2)
     assert {(sheet.dtype, sheet.device.type) for sheet in (fake, real)} == {(torch.uint8, "cpu")}
     assert fake.shape == (3, 8 * 18 + 2, 8 * 18 + 2)
-    assert torch.equal(fake, one.draw_grid())
+    assert torch.equal(fake, one.traces.draw_grid())
     (batch,) = one.trainer._real(0)  # the batch just trained on
     assert torch.equal(real, images.grid(images.to_uint8(batch)))
 
@@ -176,7 +176,7 @@ def test_weight_files_describe_themselves(tmp_path):
     for kind, net in (("netg", one.trainer.netg), ("netd", one.trainer.netd)):
         for tag in ("1", "last"):
             loaded = checkpoint.load_net(one.run.path / f"{kind}_{tag}.pth", kind)
-            assert loaded.spec == one.spec
+            assert loaded.spec == one.traces.spec
             assert (loaded.about["step"], loaded.about["epoch"]) == (EPOCH, 1)
             assert loaded.about["options"]["nz"] == 5
             assert same_weights(weights_of(loaded.net), weights_of(net))
@@ -184,13 +184,13 @@ def test_weight_files_describe_themselves(tmp_path):
 
 def test_grids_show_the_same_noises(tmp_path):
     one = loop_of(tmp_path, max_steps=1)
-    first = one.draw_grid()
+    first = one.traces.draw_grid()
     again = loop_of(tmp_path, max_steps=1)
     again.trainer.netg.load_state_dict(one.trainer.netg.state_dict())
     torch.randn(5)
-    assert torch.equal(first, again.draw_grid())
+    assert torch.equal(first, again.traces.draw_grid())
     one.trainer.train_batch()
-    assert not torch.equal(first, one.draw_grid())
+    assert not torch.equal(first, one.traces.draw_grid())
 
 
 def test_save_path_moves_the_grids_alone(tmp_path):
@@ -226,7 +226,7 @@ def test_states_and_grids_come_by_the_clock_and_old_states_go(tmp_path, monkeypa
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
     one.fit(Asked())
     assert steps_of(one.run.state_files()) == [9, 11]  # of 3, 6, 9 and the end
-    assert [sheet.step for sheet in album.sheets(one.samples)] == [3, 6, 9]
+    assert [sheet.step for sheet in album.sheets(one.traces.samples)] == [3, 6, 9]
     assert checkpoint.load_net(one.run.path / "netg_last.pth", "netg").about["step"] == 11
 
 
@@ -271,7 +271,7 @@ def test_minutes_are_those_of_the_call(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "time", Clock(later.trainer))
     later.fit(Asked())
     assert (one.trainer.step, later.trainer.step) == (3, 6)
-    assert later.seconds == 6 * 60  # of all calls
+    assert later.traces.seconds == 6 * 60  # of all calls
 
 
 def test_a_signal_ends_it_after_the_batch_and_saves(tmp_path):
@@ -404,15 +404,15 @@ def noisy_trainer(**options):
 
 def test_torchs_own_randomness_goes_on_as_well(tmp_path):
     straight = loop_of(tmp_path / "straight", noisy_trainer(max_epoch=2))
-    straight.save_nets = lambda tag: None
+    straight.traces.save_nets = lambda tag: None
     straight.fit(Asked())
     one = loop_of(tmp_path, noisy_trainer(max_epoch=2))
-    one.save_nets = lambda tag: None
+    one.traces.save_nets = lambda tag: None
     one.fit(Asked(one.trainer, 5))
     torch.manual_seed(99)
     later = loop_of(tmp_path, noisy_trainer(max_epoch=2))
-    later.save_nets = lambda tag: None
-    later.load_state(checkpoint.load(one.run.state_files()[0], "--resume"))
+    later.traces.save_nets = lambda tag: None
+    later.traces.load_state(checkpoint.load(one.run.state_files()[0], "--resume"))
     later.fit(Asked())
     assert_same(later.trainer, straight.trainer)
 
@@ -446,7 +446,7 @@ def test_a_crash_at_any_write_loses_nothing_that_was_saved(tmp_path, monkeypatch
     options = {"max_steps": 7, "plot_every": 3, "save_every": 1, "state_every_minutes": 1.5}
 
     def fit(one):
-        one.draw_grid = lambda: torch.zeros(3, 18, 18, dtype=torch.uint8)  # fast
+        one.traces.draw_grid = lambda: torch.zeros(3, 18, 18, dtype=torch.uint8)  # fast
         with monkeypatch.context() as patch:
             patch.setattr(loop, "time", Clock(one.trainer))
             one.fit(Asked())
@@ -483,14 +483,15 @@ def test_a_crash_at_any_write_loses_nothing_that_was_saved(tmp_path, monkeypatch
 def test_records_and_grids_beyond_the_state_are_drawn_again(tmp_path, monkeypatch):
     one = loop_of(tmp_path, plot_every=3, save_every=1, state_every_minutes=3.5)
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
-    one.save_state = lambda: Loop.save_state(one) if one.trainer.step < 5 else None  # then killed
+    save = one.traces.save_state
+    one.traces.save_state = lambda: save() if one.trainer.step < 5 else None  # then killed
     one.fit(Asked())
     before = [(line["step"], line["loss_d"]) for line in one.run.history()]
     assert [step for step, _ in before] == [3, 6, 9, 12]
     later = resumed(tmp_path, plot_every=3)
     assert later.trainer.step == 4
     assert [line["step"] for line in later.run.history()] == [3]
-    assert [sheet.step for sheet in album.sheets(later.samples)] == [4]
+    assert [sheet.step for sheet in album.sheets(later.traces.samples)] == [4]
     later.fit(Asked())  # the means of a look go across the state
     assert [(line["step"], line["loss_d"]) for line in later.run.history()] == before
 
@@ -502,7 +503,7 @@ def test_another_torch_or_thread_count_is_said(tmp_path):
     for change in ({}, {"torch": "1.0"}, {"threads": 99}, {"device": "mps"}, {"pictures": 9},
                    {"picture files (names and sizes)": "x"}):  # fmt: skip
         other = loop_of(tmp_path)
-        other.load_state(state | change)
+        other.traces.load_state(state | change)
         assert any("not to the same bits" in line for line in other.said) is bool(change)
 
 

@@ -10,6 +10,7 @@ from animegan.models import Spec
 from animegan.monitor import NullMonitor
 from animegan.runs import Run
 from animegan.signals import Stop
+from animegan.traces import Traces
 from animegan.trainer import Trainer
 from animegan.watch import Watch, interval, probe, spread_of
 from tests.ranks_worker import together
@@ -140,9 +141,9 @@ def loop_of(folder, steps, **options):
     run = Run(folder)
     watch = Watch(trainer.config, ByWeights(trainer), every=1)
     said = []
-    loop = Loop(trainer.config, trainer, run, NullMonitor(), Spec.of(trainer.config), {},
-                said.append, watch)  # fmt: skip
-    return loop, said
+    spec = Spec.of(trainer.config)
+    traces = Traces(trainer.config, trainer, run, spec, {}, said.append, watch)
+    return Loop(trainer.config, trainer, traces, NullMonitor(), said.append), said
 
 
 def fit(loop):
@@ -180,7 +181,7 @@ def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
         loop, _ = loop_of(tmp_path / "stopped", 50, **options)
         states = loop.run.state_files()
         if states:
-            loop.load_state(torch.load(states[0], weights_only=True))
+            loop.traces.load_state(torch.load(states[0], weights_only=True))
             loop.run.forget_after(loop.trainer.step)
         loop.last_step = loop.trainer.step + 2
         fit(loop)
@@ -209,7 +210,8 @@ def over_two(on, folder):
     watch = Watch(trainer.config, ByWeights(trainer) if main else None, every=1)
     said, spec = [], Spec.of(trainer.config)
     say = said.append if main else lambda text: None
-    loop = Loop(trainer.config, trainer, Run(folder / "run"), NullMonitor(), spec, {}, say, watch)
+    traces = Traces(trainer.config, trainer, Run(folder / "run"), spec, {}, say, watch)
+    loop = Loop(trainer.config, trainer, traces, NullMonitor(), say)
     probes = {
         loss: probe(trainer_of(on=on, objective=loss, loss=loss)) for loss in ("bce", "ra-hinge")
     }

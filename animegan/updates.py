@@ -1,0 +1,98 @@
+"""One optimizer step from the losses of a batch's pieces, taken whole or not at all.
+
+What a failed pass wrote to buffers is put back, a step that is not finite is masked (guard.py), and
+where memory runs out or the compiler fails the step is done again in another way.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from animegan import runtime
+from animegan.compiling import Passes
+from animegan.guard import Guard
+from animegan.pieces import Pieces
+from animegan.runtime import Runtime
+
+
+def _kept_buffers(net: nn.Module) -> list[Tensor]:
+    """The buffers that a pass may write to; those that no state holds are frozen weights."""
+    state = net.state_dict()
+    return [one for name, one in net.named_buffers() if name in state]
+
+
+def _put_back(watched: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give buffers the values of their copies."""
+    for now, before in watched:
+        now.copy_(before)
+
+
+class Updates:
+    """Steps of the optimizers of `nets`, on the device and for the processes of `on`."""
+
+    def __init__(
+        self,
+        nets: tuple[nn.Module, ...],
+        guard: Guard,
+        pieces: Pieces,
+        passes: Passes,
+        on: Runtime,
+    ) -> None:
+        self._written = [one for net in nets for one in _kept_buffers(net)]
+        self._guard = guard
+        self._pieces = pieces
+        self._passes = passes
+        self._ranks = on.ranks
+        self._device = on.device
+
+    @contextmanager
+    def taking(
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
+    ) -> Iterator[Callable[[Tensor], None]]:
+        """Collect gradients of the losses handed to `add`, then take a guarded optimizer step."""
+        watched = [(one, one.clone()) for one in self._written]
+        optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self._device)
+
+        def add(loss: Tensor) -> None:
+            nonlocal total
+            loss = loss / self._pieces.count
+            loss.backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+
+        short = ""
+        try:
+            yield add
+        except (RuntimeError, MemoryError) as error:
+            _put_back(watched)
+            if self._ranks.size == 1 or not (runtime.is_out_of_memory(error) and self._pieces.same):
+                raise
+            short = str(error).splitlines()[0]  # its text alone: its frames hold the batch
+        if self._ranks.size > 1 and self._pieces.same and self._ranks.most(bool(short)) == (1,):
+            _put_back(watched)
+            raise torch.OutOfMemoryError(short or "on another process")
+        parameters = [one for one in net.parameters() if one.requires_grad]
+        self._ranks.share([*(one.grad for one in parameters if one.grad is not None), total])
+        self._guard.update(optimizer, parameters, total, step, watched)
+
+    def carry_out(
+        self, update: Callable[[int], None], step: int, forget: Callable[[], None]
+    ) -> None:
+        """Run an update; again without the compiler if that fails, and in smaller pieces where
+        memory runs out. `forget` drops what a failed one has kept for the next.
+        """
+        while True:
+            try:
+                update(step)
+                return
+            except (RuntimeError, MemoryError) as error:
+                forget()
+                if self._passes.give_up(error):
+                    continue
+                if not runtime.is_out_of_memory(error):
+                    raise
+                said = str(error).splitlines()[0][:80]
+            runtime.free_memory(self._device)
+            self._pieces.cut(step, said)
