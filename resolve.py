@@ -50,8 +50,10 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     if preset is not None:
         layers.append(Layer(f"preset {preset}", PRESETS[preset]))
     layers += typed
-    settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers).values), *layers])
+    settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers)), *layers])
     problems += settled.problems
+    if settled.values["g_convs"] == 1:  # what nothing said means
+        settled.values["g_convs"] = None
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
     if config.budget is not None:
@@ -64,9 +66,10 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     return config, settled.sources
 
 
-def _published(chosen: Mapping[str, Any]) -> list[Layer]:
+def _published(settled: Settled) -> list[Layer]:
     """What the chosen discriminator and objective bring along, below everything else."""
     layers = []
+    chosen = settled.values
     features = chosen["d_features"]
     loss = chosen["loss"]
     if features is not None:
@@ -74,7 +77,7 @@ def _published(chosen: Mapping[str, Any]) -> list[Layer]:
         if chosen["net"] != wanted["net"]:  # typed: what is its net's alone is left out
             del wanted["g_convs"]
         layers.append(Layer(f"d-features {features}", wanted))
-        if loss == OPTIONS["loss"].default:
+        if "loss" not in settled.sources:
             loss = FEATURES[features]["loss"]
     published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
     if chosen["net"] == "r3gan":  # it has no normalisation for an objective to choose
@@ -85,7 +88,7 @@ def _published(chosen: Mapping[str, Any]) -> list[Layer]:
 def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run of which only the loss and the features of `chosen` are typed."""
     known = {name: value for name, value in chosen.items() if name in OPTIONS}
-    return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]).values)).values
+    return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]))).values
 
 
 def seconds_of(text: str) -> float:
@@ -141,7 +144,8 @@ def _conflicts(command: str, config: Config) -> list[str]:
             found.append(
                 f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
             )
-        found += _untrainable(config)
+        found += untrainable(config)
+        found += _idle(config)
         if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
             found.append(
                 f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
@@ -183,7 +187,7 @@ def _conflicts(command: str, config: Config) -> list[str]:
     return found
 
 
-def _untrainable(config: Config) -> list[str]:
+def untrainable(config: Config) -> list[str]:
     """Objectives under which the discriminator cannot learn, or whose options do nothing."""
     found = []
     penalty = OBJECTIVES[config.loss].penalty
@@ -214,6 +218,22 @@ def _untrainable(config: Config) -> list[str]:
     return found
 
 
+def _idle(config: Config) -> list[str]:
+    """Options that somebody may rely on, and that do nothing without another one."""
+    why = {
+        "eval_path": "nothing is measured; add --eval-path=DIR of held-out pictures",
+        "labels": "there are no labels; add --labels=folders or a CSV",
+    }
+    without = {
+        "patience": "eval_path", "on_collapse": "eval_path", "condition": "labels", "aux": "labels",
+    }  # fmt: skip
+    return [
+        f"{OPTIONS[name].flag} {getattr(config, name)}: {why[wanted]}, or leave it out"
+        for name, wanted in without.items()
+        if getattr(config, name) != OPTIONS[name].default and getattr(config, wanted) is None
+    ]
+
+
 def _budget_conflicts(config: Config) -> list[str]:
     found = []
     try:
@@ -242,21 +262,29 @@ def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
     return None if resume is False else runs.to_resume(root, name, resume)
 
 
-def saved_options(run: Run) -> list[Layer]:
+def _options_of(run: Run) -> dict[str, Any]:
+    """A training's options; one that its version did not have is at what means nothing new."""
     saved = run.read_options()["options"]
+    return {
+        name: saved.get(name, one.default) for name, one in OPTIONS.items() if "train" in one.on
+    }
+
+
+def saved_options(run: Run) -> list[Layer]:
+    """The options that a resumed run brings along."""
     calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
              "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
-    kept = {name: value for name, value in saved.items() if name in OPTIONS and name not in calls}
+    kept = {name: value for name, value in _options_of(run).items() if name not in calls}
     return [Layer(f"run {run.name}", kept)]
 
 
 def refuse_changes(run: Run, config: Config) -> None:
     """UsageError that lists each option on which the weights depend and which is not the run's."""
-    saved = run.read_options()["options"]
+    saved = _options_of(run)
     refuse(
         f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
         "or add --allow-changes"
         for name, one in OPTIONS.items()
-        if not one.free and "train" in one.on and name in saved
+        if not one.free and "train" in one.on
         and name not in ("netg_path", "netd_path") and saved[name] != getattr(config, name)
     )  # fmt: skip

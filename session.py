@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from animegan import album, checkpoint, compiling, models, plan, runs, runtime, yardstick
 from animegan.data.batches import Batches, check_batch
@@ -12,11 +11,10 @@ from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import Listing
 from animegan.errors import Ended, UsageError, refuse
 from animegan.features import build_extractor
-from animegan.labels import Attributes, Labels, read_labels, sizes_of
+from animegan.labels import Labels, read_labels, sizes_of
 from animegan.launch import launched
 from animegan.loop import Loop
 from animegan.losses import OBJECTIVES
-from animegan.models import has_batch_norm
 from animegan.monitor import Monitor, NullMonitor
 from animegan.ranks import Ranks, remember_run, remembered_run
 from animegan.runs import Run
@@ -28,6 +26,7 @@ from animegan.visdom_client import connect
 from animegan.watch import Watch, interval
 from animegan.yardstick import TrainingYardstick
 from config import OPTIONS, Config
+from warm_start import nets
 
 Say = Callable[[str], None]
 
@@ -61,9 +60,9 @@ def _train(
 ) -> Run:
     launch, ranks = launched(), on.ranks
     labels = ranks.each(lambda: read_labels(config.labels, listing))
-    netg, netd, config, sources = ranks.each(lambda: _nets(config, sources, labels))
-    on, config = _settled(on, config, say)
+    netg, netd, config, sources = ranks.each(lambda: nets(config, sources, labels))
     _refuse_other_options(config, ranks)
+    on, config = _settled(on, config, say)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
@@ -140,7 +139,7 @@ def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Label
     Returns their labels, if the nets learn any. Nothing is decoded, fetched or written.
     """
     labels = read_labels(config.labels, listing)
-    _nets(config, sources, labels)
+    nets(config, sources, labels)
     _check_share(config, len(listing.names), processes=1)
     yardstick.check(config)
     return labels
@@ -261,68 +260,3 @@ def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monit
         yield monitor
     finally:
         monitor.close()
-
-
-def _nets(
-    config: Config, sources: Mapping[str, str], labels: Labels | None
-) -> tuple[Any, Any, Config, Mapping[str, str]]:
-    """New nets, or those of a warm start, whose sizes the config and its sources take over."""
-    runtime.seed_everything(config.seed)
-    loaded: dict[str, Any] = {}
-    told: dict[str, str] = {}
-    problems = []
-    for kind, path, names in (
-        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up", "g_convs")),
-        (
-            "netd",
-            config.netd_path,
-            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_pixels", "d_input"),
-        ),
-    ):
-        if path is None:
-            continue
-        start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
-        for name in names:
-            theirs = getattr(start.spec, name)
-            untyped = sources.get(name, "loss ").startswith(("loss ", "d-features "))
-            if not untyped and getattr(config, name) != theirs:
-                problems.append(
-                    f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
-                    "leave the option out"
-                )
-            config = dataclasses.replace(config, **{name: theirs})
-            if untyped:
-                told[name] = path
-    by_size: dict[str, Any] = {
-        name: rule(config.image_size)
-        for name, rule in OBJECTIVES[config.loss].by_size.items()
-        if sources.get(name, "").startswith("loss ")
-    }
-    config = dataclasses.replace(config, **by_size)
-    kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
-    if len(kinds) > 1:
-        problems.append("--netg-path, --netd-path: the two differ in picture size, channels or net")
-    if models.penalised(config) and "netd" in loaded and has_batch_norm(loaded["netd"].net):
-        problems.append(
-            f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures whose "
-            "gradients the penalty needs alone; leave it out, or take an objective without penalty"
-        )
-    spec = models.Spec.of(config, sizes_of(labels))
-    named = None if labels is None else labels.attributes
-    for kind, start in loaded.items():
-        saved = start.about.get("labels")
-        other_way = kind == "netd" and start.spec.condition != spec.condition
-        if (None if saved is None else Attributes.read(saved)) != named or other_way:
-            problems.append(
-                f"--labels {config.labels}: {kind} was trained with other labels, without any, or "
-                "under another --condition; start from nets of the same"
-            )
-    refuse(problems)
-    models.check(spec, models.penalised(config))
-    netg, netd = models.build_netg(spec), models.build_netd(spec)
-    return (
-        loaded["netg"].net if "netg" in loaded else netg,
-        loaded["netd"].net if "netd" in loaded else netd,
-        config,
-        {**sources, **told},
-    )

@@ -94,16 +94,19 @@ def rate(
         labels = replace(labels, rows=rows, names=noise.files)
     trainer = trainer_of(config, noise, on, labels)
     every = max(config.d_every, config.g_every)
-    for _ in range(every):
+    most = 4 * seconds  # for the cycle that warms up, and again with the one that is over the time
+    warm = time.monotonic()
+    while trainer.step < every and time.monotonic() - warm < most:
         trainer.train_batch()
     runtime.wait(on.device)
-    begun, steps = time.monotonic(), 0
-    while time.monotonic() - begun < seconds or not steps:
-        for _ in range(every):
-            trainer.train_batch()
-        runtime.wait(on.device)
-        steps += every
-    return steps * config.batch_size / (time.monotonic() - begun)
+    begun, first, spent = time.monotonic(), trainer.step, 0.0
+    while (spent < seconds or (trainer.step - first) % every) and spent < most:
+        trainer.train_batch()
+        if (trainer.step - first) % every == 0:
+            runtime.wait(on.device)
+        spent = time.monotonic() - begun
+    runtime.wait(on.device)
+    return (trainer.step - first) * config.batch_size / (time.monotonic() - begun)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,9 @@ def choose(
             short = error
             told.append(f"{one.called}: left out ({error})")
             continue
-        steps = max(1, int(speed * seconds * (1 - _RESERVE) / one.config.batch_size))
+        measuring = one.config.eval_share if one.config.eval_path else 0.0
+        pictures = speed * seconds * (1 - _RESERVE) / (1 + measuring)
+        steps = max(1, int(pictures / one.config.batch_size))
         pictures = steps * one.config.batch_size
         line = f"{one.called}: {speed:.1f} pictures a second here, {pictures:,} in all"
         worth = math.inf

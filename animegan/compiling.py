@@ -93,7 +93,10 @@ def compiled(net: nn.Module) -> Callable[..., Tensor]:
 def is_failure(error: BaseException) -> bool:
     """Whether the compiler, not the net, failed: none is installed, or it refuses the graph."""
     parts = ("torch._dynamo", "torch._inductor", "torch._functorch")
-    return type(error).__module__.startswith(parts)
+    # a graph that writes to a buffer which another, not yet gone back through, has kept; the nets
+    # themselves never do
+    overwritten = "modified by an inplace operation" in str(error)
+    return type(error).__module__.startswith(parts) or overwritten
 
 
 def failed(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegan import checkpoint, generate, runtime
 from animegan.data.cache import FaceSet, open_set
@@ -19,6 +19,7 @@ from animegan.evaluate import evaluate, table
 from animegan.features import Draw, build_extractor
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
+from animegan.models.folded import folded
 
 if TYPE_CHECKING:
     from config import Config
@@ -99,14 +100,16 @@ def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
         background=saved.get("background", config.background),
         resize=saved.get("resize", config.resize),
     )
-    return Pictures(path, ENDLESS, drawing(loaded.net, noise, device)), config
+    return Pictures(path, ENDLESS, drawing(loaded, noise, device)), config
 
 
-def drawing(netg: nn.Module, noise: generate.Noise, device: torch.device) -> Draw:
+def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.device) -> Draw:
     """A generator's candidates 0, 1, 2, ... of a seed, the same however they are asked for."""
+    netg, chunk = folded(loaded.net), generate.chunk_of(loaded.spec.image_size, device)
 
     def draw(start: int, count: int) -> Tensor:
-        return torch.cat(list(generate.draw(netg, noise, range(start, start + count), device)))
+        some = range(start, start + count)
+        return torch.cat(list(generate.draw(netg, noise, some, device, chunk)))
 
     return draw
 

@@ -100,6 +100,7 @@ def most_different(
     kept = [0]
     distance = (points - points[0]).square().sum(1)
     while len(kept) < keep:
+        distance[kept[-1]] = -1  # where all pictures are the same, each is still kept but once
         farthest = int(distance.argmax())
         kept.append(farthest)
         distance = torch.minimum(distance, (points - points[farthest]).square().sum(1))

@@ -163,7 +163,7 @@ def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[
     numbers = [{value: i for i, value in enumerate(known)} for known in values]
     labels = torch.full((len(files), len(columns)), UNKNOWN, dtype=torch.int64)
     found = 0
-    depths = {name.count("/") + 1 for name in rows}
+    depths = sorted({name.count("/") + 1 for name in rows}, reverse=True)  # the longest end wins
     for i, file in enumerate(files):
         names = ("/".join(file.parts[-depth:]) for depth in depths)
         row = next((rows[name] for name in names if name in rows), None)

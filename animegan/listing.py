@@ -74,7 +74,8 @@ def command_of(
     if not (path / "options.json").exists():
         known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
         raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
-    saved = Run(path).read_options()["options"]
+    saved = {key: one.default for key, one in options.items() if "train" in one.on}
+    saved |= Run(path).read_options()["options"]
     usual = {key: one.default for key, one in options.items()} | dict(brought(saved))
     words = [
         f"{options[key].flag}={'' if value is None else value}"

@@ -18,7 +18,7 @@ from animegan.runtime import Runtime
 
 
 def _kept_buffers(net: nn.Module) -> list[Tensor]:
-    """The buffers that a pass may write to; those that no state holds are frozen weights."""
+    """The buffers that states hold, which a pass may write to; the others are frozen weights."""
     state = net.state_dict()
     return [one for name, one in net.named_buffers() if name in state]
 

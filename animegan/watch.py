@@ -31,17 +31,22 @@ def probe(trainer: Trainer) -> dict[str, float]:
     the generator's loss gradient at its pictures, `probe_grad_g`. All processes call it.
     """
     step, netd, objective, ranks = trainer.step, trainer.netd, trainer.objective, trainer.ranks
-    real = trainer.batches.images(step)
-    (of_real,) = trainer.conditions.of(trainer.batches.rows(step), 1)
-    (of_fake,) = trainer.conditions.drawn(trainer.seed, "probe", step, 1)
-    fake = trainer.sample(trainer.noise_at("probe", step), of_fake)
-    with runtime.evaluating(netd), runtime.frozen(netd), torch.enable_grad():
-        fake = fake.requires_grad_()
-        real_logits, fake_logits = netd(real, *of_real), netd(fake, *of_fake)
-        loss_d = objective.loss_d(real_logits, fake_logits, ranks.batch_mean)
-        loss_g = objective.loss_g(fake_logits, real_logits, ranks.batch_mean)
-        (gradient,) = torch.autograd.grad(loss_g, fake)
-    found = torch.stack([loss_d.detach(), gradient.square().sum()])
+    count = trainer.pieces.count  # a batch that had to be cut would not fit here either
+    reals = trainer.batches.images(step).chunk(count)
+    noises = trainer.noise_at("probe", step).chunk(count)
+    of_real = trainer.conditions.of(trainer.batches.rows(step), count)
+    of_fake = trainer.conditions.drawn(trainer.seed, "probe", step, count)
+    found = torch.zeros(2, device=trainer.device)
+    for piece in range(count):
+        fake = trainer.sample(noises[piece], of_fake[piece])
+        with runtime.evaluating(netd), runtime.frozen(netd), torch.enable_grad():
+            fake = fake.requires_grad_()
+            fake_logits = netd(fake, *of_fake[piece])
+            real_logits = netd(reals[piece], *of_real[piece])
+            loss_d = objective.loss_d(real_logits, fake_logits, ranks.batch_mean) / count
+            loss_g = objective.loss_g(fake_logits, real_logits, ranks.batch_mean) / count
+            (gradient,) = torch.autograd.grad(loss_g, fake)
+        found += torch.stack([loss_d.detach(), gradient.square().sum()])
     ranks.share([found])
     loss, square = found.tolist()
     # a gradient of the whole batch's loss at local pictures is 1 / size of the local loss's

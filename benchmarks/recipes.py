@@ -9,48 +9,25 @@
 and measures at each milestone, where it leaves a sheet and weight files for `generate` and
 `evaluate`; it keeps a state, so that a call that is stopped, or asked for more minutes, goes on.
 Selection: 1,000 of the training faces are kept aside and measured against (`--against split`); for
-finalists `--against heldout` trains on all and measures against the held-out folder. Besides the
-tool's own numbers, some that no discriminator here looks through: the distances in the features of
-EfficientNet-Lite2 (`_2`), and the Fréchet distances of colour statistics and of frequency
-statistics (both below).
+finalists `--against heldout` trains on all and measures against the held-out folder. What the
+numbers are: benchmarks/judging.py.
 """
 
 import argparse
 import dataclasses
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from animegan import checkpoint, runtime
-from animegan.data.cache import FaceSet, open_set
-from animegan.detector import FaceDetector
-from animegan.evaluate import compare
-from animegan.features import build_extractor
 from animegan.images import grid, save_picture
-from animegan.measure import Measured, Pictures, measure, of_array
-from animegan.metrics import frechet
 from animegan.models import Spec
-from animegan.trainer import Trainer
-from benchmarks.training import (
-    DCGAN,
-    TEXTBOOK,
-    commit,
-    config_of,
-    part,
-    samples,
-    some,
-    speed,
-    trainer_of,
-)
+from benchmarks.judging import Bench, N
+from benchmarks.training import DCGAN, TEXTBOOK, commit, config_of, samples, speed, trainer_of
 
-N = 1000
 SAVE_EVERY = 300.0  # CPU seconds
-BANDS = 16  # of the power spectrum
-CELLS = 4  # a side, of the colour statistics
 
 
 def _rates(rate: float) -> dict[str, Any]:
@@ -100,89 +77,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-# --- what no discriminator looks through
-
-
-def colours(pixels: Tensor) -> Tensor:
-    """Mean and deviation of each channel in 4 x 4 cells: uint8 [N, C, S, S] -> [N, 2 · 16 · C]."""
-    side = pixels.shape[-1] // CELLS
-    x = pixels.float().unfold(2, side, side).unfold(3, side, side).flatten(4)
-    return torch.cat((x.mean(4).flatten(1), x.std(4).flatten(1)), 1)
-
-
-def frequencies(pixels: Tensor) -> Tensor:
-    """Log power of brightness in rings of the spectrum: uint8 [N, C, S, S] -> [N, 16]."""
-    grey = pixels.float().mean(1)
-    window = torch.hann_window(grey.shape[-1], periodic=False)
-    power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window.outer(window))
-    power = power.abs().square().flatten(1)
-    line = torch.fft.fftfreq(grey.shape[-1])
-    radius = (line[:, None].square() + line[None].square()).sqrt().flatten()
-    ring = (radius * 2 * BANDS).long().clamp(max=BANDS - 1)
-    sums = torch.zeros(len(power), BANDS).index_add_(1, ring, power)
-    return (sums / torch.bincount(ring, minlength=BANDS) + 1).log10()
-
-
-def apart(real: Tensor, fake: Tensor) -> float:
-    """Fréchet distance after the reals are scaled to deviation 1 in each number."""
-    mean, deviation = real.mean(0), real.std(0) + 1e-6
-    scaled = [((one - mean) / deviation).numpy() for one in (real, fake)]
-    return frechet(scaled[0], scaled[1])
-
-
-# --- a recipe
-
-
-class Bench:
-    """Pictures to train on, and reals to measure against, measured once."""
-
-    def __init__(self, data: Path, against: str) -> None:
-        whole = open_set(data / "train/faces")
-        if against == "split":
-            apart = some(whole, N, seed=1)
-            self.faces, reals = part(whole, ~apart), part(whole, apart)
-        else:
-            held_out = open_set(data / "heldout/faces")
-            self.faces, reals = whole, part(held_out, some(held_out, N, seed=0))
-        self.extractor, self.detector = build_extractor("lite0"), FaceDetector()
-        self.second = build_extractor("lite2")
-        self.pixels = torch.from_numpy(reals.images).permute(0, 3, 1, 2)
-        self.real: Measured = measure(
-            of_array(against, reals.images), self.extractor, self.detector
-        )
-        self.real_second: Measured = measure(of_array(against, reals.images), self.second, None)
-
-    def subset(self, pictures: int | None, without: int | None = None) -> FaceSet:
-        """All to train on, or so many of them, or all but so many."""
-        if without is not None:
-            return part(self.faces, ~some(self.faces, without, seed=2))
-        if pictures is None:
-            return self.faces
-        return part(self.faces, some(self.faces, pictures, seed=2))
-
-    def floor(self) -> dict[str, Any]:
-        """Numbers of 1,000 faces of the training set."""
-        some_faces = part(self.faces, some(self.faces, N, seed=3))
-        return self.judge(torch.from_numpy(some_faces.images).permute(0, 3, 1, 2))
-
-    def judge(self, pixels: Tensor) -> dict[str, Any]:
-        """Numbers of 1,000 pictures, uint8 [1000, C, S, S]."""
-        drawn = Pictures("samples", N, lambda at, count: pixels[at : at + count])
-        fake = measure(drawn, self.extractor, self.detector)
-        told = compare(self.real, fake, self.extractor, seed=0)
-        other = compare(self.real_second, measure(drawn, self.second, None), self.second, seed=0)
-        names = ("fd", "kid", "kid_std", "precision", "recall", "density", "coverage", "face_rate")
-        return {
-            **{name: getattr(told, name) for name in names},
-            "fd_2": other.fd, "kid_2": other.kid, "recall_2": other.recall,
-            "colour": apart(colours(self.pixels), colours(pixels)),
-            "frequency": apart(frequencies(self.pixels), frequencies(pixels)),
-        }  # fmt: skip
-
-
 def run(asked: argparse.Namespace) -> None:
-    """Train to the last milestone; a row and a sheet at each."""
+    """Train to the last milestone; a row, a sheet and weight files at each."""
     asked.work.mkdir(parents=True, exist_ok=True)
+    code = commit()  # of what was imported, whatever lies there hours later
     on = runtime.start_together(gpu=False, threads=asked.threads)
     bench = Bench(asked.data, asked.against)
     pictures = asked.pictures or (f"but-{asked.without}" if asked.without else "all")
@@ -193,29 +91,45 @@ def run(asked: argparse.Namespace) -> None:
     given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
     on = on.at(config_of(given).precision)  # what `train` computes in on this machine
     rate = speed(config_of(given), faces, on)
-    config = config_of(given, max(1, round(60 * max(asked.minutes) * rate)))
+    planned = max(asked.minutes)
+    config = config_of(given, max(1, round(60 * planned * rate)))
     trainer = trainer_of(config, faces, on)
-    spent = 0.0
+    state: dict[str, Any] = {"spent": 0.0, "planned": planned, "due": None, "commits": []}
     if state_file.exists():
         state = checkpoint.load(state_file, "--work")
-        trainer.load_state_dict(state["trainer"])
-        spent = state["spent"]
+        if config.lr_end != 1 and state["planned"] != planned:
+            raise SystemExit(
+                f"{name}: its rates fall until {state['planned']:g} minutes; it cannot go on"
+            )
+        trainer.load_state_dict(state.pop("trainer"))
     elif asked.start:
         begun = checkpoint.load(asked.start, "--start")["trainer"]
         trainer.netg.load_state_dict(begun.get("ema") or begun["netg"])
         trainer.netd.load_state_dict(begun["netd"])
-    for minutes in sorted(asked.minutes):
-        if spent >= 60 * minutes:
+    state["commits"] += [] if code in state["commits"] else [code]
+
+    def keep() -> None:
+        checkpoint.save({**state, "trainer": trainer.state_dict()}, state_file)
+
+    row = {
+        "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
+        "pictures": asked.pictures, "without": asked.without,
+        "start": asked.start and asked.start.stem, "threads": asked.threads,
+    }  # fmt: skip
+    for minutes in sorted(missing(rows_of(asked.work), row, asked.minutes)):
+        if state["spent"] >= 60 * minutes and state["due"] != minutes:
+            print(f"{name}: past {minutes:g} minutes already, of which there is no row")
             continue
-        saved = spent
-        while spent < 60 * minutes:
+        saved = state["spent"]
+        while state["spent"] < 60 * minutes:
             before = time.process_time()
             trainer.train_batch()
-            spent += time.process_time() - before
-            if spent - saved > SAVE_EVERY:
-                keep(state_file, trainer, spent)
-                saved = spent
-        keep(state_file, trainer, spent)
+            state["spent"] += time.process_time() - before
+            if state["spent"] - saved > SAVE_EVERY:
+                keep()
+                saved = state["spent"]
+        state["due"] = minutes  # its row is: a call that is killed before it begins with that
+        keep()
         drawn = samples(trainer, N)
         sheet = asked.work / f"{name}-{minutes:g}.jpg"
         save_picture(grid(drawn[:64]), sheet, quality=90)
@@ -223,15 +137,21 @@ def run(asked: argparse.Namespace) -> None:
             file = sheet.with_name(f"{sheet.stem}-{kind}.pth")
             about = {"step": trainer.step, "options": dataclasses.asdict(config)}
             checkpoint.save_net(file, kind, net.state_dict(), Spec.of(config), about)
-        row = {
-            "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
-            "pictures": asked.pictures, "without": asked.without,
-            "start": asked.start and asked.start.stem, "threads": asked.threads, "minutes": minutes,
-            "seen": trainer.step * config.batch_size, "rate": round(rate * config.batch_size, 1),
-            "bf16": on.bf16, "commit": commit(), "options": RECIPES[asked.recipe],
+        found = {
+            **row, "minutes": minutes, "seen": trainer.step * config.batch_size,
+            "rate": round(rate * config.batch_size, 1), "bf16": on.bf16,
+            "commit": " ".join(state["commits"]), "options": RECIPES[asked.recipe],
             **bench.judge(drawn),
         }  # fmt: skip
-        tell(asked.work, row)
+        tell(asked.work, found)
+
+
+def missing(
+    rows: list[dict[str, Any]], run: dict[str, Any], minutes: Iterable[float]
+) -> set[float]:
+    """The milestones of a run that have no row."""
+    known = {row["minutes"] for row in rows if all(row.get(key) == run[key] for key in run)}
+    return set(minutes) - known
 
 
 def floor(asked: argparse.Namespace) -> None:
@@ -250,8 +170,9 @@ def tell(work: Path, row: dict[str, Any]) -> None:
     print(json.dumps(row), flush=True)
 
 
-def keep(path: Path, trainer: Trainer, spent: float) -> None:
-    checkpoint.save({"trainer": trainer.state_dict(), "spent": spent}, path)
+def rows_of(work: Path) -> list[dict[str, Any]]:
+    file = work / "rows.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 SHOWN = ("fd", "kid", "fd_2", "kid_2", "precision", "recall", "density", "coverage", "face_rate",
@@ -260,7 +181,7 @@ SHOWN = ("fd", "kid", "fd_2", "kid_2", "precision", "recall", "density", "covera
 
 def table(work: Path) -> str:
     """Markdown of rows.jsonl, best KID first within each number of minutes."""
-    rows = [json.loads(line) for line in (work / "rows.jsonl").read_text().splitlines()]
+    rows = rows_of(work)
     rows.sort(key=lambda row: (row["against"], row["minutes"], row["kid"]))
     lines = ["| recipe | seed | CPU min | seen | " + " | ".join(SHOWN) + " |"]
     lines.append("|---" * (4 + len(SHOWN)) + "|")

@@ -85,6 +85,21 @@ def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> No
     assert clock[0] == 15  # five to warm up, then two cycles of five
 
 
+def test_a_trial_ends_though_a_cycle_of_updates_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    train_batch = Trainer.train_batch
+
+    def ticking(trainer: Trainer) -> None:
+        train_batch(trainer)
+        clock[0] += 1
+
+    monkeypatch.setattr(Trainer, "train_batch", ticking)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    found = budget.rate(config_of(g_every=5000), Runtime(torch.device("cpu")), seconds=3)
+    assert found == 4
+    assert clock[0] == 24  # four times the three seconds to warm up, and again
+
+
 def given(monkeypatch: pytest.MonkeyPatch, **rates: float) -> None:
     """Presets with these expectations; speeds by the name of the family of nets."""
     monkeypatch.setattr(
@@ -108,6 +123,13 @@ def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyP
     assert long.steps == math.floor(0.95 * 50 * 1000 / 4)
     assert "FD 70, KID x 1000 600, or better" in long.told[1]
     assert long.told[-1] == "taken: --preset best, 11,875 steps"
+
+
+def test_measuring_on_the_way_takes_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, slow=50.0)
+    config = config_of(name="slow", eval_path=".", eval_share=0.25)
+    found = budget.choose([Candidate("best", config)], 1000, Runtime(torch.device("cpu")))
+    assert found.steps == math.floor(0.95 * 50 * 1000 / 1.25 / 4)
 
 
 def test_what_has_no_memory_for_a_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,6 +189,17 @@ def test_an_error_of_the_training_is_none_of_the_compiler():
     assert not compiling.is_failure(RuntimeError("CUDA out of memory"))
 
 
+def test_a_graph_that_spoils_another_is_the_compilers() -> None:
+    x = torch.ones(2, requires_grad=True)
+    kept = x.exp()
+    total = kept.sum()
+    with torch.no_grad():
+        kept.mul_(2)
+    with pytest.raises(RuntimeError) as caught:
+        total.backward()
+    assert compiling.is_failure(caught.value)
+
+
 def test_nothing_is_compiled_on_the_meta_device():
     trainer = trainer_of(device=torch.device("meta"), compile=True)
     trainer.train_batch()

@@ -78,6 +78,21 @@ def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
     assert sources["lr1"] == "flag"
 
 
+def test_one_convolution_is_what_nothing_said_means(tmp_path):
+    assert resolve("train", {"data_path": str(tmp_path), "g_convs": "1"})[0].g_convs is None
+    best = {"data_path": str(tmp_path), "preset": "best"}
+    assert resolve("train", best)[0].g_convs == 2
+    assert resolve("train", {**best, "g_convs": "1"})[0].g_convs is None
+
+
+def test_a_typed_objective_brings_its_own_beside_features(tmp_path):
+    words = {"data_path": str(tmp_path), "d_features": "lite0"}
+    assert resolve("train", words)[1]["loss"] == "d-features lite0"
+    _, sources = resolve("train", {**words, "loss": "lsgan"})
+    assert sources["loss"] == "flag"
+    assert "loss hinge" not in sources.values()
+
+
 def test_the_run_to_resume_may_be_named_in_the_file(tmp_path):
     for name in ("mine", "newer"):
         (tmp_path / "all" / name / "states").mkdir(parents=True)
@@ -109,6 +124,10 @@ def test_wrong_files_are_told(tmp_path):
         ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: goes on"),
         ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
         ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
+        ("train", {"on_collapse": "stop"}, "--on-collapse stop: nothing is measured; add --eval"),
+        ("train", {"patience": "3"}, "--patience 3: nothing is measured; add --eval-path"),
+        ("train", {"condition": "acgan"}, "--condition acgan: there are no labels; add --labels"),
+        ("train", {"aux": "2"}, "--aux 2.0: there are no labels; add --labels"),
         ("generate", {}, "--netg-path: missing"),
         ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9", "gen_search_num": "8"},
          "--gen-num 9: more than --gen-search-num 8"),

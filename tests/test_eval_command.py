@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from animegan import eval_command, generate
-from animegan.checkpoint import save_net
+from animegan.checkpoint import LoadedNet, save_net
 from animegan.errors import UsageError
 from animegan.models import Spec, build_netg
 from config import Config
@@ -82,7 +82,7 @@ def test_folder_against_folder_with_a_table(
 def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
     torch.manual_seed(0)
     netg, noise = build_netg(SPEC), generate.Noise(3, SPEC.nz)
-    draw = eval_command.drawing(netg, noise, torch.device("cpu"))
+    draw = eval_command.drawing(LoadedNet(netg, SPEC, {}), noise, torch.device("cpu"))
     [whole] = generate.draw(netg, noise, range(20), torch.device("cpu"))
     assert draw(0, 20).dtype == torch.uint8
     pieces = torch.cat([draw(0, 7), draw(7, 13)])

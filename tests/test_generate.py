@@ -463,3 +463,9 @@ def test_the_most_different_are_kept_and_the_best_among_them():
     bright = noise(ranked)[:, 0, 0, 0].tanh()
     assert {int(bright.argmin()), int(bright.argmax())} & set(kept)
     assert bright[kept].sort().values.diff().min() > 2 * bright[:4].sort().values.diff().min()
+
+
+def test_each_candidate_is_kept_once_though_all_pictures_are_the_same():
+    noise = Noise(seed=0, nz=5, std=0)
+    kept = most_different(Blank(), noise, list(range(40)), 4, torch.device("cpu"))
+    assert len(set(kept)) == 4

@@ -59,6 +59,18 @@ def test_paths_in_the_csv_match_by_their_end(tmp_path: Path) -> None:
     assert labels.flatten().tolist() == [1, 0, -1]
 
 
+def test_the_longest_end_of_a_path_is_the_one_that_counts(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("file,hair\n1.png,red\na/1.png,blue\nx/a/1.png,green\n", encoding="utf-8")
+    files = [Path("/d/y/a/1.png"), Path("/d/b/1.png"), Path("/d/x/a/1.png")]
+    attributes, labels = read_tags(path, files)
+    assert [attributes.words(one) for one in labels.tolist()] == [
+        "hair=blue",
+        "hair=red",
+        "hair=green",
+    ]
+
+
 def test_lookup(csv: Path) -> None:
     attributes, _ = read_tags(csv, FILES)
     assert attributes.lookup("hair=blonde") == [1, -1]

@@ -128,6 +128,42 @@ def test_a_warm_start_that_cannot_be_is_told(place):
     run(place, *warm, netd, "--loss=hinge")  # its own norm is not asked for, only brought along
 
 
+def test_a_warm_start_from_features_is_held_to_what_they_can(place):
+    small = [one for one in SMALL if "size=16" not in one]
+    run(place, "train", *small, "--image-size=32", "--d-features=lite0", "--net=dcgan",
+        "--max-steps=1", "--name=looks")  # fmt: skip
+    netd = f"--netd-path={place}/checkpoints/looks/netd_last.pth"
+    warm = ["train", "--batch-size=4", "--vis=False", "--dry-run", netd]
+    done = run(place, *warm, "--loss=wgan", code=2)
+    assert re.fullmatch(r"--clip 0.01: does nothing to weights that spectral .*\n", done.stderr)
+    done = run(place, *warm, "--loss=wgan-gp", code=2)
+    assert done.stderr.startswith("--loss wgan-gp with --d-features lite0: its penalty is made for")
+    plan = run(place, *warm, "--preset=best", "--ngf=2")  # its net has no --g-convs
+    assert re.search(r"g_convs +None", plan.stdout)
+
+
+def test_a_run_from_before_an_option_goes_on_without_it(place):
+    lite0 = [*SMALL, "--preset=best", "--g-convs=1"]
+    run(place, "train", *[one for one in lite0 if "size=16" not in one], "--image-size=32",
+        "--max-steps=1", "--name=old")  # fmt: skip
+    file = place / "checkpoints" / "old" / "options.json"
+    saved = json.loads(file.read_text())
+    del saved["options"]["g_convs"]
+    file.write_text(json.dumps(saved))
+    repeat = run(place, "runs", "--repeat=old").stdout
+    assert "--g-convs= " in repeat
+    run(
+        place,
+        "train",
+        "--resume=checkpoints/old",
+        "--max-steps=2",
+        "--allow-changes",
+        "--vis=False",
+    )
+    done = run(place, "train", "--resume=checkpoints/old", "--g-convs=2", "--vis=False", code=2)
+    assert "--g-convs 2: the run old has None; leave it out" in done.stderr
+
+
 def test_held_out_pictures_are_told_under_their_own_flag(place):
     (place / "empty").mkdir()
     done = run(place, "train", *SMALL, "--eval-path=empty", "--name=x", code=2)

@@ -17,6 +17,17 @@ def test_widths_and_parameters() -> None:
     assert sum(one.numel() for one in deep.parameters()) == 2_848_304  # 2.8 M
 
 
+def test_weights_of_one_convolution_keep_their_names_beside_a_second() -> None:
+    """Files of generators from before there was a second one load."""
+    one, two = (fastgan.Generator(32, 3, 10, width=8, convs=convs).state_dict() for convs in (1, 2))
+    stage = {f"stages.0.{name}" for name in (
+        "main.0.weight", "main.1.weight", "main.1.bias", "main.1.running_mean",
+        "main.1.running_var", "main.1.num_batches_tracked", "modulate.weight", "modulate.bias",
+    )}  # fmt: skip
+    assert {name for name in one if name.startswith("stages.0.")} == stage
+    assert one.keys() < two.keys()
+
+
 def test_glu_equals_torchs() -> None:
     x = torch.randn(2, 6, 3, 3)
     torch.testing.assert_close(fastgan._GLU()(x), nn.GLU(1)(x))

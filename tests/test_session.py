@@ -1,15 +1,20 @@
 """What a training refuses before it begins, where several processes or folders have to agree."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import session
 from animegan import yardstick
+from animegan.data.folder import Listing
 from animegan.errors import UsageError
 from animegan.ranks import Ranks
+from animegan.runtime import Runtime
 from config import Config
+from tests.tiny import config_of
 
 
 class Other(Ranks):
@@ -27,6 +32,9 @@ def ranks_beside(**other: Any) -> Ranks:
     return ranks
 
 
+LISTING = Listing(Path("/faces"), tuple(f"{k}.png" for k in range(9)), (0,) * 9, ("faces",))
+
+
 def test_processes_that_were_told_otherwise_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         session._refuse_other_options(Config(), ranks_beside(batch_size=32, flip=False))
@@ -34,6 +42,21 @@ def test_processes_that_were_told_otherwise_are_refused() -> None:
         "--batch-size: 32 on process 1, 64 on process 0; start all with the same",
         "--flip: False on process 1, True on process 0; start all with the same",
     ]
+
+
+def test_processes_compare_options_before_they_do_anything_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they exchange next depends on --precision: told otherwise, they would wait for ever."""
+    asked: list[str] = []
+    ranks = Other()
+    object.__setattr__(ranks, "other", {"precision": "bf16"})
+    monkeypatch.setattr(Runtime, "precision", lambda on, wanted: asked.append(wanted))
+    start = Runtime(torch.device("cpu"), ranks)
+    monkeypatch.setattr(session.runtime, "start_together", lambda *given: start)
+    with pytest.raises(UsageError, match="--precision: bf16 on process 1, auto on process 0"):
+        session.train(config_of(precision="auto"), {}, print, LISTING)
+    assert asked == []
 
 
 def test_places_may_differ_between_machines() -> None:

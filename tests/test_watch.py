@@ -132,6 +132,18 @@ def test_an_evaluation_leaves_the_trainer_as_it_was():
         assert same_weights(weights_of(one), weights_of(two))
 
 
+@pytest.mark.parametrize("loss", ["bce", "hinge"])
+def test_a_batch_in_pieces_is_probed_in_pieces(loss):
+    """What is found is the same, and no more of it is at once in netd than in training."""
+    whole, cut = (trainer_of(objective=loss, loss=loss, accumulate=n) for n in (1, 2))
+    seen = []
+    cut.netd.register_forward_pre_hook(lambda net, given: seen.append(len(given[0])))
+    one, two = probe(whole), probe(cut)
+    assert seen == [2, 2, 2, 2]  # of batches of 4
+    assert one["probe_loss_d"] == pytest.approx(two["probe_loss_d"], rel=1e-5)
+    assert one["probe_grad_g"] == pytest.approx(two["probe_grad_g"], rel=1e-5)
+
+
 # --- through the loop
 
 

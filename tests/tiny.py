@@ -32,6 +32,8 @@ def config_of(**options):
         given = {**TEXTBOOK, **given}
     if options.get("loss") == "r3gan":
         given.pop("ema", None)
+    if options.keys() & {"patience", "on_collapse"}:
+        given["eval_path"] = "."
     given |= {"flip": False} | options
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
@@ -39,7 +41,8 @@ def config_of(**options):
 def trainer_of(
     device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, say=print, **options
 ):
-    config = config_of(**options)
+    named = {} if given is None else {"labels": "folders"}
+    config = config_of(**named, **options)
     runtime.seed_everything(config.seed)
     spec = Spec.of(config, sizes_of(given))
     faces = face_set(size=config.image_size)

@@ -83,7 +83,8 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
         found.append(f"--up {spec.up}: {spec.net} {ways}")
     convs = getattr(family, "CONVS", ())
     if spec.g_convs is not None and spec.g_convs not in convs:
-        ways = "takes 1 or 2" if convs else "has but one way; leave the option out"
+        takes = f"takes {' or '.join(map(str, convs))}"
+        ways = takes if convs else "has but one way; leave the option out"
         found.append(f"--g-convs {spec.g_convs}: {spec.net} {ways}")
     if spec.d_features is not None:
         norms = projected.NORMS

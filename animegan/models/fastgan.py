@@ -39,8 +39,8 @@ def _widths(count: int, width: int) -> list[int]:
 class _GLU(nn.Module):
     """Half the channels times the sigmoid of the other half.
 
-    `nn.GLU` hands back gradients in another memory format than channels-last ones, and the
-    BatchNorm before it then took four times as long.
+    `nn.GLU` hands back gradients in another memory format than channels-last ones, in which the
+    BatchNorm before it is slow.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,86 @@
+"""The nets that a training begins with: new ones, or those of weight files."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from animegan import checkpoint, models, runtime
+from animegan.errors import refuse
+from animegan.labels import Attributes, Labels, sizes_of
+from animegan.losses import OBJECTIVES
+from animegan.models import has_batch_norm
+from config import OPTIONS, Config
+from resolve import untrainable
+
+
+def nets(
+    config: Config, sources: Mapping[str, str], labels: Labels | None
+) -> tuple[Any, Any, Config, Mapping[str, str]]:
+    """New nets, or those of weight files, whose sizes the config and its sources take over.
+
+    Raises UsageError for files that do not go with each other or with the options, and for what the
+    nets cannot learn.
+    """
+    runtime.seed_everything(config.seed)
+    loaded: dict[str, Any] = {}
+    told: dict[str, str] = {}
+    problems = []
+    for kind, path, names in (
+        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up", "g_convs")),
+        (
+            "netd",
+            config.netd_path,
+            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_pixels", "d_input"),
+        ),
+    ):
+        if path is None:
+            continue
+        start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
+        for name in names:
+            theirs = getattr(start.spec, name)
+            untyped = sources.get(name, "loss ").startswith(("loss ", "d-features "))
+            if not untyped and getattr(config, name) != theirs:
+                problems.append(
+                    f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
+                    "leave the option out"
+                )
+            config = dataclasses.replace(config, **{name: theirs})
+            if untyped:
+                told[name] = path
+    untyped = sources.get("g_convs", "").startswith("d-features ") and "netg" not in loaded
+    if untyped and not hasattr(models.FAMILIES[config.net], "CONVS"):  # netd's file names the net
+        config = dataclasses.replace(config, g_convs=None)
+    by_size: dict[str, Any] = {
+        name: rule(config.image_size)
+        for name, rule in OBJECTIVES[config.loss].by_size.items()
+        if sources.get(name, "").startswith("loss ")
+    }
+    config = dataclasses.replace(config, **by_size)
+    problems += untrainable(config)
+    kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
+    if len(kinds) > 1:
+        problems.append("--netg-path, --netd-path: the two differ in picture size, channels or net")
+    if models.penalised(config) and "netd" in loaded and has_batch_norm(loaded["netd"].net):
+        problems.append(
+            f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures whose "
+            "gradients the penalty needs alone; leave it out, or take an objective without penalty"
+        )
+    spec = models.Spec.of(config, sizes_of(labels))
+    named = None if labels is None else labels.attributes
+    for kind, start in loaded.items():
+        saved = start.about.get("labels")
+        other_way = kind == "netd" and start.spec.condition != spec.condition
+        if (None if saved is None else Attributes.read(saved)) != named or other_way:
+            problems.append(
+                f"--labels {config.labels}: {kind} was trained with other labels, without any, or "
+                "under another --condition; start from nets of the same"
+            )
+    refuse(problems)
+    models.check(spec, models.penalised(config))
+    netg, netd = models.build_netg(spec), models.build_netd(spec)
+    return (
+        loaded["netg"].net if "netg" in loaded else netg,
+        loaded["netd"].net if "netd" in loaded else netd,
+        config,
+        {**sources, **told},
+    )
