@@ -1,13 +1,5 @@
-"""Where the anime faces are in a picture: animeface 2.0.3, or OpenCV with the user's own cascade.
+"""Where anime faces are in a picture: animeface 2.0.3, or OpenCV with the user's own cascade."""
 
-animeface (Apache 2.0, nagadomi's nvxs with its network inside the package) was compiled against
-the headers of Pillow 4.2.1 and reads the pixels out of Pillow's own C struct. Pillow 12 changed
-that struct (`mode` became a number of 4 bytes where 7 letters were), so that the compiled code now
-reads half a pointer as the height of the picture, takes the picture for empty and finds nothing,
-without a word. `_Pixels` lays the old struct out itself; the answers are Pillow 11's to the bit.
-"""
-
-import ctypes
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from animegan.animeface_library import PIP, Pixels, load
 from animegan.errors import UsageError
 
 Box = tuple[int, int, int, int]
@@ -55,7 +47,7 @@ class FaceDetector:
     """
 
     def __init__(self) -> None:
-        self._detect = _load()
+        self._detect = load()
         self_test(self._detect)
 
     def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
@@ -187,13 +179,13 @@ def overlap_of(a: Sequence[float], b: Sequence[float]) -> float:
 
 def self_test(detect: "Callable[[Pixels], list[dict[str, Any]]] | None" = None) -> None:
     """Let animeface look for one drawn face; UsageError if it finds it not, or not where it is."""
-    detect = detect or _load()
+    detect = detect or load()
     found = detect(np.asarray(drawn_face()))
     boxes = [_face(raw, 1.0, (0, 0)).box for raw in found]
     if len(boxes) != 1 or overlap_of(boxes[0], (38, 55, 122, 139)) < 0.5:
         raise UsageError(
             "animeface: installed, but it finds "
-            f"{len(found)} faces in the test picture, which shows one; {_PIP}"
+            f"{len(found)} faces in the test picture, which shows one; {PIP}"
         )
 
 
@@ -220,59 +212,6 @@ def drawn_face(side: int = 160) -> Image.Image:
     mouth = [unit * v for v in (74, 115, 86, 121)]
     pen.arc(mouth, 20, 160, fill=(150, 60, 60), width=round(2 * unit))
     return picture.resize((side, side), Image.Resampling.LANCZOS)
-
-
-# ---------------------------------------------------------------------------------------------
-# animeface's own side
-
-_PIP = 'pip install -e ".[prepare]" brings animeface 2.0.3, which works with Python 3.8 to 3.13'
-Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
-
-
-class _Pixels(ctypes.Structure):
-    """The head of Pillow 4.2.1's ImagingMemoryInstance, as far as animeface reads it."""
-
-    _fields_ = (
-        ("mode", ctypes.c_char * 7),
-        ("type", ctypes.c_int),
-        ("depth", ctypes.c_int),
-        ("bands", ctypes.c_int),
-        ("xsize", ctypes.c_int),
-        ("ysize", ctypes.c_int),
-        ("palette", ctypes.c_void_p),
-        ("image8", ctypes.c_void_p),
-        ("image32", ctypes.c_void_p),
-        ("image", ctypes.c_void_p),  # one pointer a row, to 4 bytes a pixel
-    )
-
-
-def _load() -> "Callable[[Pixels], list[dict[str, Any]]]":
-    """animeface's compiled search as a function of RGB pixels; UsageError if it is not there."""
-    try:
-        compiled: Any = importlib.import_module("animeface._nvxs")
-    except ImportError as error:
-        raise UsageError(f"animeface: not installed ({error}); {_PIP}") from error
-    if not str(compiled.__file__).endswith((".so", ".pyd")):
-        raise UsageError(f"animeface: installed without its compiled part; {_PIP}")
-    probe = _Pixels()
-    # The compiled code takes the pointer that follows the head of the Python object; in a ctypes
-    # object that is the address of its bytes. Made sure of, since a wrong guess would crash.
-    behind_head = ctypes.c_void_p.from_address(id(probe) + object.__basicsize__)
-    if behind_head.value != ctypes.addressof(probe):
-        raise UsageError(f"animeface: this Python lays its objects out in another way; {_PIP}")
-
-    def detect(pixels: Pixels) -> list[dict[str, Any]]:
-        height, width = pixels.shape[:2]
-        padded = np.zeros((height, width, 4), dtype=np.uint8)
-        padded[:, :, :3] = pixels
-        rows = padded.ctypes.data + np.arange(height, dtype=np.uintp) * padded.strides[0]
-        struct = _Pixels(
-            mode=b"RGB", depth=8, bands=3, xsize=width, ysize=height, image=rows.ctypes.data
-        )
-        raw: list[dict[str, Any]] = compiled.detect(struct)
-        return raw
-
-    return detect
 
 
 def _bordered(image: Image.Image) -> Pixels:

@@ -119,7 +119,7 @@ def test_without_its_compiled_part_the_error_says_so(monkeypatch: pytest.MonkeyP
 def test_another_object_layout_is_refused_instead_of_crashing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("animegan.detector.ctypes.addressof", lambda thing: 0)
+    monkeypatch.setattr("animegan.animeface_library.ctypes.addressof", lambda thing: 0)
     with pytest.raises(UsageError, match="lays its objects out"):
         FaceDetector()
 

@@ -1,0 +1,170 @@
+"""Pictures out of what a set comes as: torchvision's files, archives, an lmdb."""
+
+import importlib
+import os
+import re
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from animegan.errors import UsageError
+from animegan.fetch import fetch
+from animegan.prepare.pictures import looks_like_picture
+from animegan.prepare.publish import class_folder
+from animegan.prepare.sources import DamagedMember, is_archive, walk
+
+
+class Writer:
+    """Writes pictures below a folder, each aside first; counts them; knows when it is enough."""
+
+    def __init__(self, out: Path, limit: int | None) -> None:
+        self.out, self.limit = out, limit
+        self.count = self.new = 0
+
+    @property
+    def full(self) -> bool:
+        return self.limit is not None and self.count >= self.limit
+
+    def has(self, name: str) -> bool:
+        """Whether the picture lies there from an earlier call; it counts then."""
+        found = (self.out / name).exists()
+        self.count += found
+        return found
+
+    def write(self, name: str, content: bytes | Image.Image) -> None:
+        """Write a file's bytes, or a picture as PNG. Once for each name that `has` denies."""
+        path = self.out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        if isinstance(content, bytes):
+            aside.write_bytes(content)
+        else:
+            content.save(aside, format="PNG")
+        os.replace(aside, path)
+        self.count += 1
+        self.new += 1
+
+
+def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) -> None:
+    """MNIST or CIFAR-10 as PNG files in one folder a class."""
+    datasets = library("torchvision.datasets", "pip install torchvision")
+    kind = datasets.MNIST if name == "mnist" else datasets.CIFAR10
+    if may_fetch and name == "mnist":
+        for file, _ in kind.resources:
+            fetch([mirror + file for mirror in kind.mirrors], root / "MNIST" / "raw" / file)
+    elif may_fetch:
+        fetch([kind.url], root / kind.filename)
+    try:
+        pictures = kind(str(root), train=True, download=may_fetch)
+    except (RuntimeError, OSError) as error:
+        raise UsageError(
+            f"download: torchvision does not take what lies in {root} ({reason_of(error)}); "
+            "delete it and call again"
+        ) from error
+    names = [class_folder(label.split(" - ")[0]) for label in pictures.classes]
+    for index in tqdm(range(len(pictures)), unit="picture", desc=name):
+        if writer.full:
+            return
+        picture, label = pictures[index]
+        path = f"{names[int(label)]}/{index:05d}.png"
+        if not writer.has(path):
+            writer.write(path, picture)
+
+
+def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> None:
+    """The pictures of an archive, or of a folder of archives and pictures, as they are."""
+    if not source.is_dir() and not is_archive(source.name):
+        raise UsageError(f"--archive {source}: takes a zip or tar archive, a folder or an lmdb")
+    left: Counter[str] = Counter()
+    for entry in tqdm(walk(source), unit="file", desc=source.name):
+        if writer.full:
+            break
+        if entry.problem is not None:
+            left[": ".join(entry.problem)] += 1
+            continue
+        path = "/".join(class_folder(part) for part in re.split(r"!?/", entry.key) if part)
+        if writer.has(path):
+            continue
+        try:
+            content = entry.read() if entry.read is not None else _bytes(entry.path)
+        except DamagedMember as error:
+            left[f"broken: {error}"] += 1
+            continue
+        writer.write(path, content)
+    for reason, times in left.most_common():
+        say(f"left out, {reason}: {times:,}")
+
+
+def is_lmdb(path: Path) -> bool:
+    """Whether it is the folder of an lmdb, or the file in it."""
+    return (path / "data.mdb").is_file() or path.name == "data.mdb"
+
+
+def lmdb_folder(source: Path, raw: Path) -> Path:
+    """The folder with `data.mdb`, taken out of a zip if need be (nothing else of it is)."""
+    if is_lmdb(source):
+        return source if source.is_dir() else source.parent
+    if not zipfile.is_zipfile(source):
+        raise UsageError(f"--archive {source}: takes LSUN's zip or the lmdb folder inside it")
+    target = raw / "lmdb" / "data.mdb"
+    with zipfile.ZipFile(source) as opened:
+        found = next((i for i in opened.infolist() if i.filename.endswith("data.mdb")), None)
+        if found is None:
+            raise UsageError(f"--archive {source}: no lmdb (data.mdb) in it")
+        if not target.exists() or target.stat().st_size != found.file_size:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if found.file_size > shutil.disk_usage(target.parent).free:
+                raise UsageError(f"download: unpacking needs {found.file_size:,} bytes free")
+            with opened.open(found) as packed, open(target, "wb") as file:
+                shutil.copyfileobj(packed, file, 2**20)
+    return target.parent
+
+
+def write_lmdb(folder: Path, writer: Writer) -> None:
+    """Each value of an lmdb is one encoded picture; its key names the file."""
+    lmdb = library("lmdb", 'pip install -e ".[download]"')
+    try:
+        database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1)
+    except lmdb.Error as error:
+        raise UsageError(f"--archive {folder}: no readable lmdb ({reason_of(error)})") from error
+    with database, database.begin(buffers=False) as transaction:
+        total = transaction.stat()["entries"]
+        for key, value in tqdm(transaction.cursor(), total=total, unit="picture", desc="lmdb"):
+            if writer.full:
+                return
+            if not looks_like_picture(value[:32]):
+                continue
+            name = re.sub(rb"[^0-9A-Za-z_-]", b"_", key).decode("ascii")
+            path = f"bedroom/{name[:2]}/{name}{_suffix(value)}"
+            if not writer.has(path):
+                writer.write(path, value)
+
+
+def _suffix(value: bytes) -> str:
+    if value.startswith(b"RIFF"):
+        return ".webp"
+    return ".png" if value.startswith(b"\x89PNG") else ".jpg"
+
+
+def _bytes(path: Path | None) -> bytes:
+    assert path is not None
+    return path.read_bytes()
+
+
+def library(name: str, how: str) -> Any:
+    """A module of a package that is optional; UsageError, with how to get it, where it is not."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(f"download: it needs {name} ({error}); {how}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says, or its kind."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
