@@ -33,13 +33,12 @@ def describe(
         source = sources.get(name, "default")
         lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
     spec = Spec.of(config, sizes_of(labels))
-    with torch.device("meta"):
-        netg, netd = models.build_netg(spec), models.build_netd(spec)
+    netg, netd = _nets(spec)
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
     share = config.batch_size // processes
     keeps = config.share_fakes and config.accumulate == 1
-    memory = estimate_memory(spec, share // config.accumulate, bool(config.ema), keeps)
+    memory = _memory_of(netg, netd, spec.nz, share // config.accumulate, bool(config.ema), keeps)
     others = [f"  processes   {processes}, of {share} pictures a batch each"]
     lines += [
         "plan:",
@@ -93,9 +92,20 @@ def estimate_memory(
 
     The activations are summed over a forward pass on the meta device, which computes nothing.
     """
+    return _memory_of(*_nets(spec), spec.nz, batch_size, averaged, keeps)
+
+
+def _nets(spec: Spec) -> tuple[nn.Module, nn.Module]:
+    """Both nets on the meta device, where they compute nothing."""
     with torch.device("meta"):
-        netg, netd = models.build_netg(spec), models.build_netd(spec)
-        noise = torch.empty(batch_size, spec.nz, 1, 1)
+        return models.build_netg(spec), models.build_netd(spec)
+
+
+def _memory_of(
+    netg: nn.Module, netd: nn.Module, nz: int, batch_size: int, averaged: bool, keeps: bool
+) -> int:
+    with torch.device("meta"):
+        noise = torch.empty(batch_size, nz, 1, 1)
         fake, in_g = _activations(netg, noise)
         _, in_d = _activations(netd, fake)
     weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
