@@ -62,7 +62,8 @@ class Config:
         4, "workers that decode the pictures when the cache is built",
         on="train demo evaluate prepare doctor", low=0, high=256, free=True)
     max_broken: float = option(
-        0.01, "share of broken pictures above which to stop", low=0, high=1, free=True)
+        0.01, "share of broken pictures above which to stop", low=0, high=1, free=True,
+        on="train evaluate")
 
     # --- labels
     labels: str | None = option(

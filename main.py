@@ -51,7 +51,7 @@ def train(**words: str) -> None:
     resumed = to_resume(words)
     config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
-        refuse_changes(resumed[0], config)
+        refuse_changes(resumed[0], config, sources)
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
@@ -103,7 +103,7 @@ def demo(**words: str) -> None:
 
 DEMO_PICTURES = 4000
 DEMO: dict[str, Any] = {
-    "data_path": "data/demo", "image_size": 64, "net": "dcgan", "loss": "bce", "augment": "none",
+    "data_path": "data/.demo", "image_size": 64, "net": "dcgan", "loss": "bce", "augment": "none",
     "max_epoch": 40, "max_minutes": 4.0, "state_every_minutes": 1.0,
 }  # fmt: skip
 
@@ -120,12 +120,16 @@ def evaluate(**words: str) -> None:
 
 
 def prepare(**words: str) -> None:
-    """Cut clean faces out of a pile of illustrations: folders, zip or tar archives."""
+    """Cut clean faces out of a pile of illustrations: folders, zip or tar archives; exit code 1 if
+    none is left to train on.
+    """
     config, _ = resolve("prepare", words)
     from animegan.prepare import pipeline
 
     counts = pipeline.prepare(_told(pipeline.Options, config), say, shlex.join(sys.argv))
     print("\n".join(counts.lines()))
+    if counts.kept == counts.held_out:
+        raise Ended(1)
 
 
 def doctor(**words: str) -> None:

@@ -154,7 +154,10 @@ def _conflicts(command: str, config: Config) -> list[str]:
             path = getattr(config, name)
             if path is not None and not Path(path).exists():
                 found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
-        if isinstance(config.resume, str) and not Path(config.resume).exists():
+        resume = config.resume
+        if isinstance(resume, str) and not (
+            Path(resume).exists() or (Path(config.runs_path) / resume).is_dir()
+        ):
             found.append(
                 f"--resume {config.resume}: no such state or run folder; "
                 "`python main.py runs` lists the runs"
@@ -278,11 +281,18 @@ def saved_options(run: Run) -> list[Layer]:
     return [Layer(f"run {run.name}", kept)]
 
 
-def refuse_changes(run: Run, config: Config) -> None:
+def told_by(name: str, sources: Mapping[str, str]) -> str:
+    """Who asked for an option, where that is not its own flag: " (preset best)"."""
+    source = sources.get(name, "flag")
+    return "" if source == "flag" else f" ({source})"
+
+
+def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None:
     """UsageError that lists each option on which the weights depend and which is not the run's."""
     saved = _options_of(run)
     refuse(
-        f"{one.flag} {getattr(config, name)}: the run {run.name} has {saved[name]}; leave it out, "
+        f"{one.flag} {getattr(config, name)}{told_by(name, sources)}: the run {run.name} has "
+        f"{saved[name]}; leave it out, "
         "or add --allow-changes"
         for name, one in OPTIONS.items()
         if not one.free and "train" in one.on

@@ -59,6 +59,8 @@ def _train(
     resumed: tuple[Run, Sequence[Path]] | None,
 ) -> Run:
     launch, ranks = launched(), on.ranks
+    if len(listing.classes) > 1 and config.labels is None:
+        say(f"--data-path {config.data_path}: {listing.counted()}")
     labels = ranks.each(lambda: read_labels(config.labels, listing))
     netg, netd, config, sources = ranks.each(lambda: nets(config, sources, labels))
     _refuse_other_options(config, ranks)
@@ -102,7 +104,7 @@ def _train(
         options = dataclasses.asdict(config)
         if resumed:  # what the run once started from stays part of it
             saved = run.read_options()["options"]
-            options |= {name: saved.get(name) for name in ("netg_path", "netd_path")}
+            options |= {name: saved.get(name) for name in ("netg_path", "netd_path", "preset")}
         spec = models.Spec.of(config, sizes_of(labels))
         traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, say, watch))
         loop = Loop(config, trainer, traces, monitor, say)
@@ -119,12 +121,16 @@ def _train(
                 remember_run(launch, str(run.path))
             monitor.text("options", text)
             say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
-            loop.fit(stop)
+            finished = loop.fit(stop)
         (asked,) = ranks.most(stop.asked)
     ranks.leave()
     if asked:
         say(f"saved; go on with: python main.py train --resume={run.path}")
         raise Ended(128 + asked)
+    if not finished:
+        say(f"not at its last step; go on with: python main.py train --resume={run.path}")
+    if watch is not None and 0 <= watch.best_step < loop.trainer.step:
+        say(f"the best by its KID was step {watch.best_step:,}: {run.path}/netg_best.pth")
     say(
         f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
         f"python main.py generate --netg-path={run.path}/netg_last.pth "

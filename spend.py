@@ -55,7 +55,8 @@ def within_budget(
     for name, why in refused:
         say(f"{Candidate(name, config).called}: left out ({why.problems[0]})")
     trial = min(budget.SECONDS, seconds / 40)
-    choice = budget.choose(_different(candidates), seconds, on, labels, trial)
+    size = len(listing.names)
+    choice = budget.choose(_different(candidates), seconds, on, labels, trial, size)
     for line in choice.told:
         say(line)
     config, sources = resolve("train", words, Layer(source, {"preset": choice.preset}))

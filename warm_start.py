@@ -10,7 +10,7 @@ from animegan.labels import Attributes, Labels, sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import has_batch_norm
 from config import OPTIONS, Config
-from resolve import untrainable
+from resolve import brought, told_by, untrainable
 
 
 def nets(
@@ -25,6 +25,9 @@ def nets(
     loaded: dict[str, Any] = {}
     told: dict[str, str] = {}
     problems = []
+    if config.netd_path is not None:
+        loaded["netd"] = checkpoint.load_net(config.netd_path, "netd")
+        config, sources = _with_features(config, sources, loaded["netd"].spec.d_features)
     for kind, path, names in (
         ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up", "g_convs")),
         (
@@ -35,14 +38,14 @@ def nets(
     ):
         if path is None:
             continue
-        start = loaded[kind] = checkpoint.load_net(path, kind)  # type: ignore[arg-type]
+        start = loaded[kind] = loaded.get(kind) or checkpoint.load_net(path, kind)  # type: ignore[arg-type]
         for name in names:
             theirs = getattr(start.spec, name)
             untyped = sources.get(name, "loss ").startswith(("loss ", "d-features "))
             if not untyped and getattr(config, name) != theirs:
                 problems.append(
-                    f"{OPTIONS[name].flag} {getattr(config, name)}: {path} has {theirs}; "
-                    "leave the option out"
+                    f"{OPTIONS[name].flag} {getattr(config, name)}{told_by(name, sources)}: {path} "
+                    f"has {theirs}; leave the option out"
                 )
             config = dataclasses.replace(config, **{name: theirs})
             if untyped:
@@ -84,3 +87,24 @@ def nets(
         config,
         {**sources, **told},
     )
+
+
+def _with_features(
+    config: Config, sources: Mapping[str, str], features: str | None
+) -> tuple[Config, Mapping[str, str]]:
+    """The config where a weight file's discriminator looks through features, which are not typed:
+    with all that they bring along (resolve.FEATURES).
+    """
+    if features is None or config.d_features is not None or "d_features" in sources:
+        return config, sources
+    typed = {one for one, source in sources.items() if not source.startswith("loss ")}
+    usual = brought({**{one: getattr(config, one) for one in typed}, "d_features": features})
+    wanted = {
+        one: value
+        for one, value in usual.items()
+        if "train" in OPTIONS[one].on and one not in typed and value != OPTIONS[one].default
+    }
+    plain = {one: OPTIONS[one].default for one in sources if one not in typed}
+    config = dataclasses.replace(config, **{**plain, **wanted})
+    kept = {one: sources[one] for one in typed}
+    return config, {**kept, **dict.fromkeys(wanted, f"d-features {features}")}

@@ -20,6 +20,7 @@ from animegan.features import Draw, build_extractor
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
 from animegan.models.folded import folded
+from animegan.request import writable
 
 if TYPE_CHECKING:
     from config import Config
@@ -44,7 +45,8 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         ("--floor-path", config.floor_path), ("--train-path", config.train_path),
     ):  # fmt: skip
         problems += _unlisted(flag, path)
-    refuse(problems)
+    page = Path(config.report) if config.report else _page(config.netg_path)
+    refuse(problems or writable("--report", page.parent))
     against = config.against
     assert against is not None
     on = runtime.start(config.gpu, config.device, config.threads)
@@ -59,7 +61,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
             return open_set(
                 path, image_size=config.image_size, channels=config.channels,
                 background=config.background, resize=config.resize,
-                num_workers=config.num_workers, say=say,
+                num_workers=config.num_workers, max_broken=config.max_broken, say=say,
             )  # fmt: skip
         except UsageError as error:
             raise error.under(flag) from None
@@ -76,7 +78,6 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         train=opened("--train-path", train_path) if train_path else None,
         train_from=train_path or "", say=say,
     )  # fmt: skip
-    page = Path(config.report) if config.report else _page(config.netg_path)
     write_report(found, page)
     say(f"{page}: sheets, distances and protocol; it shows real pictures, so keep it to yourself")
     print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)

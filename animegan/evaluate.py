@@ -64,7 +64,9 @@ class Evaluation:
 
     def as_json(self) -> str:
         """One JSON object in one line."""
-        record = asdict(self.numbers) | {"floor": asdict(self.floor), "protocol": self.protocol}
+        record = asdict(self.numbers) | {
+            "copied": self.copying.copied, "floor": asdict(self.floor), "protocol": self.protocol,
+        }  # fmt: skip
         return json.dumps(record)
 
 

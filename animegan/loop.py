@@ -154,6 +154,9 @@ class Loop:
         verdict = watch.evaluate(self.trainer, probed)
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
         self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
+        best = ", the best so far" if verdict.improved else ""
+        kid, fd = 1000 * verdict.values["kid"], verdict.values["fd"]
+        self.say(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
         for line_ in verdict.alarms:
             self.say(f"step {step}: {line_}")
         if verdict.improved:

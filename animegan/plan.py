@@ -52,10 +52,19 @@ def describe(
         f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
         f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
         *_scheduled(config, steps),
+        f"  weights     {_files(config, netg, netd, steps / max(1, per_epoch))}",
         f"  run folder  {where}",
         f"`python main.py doctor {config.data_path}` looks for what would hurt training",
     ]
     return "\n".join(lines)
+
+
+def _files(config: "Config", netg: nn.Module, netd: nn.Module, epochs: float) -> str:
+    """How many weight files a run leaves, and what they take."""
+    pairs = int(epochs // config.save_every)
+    size = 4 * sum(one.numel() for net in (netg, netd) for one in net.state_dict().values())
+    every = f"a pair of files every {config.save_every:,} epochs (--save-every)"
+    return f"{every}, {pairs:,} in all, {pairs * size / 1e9:.2f} GB" if pairs else "the last alone"
 
 
 def _scheduled(config: "Config", steps: int) -> list[str]:

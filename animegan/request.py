@@ -27,11 +27,11 @@ class Request:
 
 def request_of(config: "Config", say: Callable[[str], None]) -> Request:
     """The request of a command line; UsageError with all problems. Makes folders to write to."""
-    problems = [*_writable("--gen-img", Path(config.gen_img).parent)]
+    problems = [*writable("--gen-img", Path(config.gen_img).parent)]
     if Path(config.gen_img).is_dir():
         problems.append(f"--gen-img {config.gen_img}: is a folder; name a file")
     if config.save_each:
-        problems += _writable("--save-each", Path(config.save_each))
+        problems += writable("--save-each", Path(config.save_each))
     indices, wrong = parse_indices(config.indices)
     problems += wrong
     netg_path, netd_path = find_weights(config, say)
@@ -77,7 +77,8 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
     return wanted[0], wanted[1] if len(wanted) > 1 else None
 
 
-def _writable(flag: str, folder: Path) -> list[str]:
+def writable(flag: str, folder: Path) -> list[str]:
+    """What keeps a folder from being written to, if anything. It is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reason = "" if os.access(folder, os.W_OK) else "Permission denied"

@@ -193,6 +193,8 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
     """The run that `--resume` means, and its states to try in turn, newest first."""
     if isinstance(resume, str):
         path = Path(resume)
+        if not path.exists():  # a run's name, as `runs` lists it
+            path = Path(root) / resume
         if path.is_file():
             if not STATE.fullmatch(path.name):
                 raise UsageError(

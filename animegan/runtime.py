@@ -160,7 +160,8 @@ def _named(name: str) -> torch.device:
             torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:  # some devices are a module
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120]
-        raise UsageError(f"--device {name}: cannot be used here ({reason}); try cpu") from None
+        way = "write cuda, or cpu" if name == "gpu" else "try cpu"
+        raise UsageError(f"--device {name}: cannot be used here ({reason}); {way}") from None
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what is asked without naming a device is asked of this one
     if device.type == "meta":

@@ -132,6 +132,16 @@ def test_measuring_on_the_way_takes_of_the_steps(monkeypatch: pytest.MonkeyPatch
     assert found.steps == math.floor(0.95 * 50 * 1000 / 1.25 / 4)
 
 
+def test_a_small_set_is_told_how_often_it_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, slow=50.0)
+    few = [Candidate("best", config_of(name="slow"))]
+    told = budget.choose(few, 1000, Runtime(torch.device("cpu")), size=300).told[0]
+    assert "but the 300 would be seen 158 times, of which 64 were measured" in told
+    assert (
+        "by heart" not in budget.choose(few, 1000, Runtime(torch.device("cpu")), size=3000).told[0]
+    )
+
+
 def test_what_has_no_memory_for_a_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def rate(config: Config, on: Runtime, labels: object, trial: float) -> float:
         if config.name in short:

@@ -37,7 +37,8 @@ def test_json_is_one_object_with_the_promised_keys() -> None:
     text = run(spots(60, 0), spots(120, 1), count=50).as_json()
     assert "\n" not in text
     record = json.loads(text)
-    assert list(record) == [*KEYS, "floor", "protocol"]
+    assert list(record) == [*KEYS, "copied", "floor", "protocol"]
+    assert 0 <= record["copied"] <= 1
     assert list(record["floor"]) == KEYS
     for key in ("extractor", "n", "resize", "seed", "weights_sha256", "floor_n", "against"):
         assert key in record["protocol"]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from animegan.data.folder import find_pictures
+from animegan.data.folder import Listing, find_pictures
 from animegan.errors import UsageError
 
 
@@ -157,3 +157,10 @@ def test_unreadable_folder(tmp_path: Path) -> None:
         assert "Permission denied" in problem(tmp_path)
     finally:
         (tmp_path / "a").chmod(0o755)
+
+
+def test_subfolders_are_counted() -> None:
+    names = tuple(f"{folder}/{k}.png" for folder in "abcdefg" for k in range(3))
+    labels = tuple(label for label in range(7) for _ in range(3))
+    listing = Listing(Path("/x"), names, labels, tuple("abcdefg"))
+    assert listing.counted() == "21 pictures, of the folders a 3, b 3, c 3, d 3, e 3 and 2 more"

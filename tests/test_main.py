@@ -142,6 +142,25 @@ def test_a_warm_start_from_features_is_held_to_what_they_can(place):
     assert re.search(r"g_convs +None", plan.stdout)
 
 
+def test_fine_tuning_from_features_takes_their_objective_and_rates(place):
+    small = [one for one in SMALL if "size=" not in one]
+    run(place, "train", *small, "--image-size=32", "--batch-size=4", "--preset=best",
+        "--max-steps=1", "--name=tuned")  # fmt: skip
+    tuned = place / "checkpoints" / "tuned"
+    warm = ["train", f"--netg-path={tuned}/netg_last.pth", f"--netd-path={tuned}/netd_last.pth",
+            "--batch-size=4", "--vis=False", "--dry-run"]  # fmt: skip
+    plan = run(place, *warm).stdout
+    for line in (r"loss +hinge", r"lr1 +0.002", r"beta1 +0.0", r"beta2 +0.99"):
+        assert re.search(rf"{line} +d-features lite0", plan)
+    assert re.search(rf"g_convs +2 +{re.escape(str(tuned))}/netg_last.pth", plan)
+    plan = run(place, *warm, "--loss=lsgan", "--lr1=0.1").stdout
+    assert re.search(r"loss +lsgan +flag", plan)
+    assert re.search(r"lr1 +0.1 +flag", plan)
+    assert re.search(r"lr2 +0.002 +d-features lite0", plan)
+    done = run(place, *warm, "--preset=book", code=2)
+    assert re.search(r"--net dcgan \(preset book\): .* has fastgan; leave", done.stderr)
+
+
 def test_a_run_from_before_an_option_goes_on_without_it(place):
     lite0 = [*SMALL, "--preset=best", "--g-convs=1"]
     run(place, "train", *[one for one in lite0 if "size=16" not in one], "--image-size=32",
@@ -155,7 +174,7 @@ def test_a_run_from_before_an_option_goes_on_without_it(place):
     run(
         place,
         "train",
-        "--resume=checkpoints/old",
+        "--resume=old",
         "--max-steps=2",
         "--allow-changes",
         "--vis=False",
@@ -251,6 +270,41 @@ def test_stops_of_every_kind_and_resumes_give_the_same_bits(place):
         assert all(torch.equal(one[key], other[key]) for key in one)
     steps = [int(s) for s in re.findall(r'"step": (\d+)', (folder / "metrics.jsonl").read_text())]
     assert steps == list(range(1, 302))
+
+
+def test_the_end_of_the_minutes_is_not_the_end_of_the_run(place):
+    done = run(place, "train", *SMALL, "--max-minutes=0.00001", "--name=short")
+    assert "not at its last step; go on with: python main.py train --resume=" in done.stderr
+    done = run(place, "train", *SMALL, "--max-steps=2", "--name=whole")
+    assert "last step" not in done.stderr
+    both = place / "both"
+    shutil.copytree(place / "data" / "faces", both / "one")
+    shutil.copytree(place / "data" / "faces", both / "two")
+    done = run(place, "train", *SMALL, f"--data-path={both}", "--dry-run")
+    assert "20 pictures, of the folders one 10, two 10" in done.stderr
+    assert re.search(r"weights +a pair of files every 10 epochs .*, 20 in all", done.stdout)
+
+
+def test_places_that_cannot_be_written_are_told_before_any_work(place):
+    (place / "file").touch()
+    faces = "data/faces"
+    for words in (
+        ["evaluate", f"--samples={faces}", f"--against={faces}", "--report=file/page.html"],
+        ["doctor", faces, "--report=file/page.html"],
+        ["doctor", faces, "--fix=file/fixed"],
+        ["prepare", faces, "--out=file/out", "--no-detect"],
+    ):
+        done = run(place, *words, code=2)
+        assert re.fullmatch(
+            r"--\w+ file.*: cannot be written \(.*\); name another folder\n", done.stderr
+        )
+
+
+def test_a_pile_without_faces_ends_with_1_and_no_advice_to_train(place):
+    (place / "pile").mkdir()
+    done = run(place, "prepare", "pile", "--out=cut", "--no-detect", code=1)
+    assert "nothing to train on; cut/report.html" in done.stderr
+    assert "main.py train" not in done.stderr
 
 
 def test_two_trainers_cannot_share_a_folder(place):

@@ -26,6 +26,13 @@ class Listing:
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
+    def counted(self) -> str:
+        """How many pictures lie in which subfolders: "110 pictures: demo 60, faces 50"."""
+        counts = Counter(self.labels)
+        shown = [f"{name} {counts[label]:,}" for label, name in enumerate(self.classes[:5])]
+        more = f" and {len(self.classes) - 5:,} more" if len(self.classes) > 5 else ""
+        return f"{len(self.names):,} pictures, of the folders {', '.join(shown)}{more}"
+
 
 def find_pictures(data_path: str | Path) -> Listing:
     """List the pictures of a folder; subfolders are classes and are searched to any depth.

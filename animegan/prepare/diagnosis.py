@@ -24,7 +24,8 @@ _HURTS = {  # share of the pictures from which a reason hurts training
     "too small": 0.05, "duplicate": 0.05, "in the other set": 0.005,
 }  # fmt: skip
 _MEANS = {
-    "broken": "cannot be decoded; train leaves them out",
+    "broken": "cannot be decoded; train leaves them out up to --max-broken, 1 in 100 unless told, "
+    "and stops at more",
     "uniform": "show next to nothing",
     "grey": "have no colour among coloured ones",
     "blurred": "are blurred",
@@ -212,7 +213,6 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
     sides = np.array([seen[i].side for i in good])
     enough = [size for size in _SIZES if (sides >= size).mean() >= 0.95] or [_SIZES[0]]
     size, channels, count = enough[-1], 1 if grey else 3, len(good)
-    batch = 16 if count < 1000 else 32 if count < 5000 else 64
     larger = next((s for s in _SIZES if sides.max() <= s <= 1.15 * sides.min()), size)
     how = "19 in 20 are at least that large"
     if larger > size:  # 28 px: zeros around them rather than half the pixels lost
@@ -220,15 +220,11 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
     lines = [
         f"--image-size {size} ({how}) --channels {channels}; "
         f"the cache takes {count * size * size * channels / 2**20:,.0f} MiB",
-        f"--batch-size {batch}",
+        "--budget 1h, or 3h or 1d: tries the presets on this machine and takes the better one",
+        "--flip=False if they are letters or digits, which mirrored are none",
     ]
-    if count < 5000:
-        lines.append(
-            "--augment color,translation,cutout: below 5,000 pictures the discriminator learns "
-            "them by heart; --flip too, unless they are letters or digits"
-        )
-    elif count < 50_000:
-        lines.append("--augment auto: it comes in when the discriminator begins to know them")
+    if count < 128:
+        lines.append(f"--batch-size {max(2, min(32, count // 4))}: there are few for one of 64")
     ratios = np.array([max(seen[i].width, seen[i].height) / max(seen[i].side, 1) for i in good])
     if (ratios > 1.2).mean() > 0.05:
         share = (ratios > 1.2).mean()

@@ -20,6 +20,7 @@ from animegan.prepare.parallel import spread
 from animegan.prepare.pictures import read_picture
 from animegan.prepare.sources import walk
 from animegan.prepare.survey import Seen, Task
+from animegan.request import writable
 
 _SHOWN = 36
 
@@ -60,6 +61,13 @@ def doctor(options: Options, say: Callable[[str], None]) -> Diagnosis:
     The folder is only read. Raises UsageError for options that cannot be.
     """
     _check(options)
+    places = {"--report": options.report and Path(options.report).parent, "--fix": options.fix}
+    refuse(
+        problem
+        for flag, place in places.items()
+        if place
+        for problem in writable(flag, Path(place))
+    )
     folder = Path(options.folder)
     seen = _survey(folder, options)
     others = _survey(Path(options.against), options) if options.against else []

@@ -86,7 +86,12 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
     source, out = Path(options.src), Path(options.out)
     _check(options, source, out)
     work = out / ".prepare"
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out}: cannot be written ({error.strerror or error}); name another folder"
+        ) from None
     lock = FileLock(work / "lock")
     try:
         lock.acquire(timeout=0)
@@ -230,7 +235,17 @@ def _finish(
     publish(out, crops, placed.values())
     write_manifest(out / "manifest.jsonl", records(), selection, placed)
     write_report(out / "report.html", records, selection, limits, counts, crops, command)
-    say(f"look at {out / 'report.html'}, then: python main.py train --data-path {out / 'train'}")
+    if counts.kept == counts.held_out:
+        say(f"nothing to train on; {out / 'report.html'} says what became of each file")
+        return counts
+    usual = {"image_size": (options.image_size, 96), "channels": (options.channels, 3)}
+    also = "".join(
+        f" --{name.replace('_', '-')}={value}"
+        for name, (value, one) in usual.items()
+        if value != one
+    )
+    train = f"python main.py train --data-path={out / 'train'}{also}"
+    say(f"look at {out / 'report.html'}, then: {train}")
     return counts
 
 
