@@ -53,6 +53,11 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     pictures = None
     if config.netg_path is not None:
         pictures, config = _drawn(config, on.device)
+        if config.train_path and Path(config.train_path).resolve() == Path(against).resolve():
+            say(
+                f"--against {against}: it was trained on these, and learning by heart looks like "
+                "skill; name held-out pictures"
+            )
     network = build_extractor(config.extractor, config.inception_file, on.device)
     detector = FaceDetector()
 

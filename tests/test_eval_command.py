@@ -69,6 +69,13 @@ def test_the_set_the_run_was_trained_on_is_looked_up_for_copies(
     assert "nearer to a picture of reals" in capsys.readouterr().out
 
 
+def test_measuring_against_what_it_was_trained_on_is_told(place: Path) -> None:
+    said = run(netg_path="run/netg_last.pth", against="more/")
+    assert any(line.startswith("--against more/: it was trained on these") for line in said)
+    said = run(netg_path="run/netg_last.pth")
+    assert not any("trained on" in line for line in said)
+
+
 def test_folder_against_folder_with_a_table(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
