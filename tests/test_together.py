@@ -30,8 +30,10 @@ CASES = {  # without BatchNorm: R3GAN's nets
     "dcgan ra-hinge": {"loss": "ra-hinge", "ngf": 4, "ndf": 4, **AIDS, "r1": 0},
     "dcgan dragan": {"loss": "dragan", "ngf": 4, "ndf": 4},
     "dcgan wgan-gp": {"loss": "wgan-gp", "ngf": 4, "ndf": 4, "g_every": 1},
-    "projection": {"loss": "bce", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "projection"},
-    "acgan": {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "acgan"},
+    "projection": {"loss": "bce", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "projection",
+                   "labels": "folders"},
+    "acgan": {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "acgan",
+              "labels": "folders"},
     "mlp bce": {"loss": "bce", "net": "mlp"},
 }  # fmt: skip
 

@@ -42,7 +42,7 @@ def trainer_of(
     device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, say=print, **options
 ):
     named = {} if given is None else {"labels": "folders"}
-    config = config_of(**named, **options)
+    config = config_of(**(named | options))
     runtime.seed_everything(config.seed)
     spec = Spec.of(config, sizes_of(given))
     faces = face_set(size=config.image_size)
