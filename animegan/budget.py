@@ -54,7 +54,6 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
         Measured(66_368, 42, 203, 307),
         Measured(126_432, 40, 194, 247),
         Measured(247_456, 39, 193, 236),
-        Measured(522_528, 37, 169, 216),
         Measured(799_552, 38, 188, 236),
     ),
 }
