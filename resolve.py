@@ -10,7 +10,7 @@ from animegan import runs
 from animegan.errors import refuse
 from animegan.launch import launched
 from animegan.losses import OBJECTIVES
-from animegan.options import Layer, Settled, settle
+from animegan.options import Layer, Settled, of_training, settle
 from animegan.runs import Run
 from config import OPTIONS, Config
 
@@ -155,9 +155,7 @@ def _conflicts(command: str, config: Config) -> list[str]:
             if path is not None and not Path(path).exists():
                 found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
         resume = config.resume
-        if isinstance(resume, str) and not (
-            Path(resume).exists() or (Path(config.runs_path) / resume).is_dir()
-        ):
+        if isinstance(resume, str) and not runs.named(config.runs_path, resume).exists():
             found.append(
                 f"--resume {config.resume}: no such state or run folder; "
                 "`python main.py runs` lists the runs"
@@ -265,19 +263,12 @@ def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
     return None if resume is False else runs.to_resume(root, name, resume)
 
 
-def _options_of(run: Run) -> dict[str, Any]:
-    """A training's options; one that its version did not have is at what means nothing new."""
-    saved = run.read_options()["options"]
-    return {
-        name: saved.get(name, one.default) for name, one in OPTIONS.items() if "train" in one.on
-    }
-
-
 def saved_options(run: Run) -> list[Layer]:
     """The options that a resumed run brings along."""
     calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
              "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
-    kept = {name: value for name, value in _options_of(run).items() if name not in calls}
+    saved = of_training(OPTIONS, run.read_options()["options"])
+    kept = {name: value for name, value in saved.items() if name not in calls}
     return [Layer(f"run {run.name}", kept)]
 
 
@@ -289,7 +280,7 @@ def told_by(name: str, sources: Mapping[str, str]) -> str:
 
 def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None:
     """UsageError that lists each option on which the weights depend and which is not the run's."""
-    saved = _options_of(run)
+    saved = of_training(OPTIONS, run.read_options()["options"])
     refuse(
         f"{one.flag} {getattr(config, name)}{told_by(name, sources)}: the run {run.name} has "
         f"{saved[name]}; leave it out, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan.errors import UsageError
-from animegan.options import Option
+from animegan.options import Option, of_training
 from animegan.runs import Run, all_runs, last_change
 
 NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run")
@@ -74,13 +74,12 @@ def command_of(
     if not (path / "options.json").exists():
         known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
         raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
-    saved = {key: one.default for key, one in options.items() if "train" in one.on}
-    saved |= Run(path).read_options()["options"]
+    saved = of_training(options, Run(path).read_options()["options"])
     usual = {key: one.default for key, one in options.items()} | dict(brought(saved))
     words = [
         f"{options[key].flag}={'' if value is None else value}"
         for key, value in saved.items()
-        if key in options and key not in NOT_SHOWN and value != usual[key]
+        if key not in NOT_SHOWN and value != usual[key]
         and key != "preset"
     ]  # fmt: skip
     home = os.path.dirname(os.path.abspath(path))

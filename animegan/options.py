@@ -142,6 +142,15 @@ def options_of(cls: type) -> dict[str, Option]:
     return found
 
 
+def of_training(options: Mapping[str, Option], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A training's options, of those that were saved with it; one that its version did not have is
+    at its default, which means nothing new.
+    """
+    return {
+        name: saved.get(name, one.default) for name, one in options.items() if "train" in one.on
+    }
+
+
 @dataclass(frozen=True)
 class Layer:
     """Values from one source, strongest last: `Layer("preset book", {"batch_size": 256})`."""

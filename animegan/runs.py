@@ -189,12 +189,16 @@ def last_change(run: Run) -> float:
     return max(path.stat().st_mtime for path in files if path.exists())
 
 
+def named(root: str, place: str) -> Path:
+    """A file or folder, or the folder of the run of that name below `root`, as `runs` lists it."""
+    path = Path(place)
+    return path if path.exists() else Path(root) / place
+
+
 def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:
     """The run that `--resume` means, and its states to try in turn, newest first."""
     if isinstance(resume, str):
-        path = Path(resume)
-        if not path.exists():  # a run's name, as `runs` lists it
-            path = Path(root) / resume
+        path = named(root, resume)
         if path.is_file():
             if not STATE.fullmatch(path.name):
                 raise UsageError(

@@ -69,8 +69,9 @@ def test_beyond_the_measured_runs_the_nearest_stands_and_it_says_so() -> None:
     assert expected(RUNS, 10**6)[1] == "or better: the longest run measured saw 100,000 pictures"
 
 
-def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One batch a second by a clock that ticks with each batch."""
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which is a second later after each batch."""
     clock = [0.0]
     train_batch = Trainer.train_batch
 
@@ -80,21 +81,16 @@ def test_the_rate_is_that_of_whole_cycles(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Trainer, "train_batch", ticking)
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def test_the_rate_is_that_of_whole_cycles(clock: list[float]) -> None:
     found = budget.rate(config_of(g_every=5), Runtime(torch.device("cpu")), seconds=7)
     assert found == 4
     assert clock[0] == 15  # five to warm up, then two cycles of five
 
 
-def test_a_trial_ends_though_a_cycle_of_updates_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    train_batch = Trainer.train_batch
-
-    def ticking(trainer: Trainer) -> None:
-        train_batch(trainer)
-        clock[0] += 1
-
-    monkeypatch.setattr(Trainer, "train_batch", ticking)
-    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+def test_a_trial_ends_though_a_cycle_of_updates_does_not(clock: list[float]) -> None:
     found = budget.rate(config_of(g_every=5000), Runtime(torch.device("cpu")), seconds=3)
     assert found == 4
     assert clock[0] == 24  # four times the three seconds to warm up, and again

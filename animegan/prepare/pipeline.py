@@ -22,6 +22,7 @@ from animegan.prepare.select import Selection, select
 from animegan.prepare.sources import DamagedMember, Entry, is_archive, walk
 from animegan.prepare.sources import count as count_entries
 from animegan.prepare.split import held_out
+from animegan.request import writable
 
 CLASSES = ("one", "from-folders")
 
@@ -86,12 +87,8 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
     source, out = Path(options.src), Path(options.out)
     _check(options, source, out)
     work = out / ".prepare"
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--out {out}: cannot be written ({error.strerror or error}); name another folder"
-        ) from None
+    refuse(writable("--out", out))
+    work.mkdir(exist_ok=True)
     lock = FileLock(work / "lock")
     try:
         lock.acquire(timeout=0)
