@@ -132,8 +132,8 @@ def _train(
     if watch is not None and 0 <= watch.best_step < loop.trainer.step:
         say(f"the best by its KID was step {watch.best_step:,}: {run.path}/netg_best.pth")
     say(
-        f"done: {run.path}/strip.png shows the training, and this draws new faces:\n"
-        f"python main.py generate --netg-path={run.path}/netg_last.pth "
+        f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the training, and this "
+        f"draws new faces:\npython main.py generate --netg-path={run.path}/netg_last.pth "
         f"--netd-path={run.path}/netd_last.pth"
     )
     return run

@@ -275,8 +275,11 @@ def test_stops_of_every_kind_and_resumes_give_the_same_bits(place):
 def test_the_end_of_the_minutes_is_not_the_end_of_the_run(place):
     done = run(place, "train", *SMALL, "--max-minutes=0.00001", "--name=short")
     assert "not at its last step; go on with: python main.py train --resume=" in done.stderr
+    assert "so far: " in done.stderr
+    assert "done: " not in done.stderr
     done = run(place, "train", *SMALL, "--max-steps=2", "--name=whole")
     assert "last step" not in done.stderr
+    assert "done: " in done.stderr
     both = place / "both"
     shutil.copytree(place / "data" / "faces", both / "one")
     shutil.copytree(place / "data" / "faces", both / "two")
