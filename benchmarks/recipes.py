@@ -4,6 +4,7 @@
     python -m benchmarks.recipes run best --minutes 15 60 --data ../shared/data --work /tmp/r
     python -m benchmarks.recipes floor --data ../shared/data --work /tmp/r
     python -m benchmarks.recipes table --work /tmp/r
+    python -m benchmarks.recipes spread --work /tmp/r
 
 `run` trains a named recipe for so many minutes of this process's CPU, on one thread unless told,
 and measures at each milestone, where it leaves a sheet and weight files for `generate` and
@@ -17,7 +18,7 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -191,24 +192,59 @@ SHOWN = ("fd", "kid", "fd_2", "kid_2", "precision", "recall", "density", "covera
          "colour", "frequency")  # fmt: skip
 
 
+def called(row: Mapping[str, Any]) -> str:
+    """The recipe, and on which pictures and from what, if that is not usual."""
+    name = row["recipe"]
+    name += f", {row['pictures']:,} faces" if row["pictures"] else ""
+    name += f", all but {row['without']:,} faces" if row.get("without") else ""
+    return name + (f", from {row['start']}" if row.get("start") else "")
+
+
+def figure(name: str, value: float) -> str:
+    value *= 1000 if name.startswith("kid") else 1
+    return f"{value:.{0 if value > 99 else 2}f}"
+
+
+def markdown(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    heads = tuple(heads)
+    rule = "|---" * len(heads) + "|"
+    return "\n".join([f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(x)} |" for x in lines)])
+
+
 def table(work: Path) -> str:
     """Markdown of rows.jsonl, best KID first within each number of minutes."""
-    rows = rows_of(work)
-    rows.sort(key=lambda row: (row["against"], row["minutes"], row["kid"]))
-    lines = ["| recipe | seed | CPU min | seen | " + " | ".join(SHOWN) + " |"]
-    lines.append("|---" * (4 + len(SHOWN)) + "|")
-    for row in rows:
-        row["kid"] *= 1000
-        row["kid_2"] *= 1000
-        cells = " | ".join(f"{row[key]:.{0 if row[key] > 99 else 2}f}" for key in SHOWN)
-        name = row["recipe"]
-        name += f", {row['pictures']:,} faces" if row["pictures"] else ""
-        name += f", all but {row['without']:,} faces" if row.get("without") else ""
-        name += f", from {row['start']}" if row.get("start") else ""
-        lines.append(
-            f"| `{name}` | {row['seed']} | {row['minutes']:g} | {row['seen']:,} | {cells} |"
-        )
-    return "\n".join(lines)
+    rows = sorted(rows_of(work), key=lambda row: (row["against"], row["minutes"], row["kid"]))
+    return markdown(
+        ("recipe", "seed", "CPU min", "seen", *SHOWN),
+        (
+            (
+                f"`{called(row)}`", str(row["seed"]), f"{row['minutes']:g}", f"{row['seen']:,}",
+                *(figure(name, row[name]) for name in SHOWN),
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def spread(work: Path) -> str:
+    """Markdown of what was run with several seeds: of each number the mean, lowest to highest."""
+    alike: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
+    for row in rows_of(work):
+        alike.setdefault((row["against"], called(row), row["minutes"]), []).append(row)
+
+    def cell(name: str, rows: list[dict[str, Any]]) -> str:
+        values = [row[name] for row in rows]
+        ends = " to ".join(figure(name, value) for value in (min(values), max(values)))
+        return f"{figure(name, sum(values) / len(values))} ({ends})"
+
+    return markdown(
+        ("recipe", "seeds", "CPU min", *SHOWN),
+        (
+            (f"`{name}`", str(len(rows)), f"{minutes:g}", *(cell(key, rows) for key in SHOWN))
+            for (_, name, minutes), rows in sorted(alike.items())
+            if len(rows) > 1
+        ),
+    )
 
 
 def main() -> None:
@@ -228,7 +264,7 @@ def main() -> None:
     for one in (runs, reals):
         one.add_argument("--against", choices=("split", "heldout"), default="split")
         one.add_argument("--data", type=Path, default=Path("../shared/data"))
-    for one in (runs, reals, what.add_parser("table")):
+    for one in (runs, reals, what.add_parser("table"), what.add_parser("spread")):
         one.add_argument("--work", type=Path, required=True)
     asked = ask.parse_args()
     if asked.what == "run":
@@ -236,7 +272,7 @@ def main() -> None:
     elif asked.what == "floor":
         floor(asked)
     else:
-        print(table(asked.work))
+        print((table if asked.what == "table" else spread)(asked.work))
 
 
 if __name__ == "__main__":

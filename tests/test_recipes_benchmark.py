@@ -115,6 +115,22 @@ def test_the_table_puts_the_best_first(tmp_path: Path) -> None:
     assert " | 100 | " in lines[1]
 
 
+def test_the_spread_is_of_seeds_of_the_same_run(tmp_path: Path) -> None:
+    common = {**NUMBERS, "against": "split", "pictures": None, "minutes": 15.0, "recipe": "one"}
+    rows = [
+        {**common, "seed": 0, "fd": 40.0, "kid": 0.2},
+        {**common, "seed": 1, "fd": 44.0, "kid": 0.1},
+        {**common, "seed": 1, "pictures": 1000},
+        {**common, "seed": 0, "minutes": 30.0},
+        {**common, "seed": 0, "against": "heldout"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, _, *lines = recipes.spread(tmp_path).splitlines()
+    start = "| `one` | 2 | 15 | 42.00 (40.00 to 44.00) | 150 (100 to 200) | 0.50 (0.50 to 0.50) |"
+    assert len(lines) == 1
+    assert lines[0].startswith(start)
+
+
 def test_colours_are_means_and_deviations_of_cells() -> None:
     pixels = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     pixels[0, 1, :2, 2:4] = torch.tensor([[10, 20], [30, 40]])
