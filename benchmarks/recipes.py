@@ -93,13 +93,22 @@ RECIPES: dict[str, dict[str, Any]] = {
 def run(asked: argparse.Namespace) -> None:
     """Train to the last milestone; a row, a sheet and weight files at each."""
     asked.work.mkdir(parents=True, exist_ok=True)
-    code = commit()  # of what was imported, whatever lies there hours later
-    on = runtime.start_together(gpu=False, threads=asked.threads)
-    bench = Bench(asked.data, asked.against)
     pictures = asked.pictures or (f"but-{asked.without}" if asked.without else "all")
     name = f"{asked.recipe}-{asked.against}-{pictures}-{asked.seed}"
     name += f"-from-{asked.start.stem}" if asked.start else ""
     state_file = asked.work / f"{name}.pt"
+    row = {
+        "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
+        "pictures": asked.pictures, "without": asked.without,
+        "start": asked.start and asked.start.stem, "threads": asked.threads,
+    }  # fmt: skip
+    due = sorted(missing(rows_of(asked.work), row, asked.minutes))
+    if not due:
+        print(f"{name}: all its rows are in {asked.work}; another --work runs it again")
+        return
+    code = commit()  # of what was imported, whatever lies there hours later
+    on = runtime.start_together(gpu=False, threads=asked.threads)
+    bench = Bench(asked.data, asked.against)
     faces = bench.subset(asked.pictures, asked.without)
     given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
     on = on.at(config_of(given).precision)  # what `train` computes in on this machine
@@ -124,12 +133,7 @@ def run(asked: argparse.Namespace) -> None:
     def keep() -> None:
         checkpoint.save({**state, "trainer": trainer.state_dict()}, state_file)
 
-    row = {
-        "recipe": asked.recipe, "seed": asked.seed, "against": asked.against,
-        "pictures": asked.pictures, "without": asked.without,
-        "start": asked.start and asked.start.stem, "threads": asked.threads,
-    }  # fmt: skip
-    for minutes in sorted(missing(rows_of(asked.work), row, asked.minutes)):
+    for minutes in due:
         if state["spent"] >= 60 * minutes and state["due"] != minutes:
             print(f"{name}: past {minutes:g} minutes already, of which there is no row")
             continue
@@ -170,6 +174,10 @@ def missing(
 def floor(asked: argparse.Namespace) -> None:
     """A row of real faces, for what the numbers of a perfect generator would be."""
     asked.work.mkdir(parents=True, exist_ok=True)
+    known = {(row["recipe"], row["against"]) for row in rows_of(asked.work)}
+    if ("other reals", asked.against) in known:
+        print(f"its row is in {asked.work}; another --work measures it again")
+        return
     row = {
         "recipe": "other reals", "seed": 0, "against": asked.against, "pictures": None,
         "minutes": 0, "seen": 0, "commit": commit(), **Bench(asked.data, asked.against).floor(),

@@ -28,6 +28,9 @@ class Judge:
     def subset(self, pictures: int | None, without: int | None) -> Any:
         return noise_set(24, 16, 3)
 
+    def floor(self) -> dict[str, float]:
+        return dict(NUMBERS)
+
     def judge(self, drawn: torch.Tensor) -> dict[str, float]:
         assert drawn.shape == (recipes.N, 3, 16, 16)
         if self.broken:
@@ -62,7 +65,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return running
 
 
-def test_each_milestone_has_a_row_a_sheet_and_weights(run: Any, tmp_path: Path) -> None:
+def test_each_milestone_has_a_row_a_sheet_and_weights(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = run(3, 1)
     assert [(row["minutes"], row["seen"]) for row in rows] == [(1, 8), (3, 24)]
     assert rows[0]["options"] == TINY
@@ -70,7 +75,8 @@ def test_each_milestone_has_a_row_a_sheet_and_weights(run: Any, tmp_path: Path) 
         for end in (".jpg", "-netg.pth", "-netd.pth"):
             assert (tmp_path / f"tiny-split-all-0-{minutes}{end}").exists()
     rows = run(3, 1)
-    assert len(rows) == 2  # all there
+    assert len(rows) == 2
+    assert "tiny-split-all-0: all its rows are in" in capsys.readouterr().out
     assert [row["seen"] for row in run(4)] == [8, 24, 32]  # goes on from the state
 
 
@@ -91,6 +97,16 @@ def test_the_code_of_a_row_is_what_ran(run: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(recipes, "commit", lambda: next(codes))
     assert run(1)[-1]["commit"] == "one"
     assert run(2)[-1]["commit"] == "one two"
+
+
+def test_the_floor_has_one_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recipes, "Bench", Judge)
+    for against in ("split", "split", "heldout"):
+        recipes.floor(argparse.Namespace(against=against, data=tmp_path, work=tmp_path))
+    assert [row["against"] for row in recipes.rows_of(tmp_path)] == ["split", "heldout"]
+    assert "its row is in" in capsys.readouterr().out
 
 
 def test_falling_rates_cannot_go_on(run: Any) -> None:
