@@ -128,7 +128,7 @@ def prepare(**words: str) -> None:
 
     counts = pipeline.prepare(_told(pipeline.Options, config), say, shlex.join(sys.argv))
     print("\n".join(counts.lines()))
-    if counts.kept == counts.held_out:
+    if not counts.to_train_on:
         raise Ended(1)
 
 

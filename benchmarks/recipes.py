@@ -174,15 +174,12 @@ def missing(
 def floor(asked: argparse.Namespace) -> None:
     """A row of real faces, for what the numbers of a perfect generator would be."""
     asked.work.mkdir(parents=True, exist_ok=True)
-    known = {(row["recipe"], row["against"]) for row in rows_of(asked.work)}
-    if ("other reals", asked.against) in known:
+    row = {"recipe": "other reals", "seed": 0, "against": asked.against, "pictures": None}
+    if not missing(rows_of(asked.work), row, (0,)):
         print(f"its row is in {asked.work}; another --work measures it again")
         return
-    row = {
-        "recipe": "other reals", "seed": 0, "against": asked.against, "pictures": None,
-        "minutes": 0, "seen": 0, "commit": commit(), **Bench(asked.data, asked.against).floor(),
-    }  # fmt: skip
-    tell(asked.work, row)
+    found = Bench(asked.data, asked.against).floor()
+    tell(asked.work, {**row, "minutes": 0, "seen": 0, "commit": commit(), **found})
 
 
 def tell(work: Path, row: dict[str, Any]) -> None:

@@ -232,7 +232,7 @@ def _finish(
     publish(out, crops, placed.values())
     write_manifest(out / "manifest.jsonl", records(), selection, placed)
     write_report(out / "report.html", records, selection, limits, counts, crops, command)
-    if counts.kept == counts.held_out:
+    if not counts.to_train_on:
         say(f"nothing to train on; {out / 'report.html'} says what became of each file")
         return counts
     usual = {"image_size": (options.image_size, 96), "channels": (options.channels, 3)}

@@ -58,11 +58,16 @@ class Counts:
     held_out: int
     reasons: Counter[str]
 
+    @property
+    def to_train_on(self) -> int:
+        """Faces that were kept and not held out."""
+        return self.kept - self.held_out
+
     def lines(self) -> list[str]:
         """The same in words, one line each."""
         told = [
             f"{self.sources:,} files, {self.pictures:,} pictures, {self.faces:,} faces: "
-            f"{self.kept - self.held_out:,} to train on, {self.held_out:,} held out"
+            f"{self.to_train_on:,} to train on, {self.held_out:,} held out"
         ]
         dropped = [f"  {name}: {self.reasons[name]:,}" for name in REASONS if self.reasons[name]]
         return told + (["dropped:", *dropped] if dropped else [])
