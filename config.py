@@ -50,7 +50,7 @@ class Config:
         96, "side of the pictures in pixels; doctor takes their own unless told", low=8, high=1024,
         on="train evaluate prepare doctor")
     channels: int = option(
-        3, "3 for colour, 1 for grey", low=1, high=3, on="train evaluate prepare")
+        3, "3 for colour, 1 for grey", choices=(1, 3), on="train evaluate prepare")
     background: str = option(
         "white", "what shows through transparent pictures: a name or #rrggbb",
         on="train prepare doctor evaluate")
@@ -278,11 +278,12 @@ class Config:
 
     # --- making a set
     src: str | None = option(
-        None, "folder, zip or tar of illustrations; never written to", on="prepare")
-    folder: str | None = option(None, "set of pictures to examine; never written to", on="doctor")
+        None, "folder, zip or tar of illustrations; never written to", on="prepare", bare="SRC")
+    folder: str | None = option(
+        None, "set of pictures to examine; never written to", on="doctor", bare="DIR")
     dataset: str | None = option(
         None, "anime-faces, mnist, cifar10, lsun-bedroom, archive or hf:OWNER/NAME",
-        on="download")
+        on="download", bare="NAME")
     out: str | None = option(None, "folder to write to", on="prepare download")
     fix: str | None = option(None, "folder for a copy without what was found", on="doctor")
     archive: str | None = option(None, "copy of the set that lies on this machine", on="download")

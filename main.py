@@ -139,11 +139,14 @@ def doctor(**words: str) -> None:
 
     options = _told(examination.Options, config)
     if "image_size" not in sources:
-        options = dataclasses.replace(options, image_size=None)
+        options = dataclasses.replace(options, **DOCTOR)
     diagnosis = examination.doctor(options, say)
     print("\n".join(diagnosis.lines()))
     if diagnosis.hurts:
         raise Ended(1)
+
+
+DOCTOR: dict[str, Any] = {"image_size": None}  # pictures are judged at their own size
 
 
 def download(**words: str) -> None:
@@ -184,11 +187,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "runs": runs,
 }
-POSITIONAL = {
-    "prepare": "src",
-    "doctor": "folder",
-    "download": "dataset",
-}  # the option that a command's one bare word fills
+OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults of a command that are not everybody's
 
 # --- the command line
 
@@ -251,7 +250,7 @@ def begun() -> str | None:
 
 def main(words: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
-    line = flags.parse(words, list(COMMANDS), OPTIONS, POSITIONAL)
+    line = flags.parse(words, list(COMMANDS), OPTIONS)
     try:
         if launched().restarts and "resume" in line.values:
             line.values["resume"] = begun() or line.values["resume"]
@@ -261,9 +260,8 @@ def main(words: Sequence[str]) -> int:
             about = summaries()
             page = flags.overview(about)
             if line.command in COMMANDS:
-                page = flags.help_page(
-                    line.command, about[line.command], OPTIONS, POSITIONAL.get(line.command, "")
-                )
+                own = OWN.get(line.command, {})
+                page = flags.help_page(line.command, about[line.command], OPTIONS, own)
             print(page)
             return 0
         check(line)

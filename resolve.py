@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from animegan import runs
-from animegan.errors import refuse
+from animegan import policy, runs
+from animegan.errors import UsageError, refuse
 from animegan.launch import launched
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, of_training, settle
@@ -127,8 +127,6 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
 def _conflicts(command: str, config: Config) -> list[str]:
     """What is wrong between options, and paths that are not there."""
     found = []
-    if config.channels == 2:
-        found.append("--channels 2: takes 3 (colour) or 1 (grey)")
     if config.gpu is not None and config.device is not None:
         found.append(f"--gpu and --device {config.device}: both name the device; keep one")
     if command == "train":
@@ -139,11 +137,10 @@ def _conflicts(command: str, config: Config) -> list[str]:
             )
         if config.budget is not None:
             found += _budget_conflicts(config)
-        parts = {"color", "translation", "cutout"}
-        if config.augment not in ("none", "auto") and not set(config.augment.split(",")) <= parts:
-            found.append(
-                f"--augment {config.augment}: takes none, auto, or some of color,translation,cutout"
-            )
+        try:
+            policy.parse(config.augment)
+        except UsageError as error:
+            found += error.problems
         found += untrainable(config)
         found += _idle(config)
         if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
@@ -160,14 +157,13 @@ def _conflicts(command: str, config: Config) -> list[str]:
                 f"--resume {config.resume}: no such state or run folder; "
                 "`python main.py runs` lists the runs"
             )
-    for name, value, wanted in (
-        ("SRC", config.src, command == "prepare"),
-        ("--out", config.out, command == "prepare"),
-        ("DIR", config.folder, command == "doctor"),
-        ("NAME", config.dataset, command == "download"),
-    ):
-        if wanted and value is None:
-            found.append(f"{name}: missing; see `python main.py {command} --help`")
+    needed = [one for one in OPTIONS.values() if one.bare and command in one.on]
+    if command == "prepare":
+        needed.append(OPTIONS["out"])
+    for one in needed:
+        if getattr(config, one.name) is None:
+            where = f"see `python main.py {command} --help`"
+            found.append(f"{one.bare or one.flag}: missing; {where}")
     if command == "generate":
         if config.netg_path is None:
             found.append(

@@ -10,24 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.errors import UsageError
+from animegan.policy import POLICIES
 
-POLICIES = ("color", "translation", "cutout")
 NUMBERS = 10  # random numbers a picture: 3 gates, 3 for colour, 2 for translation, 2 for cutout
 SHIFT = 1 / 8  # the furthest translation, as a share of the side
 HOLE = 1 / 2  # side of the cutout, as a share of the side
-
-
-def parse(policy: str) -> tuple[str, ...]:
-    """The names in "color,translation,cutout". Raises UsageError for others."""
-    names = tuple(name.strip() for name in policy.split(",") if name.strip())
-    wrong = [name for name in names if name not in POLICIES]
-    if wrong:
-        raise UsageError(
-            f"--augment {policy}: there is no {', no '.join(wrong)}; "
-            f"take some of {','.join(POLICIES)}"
-        )
-    return names
 
 
 def draw(count: int, generator: torch.Generator) -> Tensor:

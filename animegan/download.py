@@ -157,8 +157,6 @@ def _check(options: Options) -> None:
         problems.append("--archive: missing; name the zip or tar archive that you have")
     if options.archive is not None and not Path(options.archive).exists():
         problems.append(f"--archive {options.archive}: there is no such file or folder")
-    if options.limit is not None and options.limit < 1:
-        problems.append(f"--limit {options.limit}: takes a whole number of at least 1")
     if options.folder.exists() and not options.folder.is_dir():
         problems.append(f"--out {options.folder}: is a file; name a folder")
     refuse(problems)

@@ -28,12 +28,8 @@ def parse(
     words: Sequence[str],
     commands: Sequence[str],
     options: Mapping[str, Option],
-    positional: Mapping[str, str] | None = None,
 ) -> Line:
-    """Take `words` (without the program's name) apart.
-
-    `positional` names, for a command, the option that its one bare word fills (`prepare SRC`).
-    """
+    """Take `words` (without the program's name) apart; one may be bare, as in `prepare SRC`."""
     line = Line(help=any(word in HELP for word in words[:1]) or not words)
     if line.help:
         line.command = next((word for word in words[1:] if word in commands), None)
@@ -46,12 +42,12 @@ def parse(
         )
         return line
     line.help = "--help" in rest or "-h" in rest
-    bare_word = (positional or {}).get(line.command)
+    bare = bare_option(line.command, options)
     while rest and not line.help:
         word = rest.pop(0)
         if not _is_flag(word):
-            if bare_word and bare_word not in line.values:
-                line.values[bare_word] = word
+            if bare is not None and bare.name not in line.values:
+                line.values[bare.name] = word
             else:
                 line.problems.append(
                     f"{word}: a stray word; options are written --name=value "
@@ -106,6 +102,11 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
     line.values[option.name] = value
 
 
+def bare_option(command: str, options: Mapping[str, Option]) -> Option | None:
+    """The option that a command takes as a word without a flag, if it has one."""
+    return next((one for one in options.values() if one.bare and command in one.on), None)
+
+
 def _is_flag(word: str) -> bool:
     return bool(re.match(r"--.|-[a-zA-Z]", word))
 
@@ -126,17 +127,18 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 
 def help_page(
-    command: str, summary: str, options: Mapping[str, Option], bare_word: str = ""
+    command: str, summary: str, options: Mapping[str, Option], own: Mapping[str, object]
 ) -> str:
-    """Every option of one command: name, what it takes, default, meaning."""
-    word = f" {bare_word.upper()}" if bare_word else ""
+    """Return what a command's options take and mean; `own` has defaults that are its own."""
+    bare = bare_option(command, options)
+    word = f" {bare.bare}" if bare else ""
     lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary, ""]
     for one in options.values():
-        if command not in one.on or one.name == bare_word:
+        if command not in one.on or one is bare:
             continue
-        default = "" if one.default is None else f"; default {one.default}"
-        takes = one.wants + ("" if type(None) not in one.kinds else ", or left out")
-        lines.append(f"  {one.flag}  ({takes}{default})")
+        value = own.get(one.name, one.default)
+        takes = one.wants + (", or left out" if value is None else f"; default {value}")
+        lines.append(f"  {one.flag}  ({takes})")
         lines.append(f"      {one.help}")
     lines += ["", "A switch is set by --name, --name=true or --name=false, and unset by --noname."]
     return "\n".join(lines)

@@ -134,7 +134,7 @@ class Loop:
             self.monitor.images("fake", step, self.traces.draw_grid())
             real = self.trainer.batches.images(max(0, step - 1))[:64]
             self.monitor.images("real", step, images.grid(images.to_uint8(real)))
-        if Path(self.config.debug_file).exists():
+        if sys.stdin.isatty() and Path(self.config.debug_file).exists():
             bar.clear()
             with suppress(BdbQuit):  # leaving the debugger is not leaving the training
                 breakpoint()

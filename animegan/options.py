@@ -31,8 +31,9 @@ class Option:
     low: float | None
     high: float | None
     above: float | None  # like low, but the bound itself is refused
-    choices: tuple[str, ...]
+    choices: tuple[str | int, ...]
     free: bool  # may differ when a run is resumed, since it changes no weight
+    bare: str | None  # its name as a word without a flag, such as SRC of `prepare SRC`
 
     @property
     def flag(self) -> str:
@@ -46,7 +47,7 @@ class Option:
     def wants(self) -> str:
         """What a value must be, in words: `a whole number from 1 to 8`."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(map(str, self.choices))
         if self.is_switch and str in self.kinds:
             return "true, false or a path"
         if self.is_switch:
@@ -122,14 +123,14 @@ def option(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
-    choices: Sequence[str] = (),
+    choices: Sequence[str | int] = (),
     free: bool = False,
+    bare: str | None = None,
 ) -> Any:
     """A dataclass field that is an option; see `Option` for the arguments."""
-    known = {"help": help, "on": tuple(on.split()), "low": low, "high": high, "above": above}
-    return dataclasses.field(
-        default=default, metadata=known | {"choices": tuple(choices), "free": free}
-    )
+    known: dict[str, Any] = {"help": help, "on": tuple(on.split()), "choices": tuple(choices)}
+    known |= {"low": low, "high": high, "above": above, "free": free, "bare": bare}
+    return dataclasses.field(default=default, metadata=known)
 
 
 def options_of(cls: type) -> dict[str, Option]:

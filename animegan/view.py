@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from animegan import runtime
-from animegan.augment import POLICIES, AdaptiveAugment, Augment, draw, parse
+from animegan import policy, runtime
+from animegan.augment import AdaptiveAugment, Augment, draw
 from animegan.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ class View:
         self.config = config
         self.seed = config.seed
         self._on = on
-        self._augment = None
-        if config.augment != "none":
-            names = POLICIES if config.augment == "auto" else parse(config.augment)
-            self._augment = Augment(names)
+        parts = policy.parse(config.augment)
+        self._augment = Augment(parts) if parts else None
         self._adaptive = AdaptiveAugment().to(on.device) if config.augment == "auto" else None
 
     def at(self, step: int, side: str, rows: slice) -> See:

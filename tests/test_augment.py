@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from animegan import augment
-from animegan.augment import POLICIES, AdaptiveAugment, Augment, draw
+from animegan import policy
+from animegan.augment import AdaptiveAugment, Augment, draw
 from animegan.errors import UsageError
 from animegan.losses import OBJECTIVES
+from animegan.policy import POLICIES
 
 
 def numbers(**chosen: list[float]) -> Tensor:
@@ -33,13 +34,13 @@ def test_identity_at_probability_0(p: float | Tensor) -> None:
 
 def test_probability_is_a_share_of_the_pictures() -> None:
     images = some(400, 1, 8)
-    for policy in POLICIES:
+    for part in POLICIES:
         source = torch.Generator().manual_seed(1)
-        changed = Augment((policy,))(images, draw(400, source), torch.tensor(0.25)) != images
+        changed = Augment((part,))(images, draw(400, source), torch.tensor(0.25)) != images
         share = changed.flatten(1).any(1).float().mean().item()
-        assert 0.15 < share < 0.33, policy
-        changed = Augment((policy,))(images, draw(400, source), 1.0) != images
-        assert changed.flatten(1).any(1).float().mean().item() > 0.6, policy
+        assert 0.15 < share < 0.33, part
+        changed = Augment((part,))(images, draw(400, source), 1.0) != images
+        assert changed.flatten(1).any(1).float().mean().item() > 0.6, part
 
 
 def test_same_numbers_same_augmentation_and_shape_and_format() -> None:
@@ -111,9 +112,12 @@ def test_differentiable_twice() -> None:
 
 
 def test_policy_names() -> None:
-    assert augment.parse("color, cutout") == ("color", "cutout")
-    with pytest.raises(UsageError, match=r"--augment colour,cutout: there is no colour; take"):
-        augment.parse("colour,cutout")
+    assert policy.parse("color, cutout") == ("color", "cutout")
+    assert policy.parse("none") == ()
+    assert policy.parse("auto") == POLICIES
+    for wrong in ("colour,cutout", "color,", "none,color"):
+        with pytest.raises(UsageError, match=f"--augment {wrong}: takes none, auto, or some of"):
+            policy.parse(wrong)
 
 
 def test_grey_pictures_and_the_meta_device() -> None:

@@ -119,7 +119,8 @@ def test_wrong_files_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("command", "flags", "start"),
     [
-        ("train", {"channels": "2"}, "--channels 2"),
+        ("train", {"channels": "2"}, "--channels: got '2'; it takes one of 1, 3"),
+        ("train", {"augment": "colour"}, "--augment colour: takes none, auto, or some of color"),
         ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
         ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: goes on"),
         ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
@@ -129,6 +130,10 @@ def test_wrong_files_are_told(tmp_path):
         ("train", {"condition": "acgan"}, "--condition acgan: there are no labels; add --labels"),
         ("train", {"aux": "2"}, "--aux 2.0: there are no labels; add --labels"),
         ("generate", {}, "--netg-path: missing"),
+        ("prepare", {"out": "x"}, "SRC: missing; see `python main.py prepare --help`"),
+        ("prepare", {"src": "x"}, "--out: missing; see"),
+        ("doctor", {}, "DIR: missing; see"),
+        ("download", {}, "NAME: missing; see"),
         ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9", "gen_search_num": "8"},
          "--gen-num 9: more than --gen-search-num 8"),
         ("generate", {"netg_path": "x", "gen_img": "out.txt"}, "--gen-img out.txt"),

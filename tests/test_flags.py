@@ -13,7 +13,7 @@ class Some:
     data_path: str = option("data/", "folder")
     resume: bool | str = option(False, "go on")
     gen_mean: float = option(0.0, "mean", on="generate")
-    src: str | None = option(None, "what to prepare", on="prepare")
+    src: str | None = option(None, "what to prepare", on="prepare", bare="SRC")
 
 
 OPTIONS = options_of(Some)
@@ -21,7 +21,7 @@ COMMANDS = ["train", "generate", "prepare"]
 
 
 def parse(*words):
-    return flags.parse(words, COMMANDS, OPTIONS, {"prepare": "src"})
+    return flags.parse(words, COMMANDS, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,18 @@ def test_help_is_asked_for(words):
 
 
 def test_help_page_names_meaning_default_and_range():
-    page = flags.help_page("train", "Train.", OPTIONS)
+    page = flags.help_page("train", "Train.", OPTIONS, {})
     assert "--num-workers  (a whole number of at least 0; default 4)\n      workers" in page
     assert "--gen-mean" not in page
+
+
+def test_help_page_shows_the_defaults_of_its_own_command():
+    page = flags.help_page("train", "Train.", OPTIONS, {"num_workers": 1, "data_path": None})
+    assert "--num-workers  (a whole number of at least 0; default 1)" in page
+    assert "--data-path  (text, or left out)" in page
+
+
+def test_help_page_names_the_bare_word():
+    page = flags.help_page("prepare", "Prepare.", OPTIONS, {})
+    assert page.startswith("usage: python main.py prepare SRC [--option=value ...]")
+    assert "--src" not in page

@@ -2,6 +2,7 @@ import builtins
 import dataclasses
 import json
 import math
+import sys
 
 import pytest
 import torch
@@ -300,15 +301,16 @@ def test_nothing_left_to_do_is_said_and_leaves_the_record_alone(tmp_path, monkey
     assert again.run.metrics.read_text() == before
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_debug_file_calls_the_debugger(tmp_path, monkeypatch, there):
+@pytest.mark.parametrize(("there", "terminal"), [(True, True), (False, True), (True, False)])
+def test_the_debug_file_calls_the_debugger_on_a_terminal(tmp_path, monkeypatch, there, terminal):
     calls = []
     monkeypatch.setattr(builtins, "breakpoint", lambda: calls.append(1))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal, raising=False)
     one = loop_of(tmp_path, max_steps=4, plot_every=2)
     if there:
         (tmp_path / "debug").write_bytes(b"")
     one.fit(Asked())
-    assert len(calls) == (2 if there else 0)
+    assert len(calls) == (2 if there and terminal else 0)
 
 
 # --- losses that are not finite

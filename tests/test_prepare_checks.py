@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from animegan.errors import UsageError
 from animegan.prepare.checks import (
     NO_DETAIL,
     Limits,
-    check_limits,
     measure,
     why_dropped,
 )
@@ -76,10 +74,3 @@ def test_digest_is_of_pixels() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (15, 15)])
 def test_tiny_pictures_are_measured_too(size: tuple[int, int]) -> None:
     assert measure(Image.new("RGB", size, "red")).spread == 0
-
-
-def test_limits_that_mean_nothing_are_all_told() -> None:
-    with pytest.raises(UsageError) as caught:
-        check_limits(Limits(min_spread=-1, near=90))
-    assert len(caught.value.problems) == 2
-    check_limits(Limits())

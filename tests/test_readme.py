@@ -25,7 +25,7 @@ def test_a_command_line_is_taken(name, command):
     if words[0] == "torchrun":
         words = ["python", *words[words.index("main.py") :]]
     if words[:2] == ["python", "main.py"]:
-        line = flags.parse(words[2:], list(main.COMMANDS), OPTIONS, main.POSITIONAL)
+        line = flags.parse(words[2:], list(main.COMMANDS), OPTIONS)
         assert line.problems == []
         for option, value in line.values.items():
             OPTIONS[option].read(value)

@@ -1,14 +1,12 @@
 """What is measured on a picture as the network would see it, and the limits that it must keep."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-
-from animegan.errors import refuse
 
 NO_DETAIL = -60.0  # dB: what a picture enlarged by repeating its pixels counts as
 Floats = NDArray[np.float32]
@@ -128,17 +126,3 @@ def why_dropped(size: int, score: float, measures: Measures, limits: Limits) -> 
     if measures.detail < limits.min_detail:
         return "upscaled"
     return None
-
-
-def check_limits(limits: Limits) -> None:
-    """UsageError for limits that mean nothing."""
-    problems = [
-        f"--{field.name.replace('_', '-')} {getattr(limits, field.name)}: takes a number from 0 on"
-        for field in fields(limits)
-        if field.name != "min_detail" and getattr(limits, field.name) < 0
-    ]
-    if limits.near > 80:
-        problems.append(
-            f"--near {limits.near}: beyond 80 of 256 bits everything looks alike; take 56 or less"
-        )
-    refuse(problems)

@@ -14,7 +14,7 @@ from animegan.data.decode import BrokenPicture, parse_background
 from animegan.data.folder import find_pictures
 from animegan.errors import UsageError, refuse
 from animegan.prepare import html, survey
-from animegan.prepare.checks import Limits, check_limits
+from animegan.prepare.checks import Limits
 from animegan.prepare.diagnosis import DROPPED, Diagnosis, diagnose
 from animegan.prepare.parallel import spread
 from animegan.prepare.pictures import read_picture
@@ -70,6 +70,8 @@ def doctor(options: Options, say: Callable[[str], None]) -> Diagnosis:
     )
     folder = Path(options.folder)
     seen = _survey(folder, options)
+    if not seen:
+        raise UsageError(f"DIR {folder}: holds no pictures; name a folder of pictures")
     others = _survey(Path(options.against), options) if options.against else []
     diagnosis = diagnose(seen, others, options.limits, _layout(folder))
     if options.report is not None:
@@ -99,13 +101,10 @@ def _check(options: Options) -> None:
                 problems.append(f"--fix {fix}: holds {flag}; name another folder")
         if fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
             problems.append(f"--fix {fix}: is not empty; name a new folder")
-    for check in (
-        lambda: check_limits(options.limits), lambda: parse_background(options.background),
-    ):  # fmt: skip
-        try:
-            check()
-        except UsageError as error:
-            problems += error.problems
+    try:
+        parse_background(options.background)
+    except UsageError as error:
+        problems += error.problems
     refuse(problems)
 
 
@@ -133,7 +132,7 @@ def _layout(folder: Path) -> list[str]:
     try:
         find_pictures(folder)
     except UsageError as error:
-        return [f"train refuses this folder: {problem}" for problem in error.problems]
+        return [f"train refuses this folder: {problem}" for problem in error.under("DIR").problems]
     return []
 
 

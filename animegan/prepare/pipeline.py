@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from animegan.data.decode import parse_background
 from animegan.errors import UsageError, refuse
-from animegan.prepare.checks import Limits, check_limits
+from animegan.prepare.checks import Limits
 from animegan.prepare.examine import Cutting, Job, Searching, begin, examine
 from animegan.prepare.manifest import Journal, SourceRecord, key_hash
 from animegan.prepare.parallel import spread
@@ -23,8 +23,6 @@ from animegan.prepare.sources import DamagedMember, Entry, is_archive, walk
 from animegan.prepare.sources import count as count_entries
 from animegan.prepare.split import held_out
 from animegan.request import writable
-
-CLASSES = ("one", "from-folders")
 
 
 @dataclass(frozen=True)
@@ -117,20 +115,11 @@ def _check(options: Options, source: Path, out: Path) -> None:
         problems.append(f"--out {out}: is a file; name a folder")
     elif out.is_dir() and not (out / ".prepare").is_dir() and any(out.iterdir()):
         problems.append(f"--out {out}: holds other things already; name a new or empty folder")
-    if options.classes not in CLASSES:
-        problems.append(f"--classes {options.classes}: takes one of {', '.join(CLASSES)}")
-    if options.channels not in (1, 3):
-        problems.append(f"--channels {options.channels}: takes 3 (colour) or 1 (grey)")
-    if not 0 <= options.heldout < 1:
-        problems.append(f"--heldout {options.heldout}: takes a share from 0 to below 1")
-    if not 0 <= options.margin <= 2:
-        problems.append(f"--margin {options.margin}: takes a number from 0 to 2")
     if options.cascade is not None and not options.detect:
         problems.append(f"--cascade {options.cascade}: means nothing with --no-detect; drop one")
     if options.cascade is not None and options.upright:
         problems.append("--upright: a cascade finds no eyes; drop --cascade or --upright")
     for check in (
-        lambda: check_limits(options.limits),
         lambda: parse_background(options.background),
         lambda: options.searching.detector(),
     ):
