@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes the environment in .venv and then does one of two jobs; both may be run again at any time.
-#   sh scripts/run.sh demo   draw simple faces, train on them, draw new ones (about 6 minutes)
-#   sh scripts/run.sh test   style, types and all the tests
-# PYTHON names another interpreter than python3. What follows the job is handed on to it.
+# Sets up the environment in .venv, then runs one of two jobs. Both can be run again at any time.
+#   sh scripts/run.sh demo   draw simple faces, train on them, generate new ones
+#                            (about 5 minutes with installation, 4 without)
+#   sh scripts/run.sh test   linter, type checker and all the tests
+# Set PYTHON to use an interpreter other than python3. Further arguments are passed on to the job.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,11 +21,11 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 2
 fi
 
-# installed anew when what is to be installed has changed
+# reinstall if the requirements have changed
 want="$extras $(cat pyproject.toml constraints.txt | cksum)"
 if [ "$(cat ".venv/.done-$job" 2>/dev/null)" != "$want" ]; then
     [ -d .venv ] || "$python" -m venv .venv
-    # visdom 0.2.4 (Python 3.11) imports pkg_resources to build: no isolation, an older setuptools
+    # visdom 0.2.4 (Python 3.11) imports pkg_resources at build time: no isolation, older setuptools
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
         --constraint constraints.txt --editable ".$extras"
