@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from animegan import flags
+from animegan import __version__, flags
 from animegan.errors import Ended, TrainingStopped, UsageError, refuse
 from animegan.launch import launched
 from animegan.options import Layer
@@ -192,6 +192,19 @@ OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults of a command that are not eve
 # --- the command line
 
 
+def version() -> str:
+    """Return what a report of a bug should name."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as version_of
+
+    try:
+        torch = version_of("torch")
+    except PackageNotFoundError:
+        torch = "not installed"
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"animegan {__version__}, torch {torch}, Python {python}, {sys.platform}"
+
+
 def summaries() -> dict[str, str]:
     return {name: (command.__doc__ or "").splitlines()[0] for name, command in COMMANDS.items()}
 
@@ -250,6 +263,9 @@ def begun() -> str | None:
 
 def main(words: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
+    if list(words) == ["--version"]:
+        print(version())
+        return 0
     line = flags.parse(words, list(COMMANDS), OPTIONS)
     try:
         if launched().restarts and "resume" in line.values:

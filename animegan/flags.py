@@ -150,5 +150,12 @@ def overview(summaries: Mapping[str, str]) -> str:
     rows = [f"  {name:<{width}}  {text}" for name, text in summaries.items()]
     head = "usage: python main.py COMMAND [--option=value ...]"
     return "\n".join(
-        [head, "", *rows, "", "python main.py COMMAND --help lists a command's options."]
+        [
+            head,
+            "",
+            *rows,
+            "",
+            "python main.py COMMAND --help lists a command's options,",
+            "python main.py --version names the versions.",
+        ]
     )

@@ -380,6 +380,14 @@ def test_help_needs_nothing_heavy(place):
     assert modules.isdisjoint({"torch", "numpy", "PIL", "fire", "visdom"})
 
 
+def test_version_names_what_a_report_should(place):
+    shown = run(place, "--version")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.fullmatch(
+        r"animegan \d+\.\d+\.\d+, torch \S+, Python 3\.\d+\.\d+, \w+\n", shown.stdout
+    )
+
+
 def test_every_command_has_a_help_page(place):
     for command in re.findall(r"^  (\w+)  ", run(place).stdout, re.M):
         assert f"usage: python main.py {command}" in run(place, command, "--help").stdout
