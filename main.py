@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from animegan import __version__, flags
-from animegan.errors import Ended, TrainingStopped, UsageError, refuse
+from animegan.errors import Ended, TrainingStopped, UsageError, reason, refuse
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
@@ -312,12 +312,10 @@ def main(words: Sequence[str]) -> int:
 
         if not is_out_of_memory(error):
             raise
-        say_alone(
-            f"out of memory: {str(error).splitlines()[0][:100]}; try fewer or smaller pictures"
-        )
+        say_alone(f"out of memory: {reason(error, 100)}; try fewer or smaller pictures")
         return 1
     except OSError as error:  # the disk is full, a folder went away, ...
-        say_alone(f"{error.filename or 'a file'}: {error.strerror or error}")
+        say_alone(f"{error.filename or 'a file'}: {reason(error)}")
         return 1
     return 0
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from animegan import models
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.models import Spec, dcgan
 
 FORMAT = 1
@@ -62,7 +62,7 @@ def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any
     except FileNotFoundError:
         raise UsageError(f"{said}: no such file; `python main.py runs` lists the runs") from None
     except OSError as error:
-        raise UsageError(f"{said}: cannot be read ({error.strerror or error})") from None
+        raise UsageError(f"{said}: cannot be read ({reason(error)})") from None
     except Exception as error:  # a damaged pickle makes torch raise whatever its bytes ask for
         code = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and code:
@@ -99,8 +99,8 @@ def load_net(path: str | Path, kind: Kind, device: torch.device | str = "cpu") -
     try:
         net = models.build_netg(spec) if kind == "netg" else models.build_netd(spec)
     except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:100]
-        raise UsageError(f"{flag} {path}: its net cannot be built ({reason})") from None
+        why = reason(error, 100)
+        raise UsageError(f"{flag} {path}: its net cannot be built ({why})") from None
     fill(net, weights, f"{flag} {path}")
     return LoadedNet(net.to(device), spec, about)
 
@@ -115,8 +115,8 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], said: str) -> None:
     try:
         net.load_state_dict(OrderedDict({**weights, **counters}))
     except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UsageError(f"{said}: the weights do not fit the net ({reason})") from None
+        why = reason(error, 160, whole=True)
+        raise UsageError(f"{said}: the weights do not fit the net ({why})") from None
 
 
 def _described(content: dict[str, Any], kind: Kind, said: str) -> tuple[Spec, Any, dict[str, Any]]:

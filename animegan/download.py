@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from animegan.errors import UsageError, refuse
+from animegan.errors import UsageError, reason, refuse
 from animegan.fetch import fetch, sha256
 from animegan.prepare.publish import class_folder
 from animegan.prepare.sources import is_archive
@@ -15,7 +15,6 @@ from animegan.unpack import (
     is_lmdb,
     library,
     lmdb_folder,
-    reason_of,
     write_archive,
     write_lmdb,
     write_torchvision,
@@ -169,7 +168,7 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
         info = hub.HfApi().dataset_info(repo, files_metadata=True)
     except Exception as error:  # the library has a dozen kinds, httpx its own
         raise UsageError(
-            f"NAME hf:{repo}: the hub does not tell of it ({reason_of(error)})"
+            f"NAME hf:{repo}: the hub does not tell of it ({reason(error)})"
         ) from error
     suffixes = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
     files = [
@@ -201,7 +200,7 @@ def _from_hub(repo: str, revision: str | None, files: list[str], raw: Path) -> N
             )
     except Exception as error:  # the library has a dozen kinds, httpx its own
         raise UsageError(
-            f"download: {repo} did not come ({reason_of(error)}); call again to go on, or fetch it "
+            f"download: {repo} did not come ({reason(error)}); call again to go on, or fetch it "
             "elsewhere and name it with --archive"
         ) from error
 

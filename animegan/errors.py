@@ -19,6 +19,16 @@ class UsageError(Exception):
         return UsageError(*(line.replace("--data-path", flag) for line in self.problems))
 
 
+def reason(error: BaseException, limit: int | None = None, *, whole: bool = False) -> str:
+    """Why, on one line: what the system says of a file, else the first line of the error's text
+    (all lines, if `whole`), else the error's kind; cut off after `limit` characters.
+    """
+    said = error.strerror if isinstance(error, OSError) else None
+    lines = str(said or error).strip().splitlines()
+    text = " ".join(" ".join(lines if whole else lines[:1]).split())
+    return text[:limit] or type(error).__name__
+
+
 def refuse(problems: Iterable[str]) -> None:
     """Raises UsageError if there are any."""
     if found := tuple(problems):

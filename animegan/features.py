@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.models.lite0 import BLOCKS, EPSILON, weight_file
 from animegan.models.lite0 import Lite0 as Trunk
 
@@ -159,15 +159,15 @@ class Inception:
                 "inception", ["2048"], feature_extractor_weights_path=weight_file, verbose=True
             ).to(device)
         except (URLError, TimeoutError) as error:
-            reason = getattr(error, "reason", error)
+            why = getattr(error, "reason", error)
             raise UsageError(
-                f"--extractor inception: its weights cannot be fetched ({reason}); name a file "
+                f"--extractor inception: its weights cannot be fetched ({why}); name a file "
                 "with --inception-file, or take --extractor lite0"
             ) from None
         except RuntimeError as error:  # a state dict of another network
-            reason = " ".join(str(error).split())[:120]
+            why = reason(error, 120, whole=True)
             raise UsageError(
-                f"--inception-file {weight_file}: does not fit torch-fidelity's network ({reason})"
+                f"--inception-file {weight_file}: does not fit torch-fidelity's network ({why})"
             ) from None
         fetched = Path(torch.hub.get_dir()) / "checkpoints" / Path(fidelity.URL_INCEPTION_V3).name
         self.weights = _sha256(Path(weight_file) if weight_file else fetched)
@@ -195,7 +195,7 @@ def _check_weight_file(path: str) -> None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
-        raise UsageError(f"--inception-file {path}: cannot be read ({error.strerror})") from None
+        raise UsageError(f"--inception-file {path}: cannot be read ({reason(error)})") from None
     except Exception:  # pickle and zip errors of many kinds
         content = None
     if not isinstance(content, dict):

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from animegan.errors import Ended, TrainingStopped, UsageError
+from animegan.errors import Ended, TrainingStopped, UsageError, reason
 from animegan.launch import Launch
 
 T = TypeVar("T")
@@ -35,9 +35,9 @@ def _talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = re.sub(r"^\[\S*\] ", "", str(error).split("\n")[0])[:120] or type(error).__name__
+        why = re.sub(r"^\[\S*\] ", "", reason(error))[:120]
         raise TrainingStopped(
-            f"another process of this training is gone or not to be reached ({reason}); "
+            f"another process of this training is gone or not to be reached ({why}); "
             "--resume goes on from the last state"
         ) from None
 
@@ -186,7 +186,7 @@ def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
     if isinstance(error, UsageError):
         return 2, error.problems
     if isinstance(error, OSError):
-        return 1, (f"{error.filename or 'a file'}: {error.strerror or error}",)
+        return 1, (f"{error.filename or 'a file'}: {reason(error)}",)
     return 1, (str(error),)
 
 

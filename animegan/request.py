@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animegan.errors import refuse
+from animegan.errors import reason, refuse
 from animegan.runs import all_runs
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def writable(flag: str, folder: Path) -> list[str]:
     """What keeps a folder from being written to, if anything. It is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reason = "" if os.access(folder, os.W_OK) else "Permission denied"
+        why = "" if os.access(folder, os.W_OK) else "Permission denied"
     except OSError as error:
-        reason = error.strerror or str(error)
-    return [f"{flag} {folder}: cannot be written ({reason}); name another folder"] if reason else []
+        why = reason(error)
+    return [f"{flag} {folder}: cannot be written ({why}); name another folder"] if why else []

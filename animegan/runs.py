@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 
 STATE = re.compile(r"state_(\d+)\.pt")
 
@@ -94,7 +94,7 @@ class Run:
         except OSError as error:
             raise UsageError(
                 f"--runs-path {self.path.parent}: {self.path} cannot be written "
-                f"({error.strerror or error}); name another folder"
+                f"({reason(error)}); name another folder"
             ) from None
         try:
             yield

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from animegan import heap
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.launch import Launch, launched
 from animegan.ranks import Ranks, join
 
@@ -159,9 +159,9 @@ def _named(name: str) -> torch.device:
             device = torch.device(name)
             torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:  # some devices are a module
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120]
+        why = reason(error).rstrip(".")[:120]
         way = "write cuda, or cpu" if name == "gpu" else "try cpu"
-        raise UsageError(f"--device {name}: cannot be used here ({reason}); {way}") from None
+        raise UsageError(f"--device {name}: cannot be used here ({why}); {way}") from None
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what is asked without naming a device is asked of this one
     if device.type == "meta":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from animegan import album, checkpoint, images
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.models import Spec
 from animegan.runs import Run
 from animegan.trainer import Trainer
@@ -59,8 +59,7 @@ class Traces:
         except OSError as error:
             flag = "--save-path" if self.config.save_path else "--runs-path"
             raise UsageError(
-                f"{flag} {self.samples}: cannot be written ({error.strerror or error}); "
-                "name another folder"
+                f"{flag} {self.samples}: cannot be written ({reason(error)}); name another folder"
             ) from None
 
     def draw_grid(self) -> torch.Tensor:
@@ -139,9 +138,9 @@ class Traces:
         try:
             self.trainer.load_state_dict(state["trainer"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:160]
+            why = reason(error, 160, whole=True)
             raise UsageError(
-                f"--resume: the state does not fit the networks asked for ({reason}); leave the "
+                f"--resume: the state does not fit the networks asked for ({why}); leave the "
                 "options that shape them as the run has them"
             ) from None
         if self.watch is not None and state["watch"] is not None:

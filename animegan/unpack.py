@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.fetch import fetch
 from animegan.prepare.pictures import looks_like_picture
 from animegan.prepare.publish import class_folder
@@ -64,7 +64,7 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
         pictures = kind(str(root), train=True, download=may_fetch)
     except (RuntimeError, OSError) as error:
         raise UsageError(
-            f"download: torchvision does not take what lies in {root} ({reason_of(error)}); "
+            f"download: torchvision does not take what lies in {root} ({reason(error)}); "
             "delete it and call again"
         ) from error
     names = [class_folder(label.split(" - ")[0]) for label in pictures.classes]
@@ -97,8 +97,8 @@ def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> N
             left[f"broken: {error}"] += 1
             continue
         writer.write(path, content)
-    for reason, times in left.most_common():
-        say(f"left out, {reason}: {times:,}")
+    for why, times in left.most_common():
+        say(f"left out, {why}: {times:,}")
 
 
 def is_lmdb(path: Path) -> bool:
@@ -132,7 +132,7 @@ def write_lmdb(folder: Path, writer: Writer) -> None:
     try:
         database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1)
     except lmdb.Error as error:
-        raise UsageError(f"--archive {folder}: no readable lmdb ({reason_of(error)})") from error
+        raise UsageError(f"--archive {folder}: no readable lmdb ({reason(error)})") from error
     with database, database.begin(buffers=False) as transaction:
         total = transaction.stat()["entries"]
         for key, value in tqdm(transaction.cursor(), total=total, unit="picture", desc="lmdb"):
@@ -163,8 +163,3 @@ def library(name: str, how: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(f"download: it needs {name} ({error}); {how}") from error
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of what an error says, or its kind."""
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

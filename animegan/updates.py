@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from animegan import runtime
 from animegan.compiling import Passes
+from animegan.errors import reason
 from animegan.guard import Guard
 from animegan.pieces import Pieces
 from animegan.runtime import Runtime
@@ -69,7 +70,7 @@ class Updates:
             _put_back(watched)
             if self._ranks.size == 1 or not (runtime.is_out_of_memory(error) and self._pieces.same):
                 raise
-            short = str(error).splitlines()[0]  # its text alone: its frames hold the batch
+            short = reason(error)  # its text alone: its frames hold the batch
         if self._ranks.size > 1 and self._pieces.same and self._ranks.most(bool(short)) == (1,):
             _put_back(watched)
             raise torch.OutOfMemoryError(short or "on another process")
@@ -93,6 +94,6 @@ class Updates:
                     continue
                 if not runtime.is_out_of_memory(error):
                     raise
-                said = str(error).splitlines()[0][:80]
+                said = reason(error, 80)
             runtime.free_memory(self._device)
             self._pieces.cut(step, said)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from torch import Tensor
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.monitor import Monitor, NullMonitor
 from animegan.panels import KNOWN_KEYS, Series, collect, panel_of
 from animegan.visdom_windows import image_window, order, plot_window, text_window
@@ -305,4 +305,4 @@ def _words(failure: Exception) -> str:
         return "it does not answer"
     if isinstance(failure, ConnectionRefusedError):
         return "nothing listens there"
-    return str(failure) or type(failure).__name__
+    return reason(failure)

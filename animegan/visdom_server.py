@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan.data.cache import cache_root
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 from animegan.visdom_scripts import ScriptsError, lacking, static_folder
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -57,7 +57,7 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
         environments.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise UsageError(
-            f"ANIMEGAN_CACHE {cache}: cannot be written ({failure.strerror}); name another folder"
+            f"ANIMEGAN_CACHE {cache}: cannot be written ({reason(failure)}); name another folder"
         ) from None
     application = visdom_app.Application(  # type: ignore[no-untyped-call]
         port=port, env_path=str(environments)
@@ -132,7 +132,7 @@ def _listen(port: int, host: str) -> socket.socket:
                 f"--visdom-port {port}: in use already, by a visdom server or by another program; "
                 "take another port, here and in training"
             ) from None
-        raise UsageError(f"--host {host}: {failure.strerror}; take 127.0.0.1 or 0.0.0.0") from None
+        raise UsageError(f"--host {host}: {reason(failure)}; take 127.0.0.1 or 0.0.0.0") from None
     listening.setblocking(False)
     return listening
 

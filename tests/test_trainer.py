@@ -196,6 +196,14 @@ def test_out_of_memory_with_batch_norm_stops_with_a_batch_that_should_fit():
         trainer.train_batch()
 
 
+def test_lack_of_memory_may_come_without_a_word():
+    def update(step):
+        raise MemoryError
+
+    with pytest.raises(TrainingStopped, match="MemoryError"):
+        trainer_of().updates.carry_out(update, 0, lambda: None)
+
+
 def test_other_errors_are_not_taken_for_lack_of_memory():
     trainer = trainer_of()
     trainer.netd = nn.Linear(1, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -95,8 +95,10 @@ def decode(
                 picture = _flat(_upright(image), colour)
     except BrokenPicture:
         raise
+    except UnidentifiedImageError as error:
+        raise BrokenPicture("not a picture of a known format") from error
     except Exception as error:  # damaged files make Pillow raise almost anything
-        raise BrokenPicture(_reason(error)) from error
+        raise BrokenPicture(reason(error)) from error
     return picture if channels == 3 else picture.convert("L")
 
 
@@ -161,11 +163,3 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if clear is not None:
         grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     return grey
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture of a known format"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__

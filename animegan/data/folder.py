@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animegan.data.decode import PICTURE_SUFFIXES
-from animegan.errors import UsageError
+from animegan.errors import UsageError, reason
 
 _SHAPE = (
     "put pictures into it (data/1.jpg, ...), or one subfolder for each class (data/faces/1.jpg)"
@@ -54,7 +54,7 @@ def find_pictures(data_path: str | Path) -> Listing:
         found = {name: sorted(_below(str(root), name, frozenset())) for name in sorted(folders)}
     except OSError as error:
         raise UsageError(
-            f"--data-path {data_path}: cannot read {error.filename}: {error.strerror}; "
+            f"--data-path {data_path}: cannot read {error.filename}: {reason(error)}; "
             "set its permissions"
         ) from error
     found = {name: pictures for name, pictures in found.items() if pictures}

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from animegan.data.decode import MAX_PIXELS, BrokenPicture, decode
+from animegan.errors import reason
 
 # Left out on purpose: EPS starts Ghostscript, WMF a Windows call; PDF, MPEG, GRIB, HDF5, BUFR are
 # only recognised, never read.
@@ -79,5 +80,5 @@ def _as_png(source: Path | bytes, format_name: str) -> bytes:
     except BrokenPicture:
         raise
     except Exception as error:  # damaged files make Pillow raise almost anything
-        raise BrokenPicture(" ".join(str(error).split()) or type(error).__name__) from error
+        raise BrokenPicture(reason(error)) from error
     return file.getvalue()

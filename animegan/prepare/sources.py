@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from animegan.errors import reason
 from animegan.prepare.pictures import looks_like_picture, picture_suffixes
 
 MAX_MEMBERS = 1_000_000  # entries of one archive
@@ -108,14 +109,14 @@ def _folder(
         with os.scandir(folder) as found:
             names = sorted(entry.name for entry in found if not entry.name.startswith("."))
     except OSError as error:
-        yield Entry(above.rstrip("/") or ".", problem=("broken", f"folder: {_why(error)}"))
+        yield Entry(above.rstrip("/") or ".", problem=("broken", f"folder: {reason(error)}"))
         return
     for name in names:
         path, key = folder / name, above + name
         try:
             status = os.stat(path)
         except OSError as error:
-            dangling = "link to nothing" if path.is_symlink() else _why(error)
+            dangling = "link to nothing" if path.is_symlink() else reason(error)
             yield Entry(key, problem=("broken", dangling))
             continue
         if stat.S_ISDIR(status.st_mode):
@@ -139,7 +140,7 @@ def _not_a_picture(name: str, path: Path) -> tuple[str, str] | None:
         with open(path, "rb") as file:
             head = file.read(32)
     except OSError as error:
-        return "broken", _why(error)
+        return "broken", reason(error)
     return None if looks_like_picture(head) else ("other file", "not a picture")
 
 
@@ -172,7 +173,7 @@ def _archive(path: Path, key: str) -> Iterator[Entry]:
     try:
         yield from reader(path, f"{key}!/" if key else "")
     except _DAMAGE as error:
-        yield Entry(key or path.name, problem=("broken", f"archive: {_why(error)}"))
+        yield Entry(key or path.name, problem=("broken", f"archive: {reason(error)}"))
 
 
 def _zip_members(path: Path, prefix: str) -> Iterator[Entry]:
@@ -233,7 +234,7 @@ def _guarded(read: Callable[[], bytes]) -> Callable[[], bytes]:
         try:
             data = read()
         except _DAMAGE as error:
-            raise DamagedMember(_why(error)) from error
+            raise DamagedMember(reason(error)) from error
         if len(data) > MAX_MEMBER_BYTES:  # the header had told less
             raise DamagedMember(f"unpacks to more than {MAX_MEMBER_BYTES >> 20} MiB")
         return data
@@ -284,9 +285,3 @@ def _identity(path: Path | None) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if status else None
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
