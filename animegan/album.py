@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from animegan.files import aside, sweep
+
 STRIP_EPOCHS = (1, 10, 20, 30, 40)
 GRID = re.compile(r"fake_e(\d+)_s(\d+)\.png")
 MOST_PIXELS = 2**26  # in all frames of a time-lapse, which are in memory together
@@ -32,10 +34,14 @@ def sheets(folder: Path) -> list[Sheet]:
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Delete the grids of steps beyond `step`: a resumed run draws them again."""
+    """Delete the grids of steps beyond `step`: a resumed run draws them again.
+
+    What a killed process left half written goes as well.
+    """
     for sheet in sheets(folder):
         if sheet.step > step:
             sheet.path.unlink()
+    sweep(folder)
 
 
 def write_strip(folder: Path, out: Path) -> None:
@@ -94,6 +100,5 @@ def _first_of_epoch(grids: list[Sheet]) -> list[Sheet]:
 
 
 def _save(picture: Image.Image, out: Path, **how: object) -> None:
-    aside = out.with_name(f".{out.name}.tmp")
-    picture.save(aside, **how)  # type: ignore[arg-type]
-    aside.replace(out)
+    with aside(out) as half:
+        picture.save(half, **how)  # type: ignore[arg-type]

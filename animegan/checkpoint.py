@@ -4,7 +4,6 @@ Files are read with `weights_only=True` and `map_location`: no code in them is e
 saved on CUDA loads without it.
 """
 
-import os
 import pickle
 import re
 import warnings
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from animegan import models
 from animegan.errors import UsageError, reason
+from animegan.files import aside
 from animegan.models import Spec, dcgan
 
 FORMAT = 1
@@ -36,15 +36,8 @@ class LoadedNet:
 
 def save(content: Mapping[str, Any], path: Path) -> None:
     """Write aside, flush to the disk, then move into place. The folder has to be there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with aside(path, sync=True) as half, half.open("wb") as file:
+        torch.save(dict(content), file)
 
 
 def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any:

@@ -1,11 +1,11 @@
 """The curves of a run as a picture, drawn from its `metrics.jsonl`."""
 
-import os
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from animegan.files import aside
 from animegan.panels import KNOWN_KEYS, PANELS, Series, collect
 from animegan.runs import read_records
 
@@ -37,9 +37,8 @@ def draw_curves(metrics: Path, out: Path) -> None:
     rows[-1, 0].set_xlabel("step")
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    figure.savefig(aside, format="png")
-    aside.replace(out)
+    with aside(out) as half:
+        figure.savefig(half, format="png")
 
 
 def _sparse(points: tuple[list[int], list[float]]) -> bool:

@@ -1,7 +1,6 @@
 """Anime-style faces drawn from a seed: a set to try things on that needs no download."""
 
 import json
-import os
 import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from animegan.drawn_face import Face
 from animegan.errors import UsageError
+from animegan.files import aside
 from animegan.pen import Pen, hsv, mix
 
 RECIPE = 1  # raise it when the same seed would give another face
@@ -80,11 +80,9 @@ def _file(folder: Path, index: int) -> Path:
 
 
 def _write(folder: Path, size: int, seed: int, index: int) -> None:
-    path = _file(folder, index)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     face = draw_face((seed << 32) + index, size)
-    face.save(aside, format="JPEG", quality=95, subsampling=0)
-    aside.replace(path)
+    with aside(_file(folder, index)) as half:
+        face.save(half, format="JPEG", quality=95, subsampling=0)
 
 
 def _background(rng: random.Random, side: int) -> Image.Image:

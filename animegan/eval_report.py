@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from animegan.evaluate import Evaluation, table
+from animegan.files import write_text
 from animegan.images import grid, to_pil
 from animegan.metrics import SAME_RMS
 from animegan.neighbours import Copying, closest_first
@@ -65,10 +65,7 @@ def write_report(found: Evaluation, path: Path) -> None:
         copied=found.copying.copied, rms=SAME_RMS,
         protocol=html.escape(json.dumps(found.protocol, indent=1)),
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    write_text(path, text)
 
 
 def pairs_sheet(found: Evaluation) -> Tensor:

@@ -13,10 +13,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from animegan import checkpoint, images, runtime
 from animegan.errors import UsageError
+from animegan.files import write_text
 from animegan.label_draw import DrawnLabels, labels_of
 from animegan.models.folded import folded
 from animegan.request import Request
-from animegan.runs import write_text
 
 if TYPE_CHECKING:
     from config import Config

@@ -1,12 +1,13 @@
 """Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and PNG files."""
 
-import os
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
+
+from animegan.files import aside
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -37,9 +38,6 @@ def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
     The folder has to be there: a run whose folder went away must not make half of it anew.
     """
     path = Path(path)
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        to_pil(pixels).save(aside, **how)  # type: ignore[arg-type]
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    with aside(path) as half:
+        to_pil(pixels).save(half, format=kind, **how)  # type: ignore[arg-type]

@@ -21,19 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from animegan.errors import UsageError, reason
+from animegan.files import sweep, write_text
 
 STATE = re.compile(r"state_(\d+)\.pt")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write aside, then move into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
@@ -138,8 +128,8 @@ class Run:
         write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
         for path in self.states_after(step):
             path.unlink()
-        for half in [*self.path.glob(".*.tmp"), *self.states.glob(".*.tmp")]:
-            half.unlink(missing_ok=True)
+        for folder in (self.path, self.states):
+            sweep(folder)
 
     def states_after(self, step: int) -> list[Path]:
         """States of later steps, newest first."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animegan.data.cache import cache_root
+from animegan.files import aside
 
 
 def fingerprint(chunks: Iterable[NDArray[np.uint8]]) -> str:
@@ -34,15 +34,10 @@ def read(what: str, source: str) -> NDArray[np.generic] | None:
 def keep(what: str, source: str, array: NDArray[np.generic]) -> None:
     """Keep the array for `read`; a folder that cannot be written costs only time later."""
     path = _path(what, source)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
+        with aside(path) as half, half.open("wb") as file:
             np.save(file, array)
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
 
 
 def _path(what: str, source: str) -> Path:

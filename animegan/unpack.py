@@ -1,7 +1,6 @@
 """Pictures out of what a set comes as: torchvision's files, archives, an lmdb."""
 
 import importlib
-import os
 import re
 import shutil
 import zipfile
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from animegan.errors import UsageError, reason
 from animegan.fetch import fetch
+from animegan.files import aside
 from animegan.prepare.pictures import looks_like_picture
 from animegan.prepare.publish import class_folder
 from animegan.prepare.sources import DamagedMember, is_archive, walk
@@ -41,12 +41,11 @@ class Writer:
         """Write a file's bytes, or a picture as PNG. Once for each name that `has` denies."""
         path = self.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        if isinstance(content, bytes):
-            aside.write_bytes(content)
-        else:
-            content.save(aside, format="PNG")
-        os.replace(aside, path)
+        with aside(path) as half:
+            if isinstance(content, bytes):
+                half.write_bytes(content)
+            else:
+                content.save(half, format="PNG")
         self.count += 1
         self.new += 1
 

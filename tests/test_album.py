@@ -47,6 +47,7 @@ def test_grids_beyond_a_step_are_forgotten(tmp_path):
     for step in (10, 20, 30):
         draw(tmp_path, 1, step)
     (tmp_path / "mine.png").write_bytes(b"kept")
+    (tmp_path / ".fake_e0001_s00000040.png.77.tmp").write_bytes(b"of a killed process")
     album.forget_after(tmp_path, 20)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "fake_e0001_s00000010.png", "fake_e0001_s00000020.png", "mine.png"

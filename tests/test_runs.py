@@ -27,25 +27,6 @@ def make_run(root, name, steps=(), changed=None, options=None):
     return run
 
 
-# --- text files
-
-
-def test_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep down" / "one.txt"
-    runs.write_text(path, "grüße 脸\n")
-    assert path.read_text(encoding="utf-8") == "grüße 脸\n"
-
-    def cut(self, text, **how):
-        self.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", cut)
-    with pytest.raises(OSError, match="No space"):
-        runs.write_text(path, "new")
-    assert path.read_bytes().decode() == "grüße 脸\n"
-    assert os.listdir(path.parent) == ["one.txt"]
-
-
 # --- the lock
 
 

@@ -1,8 +1,6 @@
 """One source picture -> its faces, measured, their crops written. Runs in the worker processes."""
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from PIL import Image, ImageOps
 
 from animegan.data.decode import BrokenPicture
 from animegan.detector import CascadeDetector, Detector, Face, FaceDetector
+from animegan.files import aside, sha256
 from animegan.prepare.checks import measure, perceptual_hash
 from animegan.prepare.crop import Square, around, centre, cut
 from animegan.prepare.manifest import FaceRecord, SourceRecord, key_hash
@@ -49,7 +48,7 @@ class Searching:
             return "none"
         if self.cascade is None:
             return "animeface 2.0.3"
-        return "cascade " + hashlib.sha256(Path(self.cascade).read_bytes()).hexdigest()[:16]
+        return "cascade " + sha256(Path(self.cascade))[:16]
 
     def detector(self) -> Detector | None:
         """The detector, made and tested; None without detection. Raises UsageError."""
@@ -124,9 +123,8 @@ class Examiner:
         name = f"{key_hash(job.key):016x}_{index}.png"
         path = self.crops / name[:2] / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{name}.{os.getpid()}.tmp")
-        crop.save(aside, format="PNG")
-        os.replace(aside, path)
+        with aside(path) as half:
+            crop.save(half, format="PNG")
         score = round(face.score, 4)
         return FaceRecord(face.box, score, face.eyes, square, measure(seen), f"{name[:2]}/{name}")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from animegan.files import aside
 from animegan.prepare.manifest import SourceRecord
 from animegan.prepare.select import Selection
 
@@ -61,12 +62,11 @@ def publish(out: Path, crops: Path, wanted: Iterable[str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and target.samefile(crop):
             continue
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            os.link(crop, aside)
-        except OSError:
-            shutil.copyfile(crop, aside)
-        os.replace(aside, target)
+        with aside(target) as half:
+            try:
+                os.link(crop, half)
+            except OSError:
+                shutil.copyfile(crop, half)
 
 
 def write_manifest(
@@ -77,9 +77,8 @@ def write_manifest(
     Keys of a face: source, box, score, eyes, square, the measures, kept, why (None if kept), file
     (below the output folder, if kept), like (the file of the face that a duplicate copies).
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     number = 0
-    with open(aside, "w", encoding="ascii") as file:
+    with aside(path) as half, half.open("w", encoding="ascii") as file:
         for record in records:
             line: dict[str, object]
             if record.problem is not None:
@@ -94,7 +93,6 @@ def write_manifest(
                 line |= {"eyes": face.eyes, "square": asdict(face.square)}
                 file.write(json.dumps(line | asdict(face.measures)) + "\n")
                 number += 1
-    os.replace(aside, path)
 
 
 def _remove_if_empty(folder: Path, top: Path) -> None:
