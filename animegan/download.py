@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from animegan.errors import UsageError, reason, refuse
-from animegan.fetch import fetch, sha256
+from animegan.fetch import fetch
+from animegan.files import sha256
 from animegan.prepare.publish import class_folder
 from animegan.prepare.sources import is_archive
 from animegan.unpack import (

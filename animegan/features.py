@@ -1,6 +1,5 @@
 """Networks that turn pictures into the features which distances between sets are measured in."""
 
-import hashlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animegan.errors import UsageError, reason
+from animegan.files import sha256
 from animegan.models.lite0 import BLOCKS, EPSILON, weight_file
 from animegan.models.lite0 import Lite0 as Trunk
 
@@ -101,7 +101,7 @@ class Lite0:
     def __init__(self, device: torch.device) -> None:
         path = weight_file(self.name)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-        self.weights = _sha256(path)
+        self.weights = sha256(path)
         self._device = device
         self._trunk = Trunk(weights, self.blocks).eval().to(device)
         for buffer in self._trunk.buffers():
@@ -170,7 +170,7 @@ class Inception:
                 f"--inception-file {weight_file}: does not fit torch-fidelity's network ({why})"
             ) from None
         fetched = Path(torch.hub.get_dir()) / "checkpoints" / Path(fidelity.URL_INCEPTION_V3).name
-        self.weights = _sha256(Path(weight_file) if weight_file else fetched)
+        self.weights = sha256(Path(weight_file) if weight_file else fetched)
         self._device = device
 
     @torch.no_grad()
@@ -203,8 +203,3 @@ def _check_weight_file(path: str) -> None:
             f"--inception-file {path}: holds no state dict; take torch-fidelity's "
             "weights-inception-2015-12-05-6726825d.pth"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """One file over HTTP, gone on with where an earlier try stopped."""
 
-import hashlib
 import os
 import shutil
 import urllib.error
@@ -39,12 +38,6 @@ def fetch(urls: Sequence[str], path: Path) -> Path:
         f"download: {'; '.join(reasons)}; call again to go on, or fetch the file elsewhere and "
         "name it with --archive"
     )
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch_one(url: str, path: Path) -> None:

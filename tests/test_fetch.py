@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from animegan.errors import UsageError
-from animegan.fetch import fetch, sha256
+from animegan.fetch import fetch
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -110,8 +110,3 @@ def test_takes_the_next_mirror(server: Server, tmp_path: Path) -> None:
 def test_without_network_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"127\.0\.0\.1:9.*--archive"):
         fetch(["http://127.0.0.1:9/data.zip"], tmp_path / "data.zip")
-
-
-def test_sha256(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"abc")
-    assert sha256(tmp_path / "x").startswith("ba7816bf8f01cfea")
