@@ -1,6 +1,5 @@
 """An evaluation as one HTML file with its sheets inside. It shows real faces: never publish it."""
 
-import base64
 import html
 import io
 import json
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from animegan.evaluate import Evaluation, table
 from animegan.files import write_text
-from animegan.images import grid, to_pil
+from animegan.images import data_uri, grid
 from animegan.metrics import SAME_RMS
 from animegan.neighbours import Copying, closest_first
 
@@ -87,10 +86,7 @@ def _like(pictures: Tensor, others: Tensor) -> Tensor:
 
 
 def _image(sheet: Tensor, what: str) -> str:
-    file = io.BytesIO()
-    to_pil(sheet).save(file, format="PNG")
-    code = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{html.escape(what)}" src="data:image/png;base64,{code}">'
+    return f'<img alt="{html.escape(what)}" src="{data_uri(sheet)}">'
 
 
 def _histogram(found: Copying) -> str:

@@ -1,5 +1,7 @@
 """Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and PNG files."""
 
+import base64
+import io
 from pathlib import Path
 
 import torch
@@ -30,6 +32,13 @@ def to_pil(pixels: Tensor) -> Image.Image:
     """uint8 [C, H, W] with 1 or 3 channels -> a grey or RGB Pillow image."""
     array = pixels.cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def data_uri(pixels: Tensor, **how: object) -> str:
+    """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
+    file = io.BytesIO()
+    to_pil(pixels).save(file, format="PNG", **how)  # type: ignore[arg-type]
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:

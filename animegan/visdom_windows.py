@@ -4,15 +4,13 @@ Each function returns the "data", "opts" and, for curves, plotly's "layout" of t
 that visdom's README gives under "Customizing plots".
 """
 
-import base64
 import html
-import io
 import math
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from animegan.images import to_pil
+from animegan.images import data_uri
 from animegan.panels import Series, panel_of
 
 MAX_POINTS = 1000  # a curve in the browser; more are averaged
@@ -51,9 +49,7 @@ def plot_window(curves: Mapping[str, Series]) -> dict[str, object]:
 
 def image_window(name: str, step: int, pixels: Tensor) -> dict[str, object]:
     """A sheet as a lossless picture, its window no larger than MAX_SIDE."""
-    file = io.BytesIO()
-    to_pil(pixels).save(file, format="PNG", compress_level=1)
-    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    source = data_uri(pixels, compress_level=1)
     height, width = pixels.shape[-2:]
     scale = min(1.0, MAX_SIDE / max(height, width))
     opts = {
