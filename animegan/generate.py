@@ -21,7 +21,6 @@ from animegan.request import Request
 if TYPE_CHECKING:
     from config import Config
 
-BLOCK = 64  # candidates that one generator of noise makes; part of what a seed means
 CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
 CHUNK_CPU = 64  # ... on a CPU, in whose cache a layer's maps then stay
 SHEET = 1024  # pictures that the grid shows at most ...
@@ -45,12 +44,12 @@ class Noise:
 
     def __call__(self, indices: Sequence[int]) -> Tensor:
         """float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
-        blocks: dict[int, Tensor] = {}
-        for block in {index // BLOCK for index in indices}:
-            source = runtime.generator(self.seed, "candidates", block)
-            blocks[block] = torch.randn(BLOCK, self.nz, 1, 1, generator=source)
-        rows = [blocks[index // BLOCK][index % BLOCK] for index in indices]
-        return torch.stack(rows).mul_(self.std).add_(self.mean)
+
+        def normal(source: torch.Generator) -> Tensor:
+            return torch.randn(runtime.BLOCK, self.nz, 1, 1, generator=source)
+
+        rows = runtime.in_blocks(self.seed, "candidates", indices, normal)
+        return rows.mul_(self.std).add_(self.mean)
 
 
 def chunk_of(image_size: int, device: torch.device) -> int:

@@ -11,8 +11,6 @@ from animegan.checkpoint import LoadedNet
 from animegan.errors import UsageError
 from animegan.labels import Attributes
 
-_BLOCK = 64  # candidates whose labels one generator makes; part of what a seed means
-
 
 @dataclass(frozen=True, eq=False)
 class DrawnLabels:
@@ -26,12 +24,11 @@ class DrawnLabels:
 
     def __call__(self, seed: int, indices: Sequence[int]) -> Tensor:
         """int64 [len(indices), A] on the CPU."""
-        blocks: dict[int, Tensor] = {}
-        for block in {index // _BLOCK for index in indices}:
-            source = runtime.generator(seed, "labels", block)
-            blocks[block] = self.counts.double().multinomial(_BLOCK, True, generator=source)
-        picked = [int(blocks[index // _BLOCK][index % _BLOCK]) for index in indices]
-        return self.rows[picked]
+
+        def picks(source: torch.Generator) -> Tensor:
+            return self.counts.double().multinomial(runtime.BLOCK, True, generator=source)
+
+        return self.rows[runtime.in_blocks(seed, "labels", indices, picks)]
 
 
 def labels_of(netg: LoadedNet, label: str | None, path: str) -> DrawnLabels | None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,8 @@ from animegan import heap
 from animegan.errors import UsageError, reason
 from animegan.launch import Launch, launched
 from animegan.ranks import Ranks, join
+
+BLOCK = 64  # rows that one generator makes for `in_blocks`; part of what a seed means
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,19 @@ def generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
     """
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+
+
+def in_blocks(
+    seed: int, stream: str, indices: Sequence[int], make: Callable[[torch.Generator], Tensor]
+) -> Tensor:
+    """[len(indices), ...]: row `i` of a stream is the same whatever else is drawn, and in what
+    pieces. `make` draws BLOCK rows.
+    """
+    blocks = {
+        block: make(generator(seed, stream, block))
+        for block in {index // BLOCK for index in indices}
+    }
+    return torch.stack([blocks[index // BLOCK][index % BLOCK] for index in indices])
 
 
 def seed_everything(seed: int) -> None:
