@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.errors import UsageError, reason, refuse
 from animegan.fetch import fetch
 from animegan.files import sha256
@@ -171,10 +172,10 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
         raise UsageError(
             f"NAME hf:{repo}: the hub does not tell of it ({reason(error)})"
         ) from error
-    suffixes = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
     files = [
         file for file in info.siblings or ()
-        if is_archive(file.rfilename) or file.rfilename.lower().endswith(suffixes)
+        if is_archive(file.rfilename)
+        or PurePosixPath(file.rfilename).suffix.lower() in PICTURE_SUFFIXES
     ]  # fmt: skip
     if not files:
         others = Counter(PurePosixPath(f.rfilename).suffix for f in info.siblings or ())

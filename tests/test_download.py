@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from animegan import download as module
+from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.data.folder import find_pictures
 from animegan.download import NAMES, SETS, UNKNOWN, Options, download
 from animegan.errors import UsageError
@@ -198,6 +199,16 @@ def test_any_dataset_of_the_hub_that_has_pictures(
     assert f"  size:     {size:,} bytes" in said
     assert f"  licence:  {UNKNOWN}" in said
     assert len(files(tmp_path / "out")) == 6
+
+
+def test_a_dataset_of_any_pictures_that_training_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = stand_in(monkeypatch, Hub({f"x{suffix}": b"" for suffix in PICTURE_SUFFIXES}))
+    hub.content["Y.TIF"] = hub.content["README.md"] = b""
+    said = run("hf:who/what", tmp_path / "out")
+    assert f"who/what, {len(PICTURE_SUFFIXES) + 1} files with pictures" in said
+    assert len(files(tmp_path / "out")) == len(PICTURE_SUFFIXES) + 1
 
 
 def test_a_dataset_without_pictures_is_told(

@@ -19,7 +19,7 @@ RULES = ("crop", "pad", "native")
 MAX_PIXELS = 89_478_485  # 256 MB as RGB: where Pillow, too, begins to suspect a bomb
 
 # The content decides, not the suffix; formats that would start other programs (EPS) stay out.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -85,7 +85,7 @@ def decode(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=_FORMATS) as image:
+            with Image.open(source, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BrokenPicture(f"{width}x{height} is over {MAX_PIXELS} pixels")

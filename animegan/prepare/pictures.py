@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from animegan.data.decode import MAX_PIXELS, BrokenPicture, decode
+from animegan.data.decode import FORMATS, MAX_PIXELS, BrokenPicture, decode
 from animegan.errors import reason
 
 # Left out on purpose: EPS starts Ghostscript, WMF a Windows call; PDF, MPEG, GRIB, HDF5, BUFR are
@@ -18,7 +18,6 @@ _RARER = frozenset(
     | {"JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM"}
     | {"XPM"}
 )
-_COMMON = frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"})
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
 _HEADS = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
@@ -29,7 +28,7 @@ _HEADS = (
 def _formats() -> dict[str, str]:
     """Suffix -> format, for all that is read."""
     known = Image.registered_extensions()
-    return {suffix: name for suffix, name in known.items() if name in _RARER | _COMMON}
+    return {suffix: name for suffix, name in known.items() if name in _RARER.union(FORMATS)}
 
 
 @lru_cache(maxsize=1)
