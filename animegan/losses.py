@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Mean = Callable[[Tensor], Tensor]
+Mean = Callable[["Tensor"], "Tensor"]
 
 
 def local_mean(values: Tensor) -> Tensor:

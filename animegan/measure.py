@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from animegan import store
 from animegan.errors import UsageError
-from animegan.features import BATCH, Draw, Extractor
-from animegan.images import to_pil
+from animegan.features import BATCH, Extractor
+from animegan.images import Draw, to_pil
 from animegan.metrics import thumbnails
 
 RECIPE = 1  # raise it when the same picture would give other numbers

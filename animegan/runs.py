@@ -181,8 +181,9 @@ def last_change(run: Run) -> float:
 
 def named(root: str, place: str) -> Path:
     """A file or folder, or the folder of the run of that name below `root`, as `runs` lists it."""
-    path = Path(place)
-    return path if path.exists() else Path(root) / place
+    path, below = Path(place), Path(root) / place
+    other = path.is_dir() and not Run(path).options_file.exists()  # a folder that is no run's
+    return path if path.exists() and not (other and below.exists()) else below
 
 
 def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:

@@ -3,13 +3,11 @@
 torch's own SyncBatchNorm refuses the CPU and cannot be differentiated twice.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-Mean = Callable[[Tensor], Tensor]
+from animegan.losses import Mean
 
 
 class SyncNorm(_BatchNorm):

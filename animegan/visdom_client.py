@@ -20,6 +20,7 @@ from torch import Tensor
 from animegan.errors import UsageError, reason
 from animegan.monitor import Monitor, NullMonitor
 from animegan.panels import KNOWN_KEYS, Series, collect, panel_of
+from animegan.visdom_server import LOCAL
 from animegan.visdom_windows import image_window, order, plot_window, text_window
 
 Record = Mapping[str, float]
@@ -59,7 +60,7 @@ class VisdomServer:
     @property
     def is_here(self) -> bool:
         """Whether it would run on this machine."""
-        return self.host in ("127.0.0.1", "localhost", "::1")
+        return self.host in LOCAL
 
     def post(self, endpoint: str, message: Mapping[str, object]) -> str:
         """Post a message, return the answer's text; any failure raises one of FAILURES."""

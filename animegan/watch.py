@@ -4,7 +4,6 @@ All decisions follow from steps and seeds, never from the clock, so a run that i
 resumed decides as an uninterrupted one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,12 +12,12 @@ import torch
 from torch import Tensor
 
 from animegan import images, runtime
+from animegan.images import Draw
 from animegan.trainer import Trainer
 
 if TYPE_CHECKING:
     from config import Config
 
-Draw = Callable[[int, int], Tensor]
 MEMORY = 5  # evaluations that a bad sign has to last
 WON = 0.05  # a discriminator's loss below this share of its first is a win
 DEAD = 0.01  # a generator's gradient below this share of its largest is dead

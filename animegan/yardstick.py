@@ -8,7 +8,8 @@ from animegan import metrics
 from animegan.data.cache import FaceSet
 from animegan.data.folder import find_pictures
 from animegan.errors import UsageError
-from animegan.features import Draw, Extractor, check_extractor, extract
+from animegan.features import Extractor, check_extractor, extract
+from animegan.images import Draw
 from animegan.measure import measure, of_array, too_many
 
 if TYPE_CHECKING:

@@ -264,6 +264,16 @@ def test_resume_takes_a_runs_folder_or_one_of_its_states(tmp_path, monkeypatch):
         assert path.samefile(state)
 
 
+def test_a_run_is_found_by_name_beside_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("faces").mkdir()
+    make_run("checkpoints", "faces")
+    assert runs.named("checkpoints", "faces") == Path("checkpoints/faces")
+    assert runs.named("checkpoints", "checkpoints/faces") == Path("checkpoints/faces")
+    make_run(".", "faces")
+    assert runs.named("checkpoints", "faces") == Path("faces")
+
+
 def test_resume_without_anything_to_resume_is_told(tmp_path):
     make_run(tmp_path, "empty")
     weights = tmp_path / "empty" / "netg_last.pth"
