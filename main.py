@@ -254,13 +254,6 @@ def check(line: flags.Line) -> None:
     refuse(problems)
 
 
-def begun() -> str | None:
-    """The run that torchrun's processes had begun before it started them anew."""
-    from animegan.ranks import remembered_run
-
-    return remembered_run(launched())
-
-
 def main(words: Sequence[str]) -> int:
     """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
     if list(words) == ["--version"]:
@@ -268,8 +261,16 @@ def main(words: Sequence[str]) -> int:
         return 0
     line = flags.parse(words, list(COMMANDS), OPTIONS)
     try:
-        if launched().restarts and "resume" in line.values:
-            line.values["resume"] = begun() or line.values["resume"]
+        here = launched()
+    except UsageError as error:
+        for problem in error.problems:
+            _say(problem)
+        return 2
+    try:
+        if here.restarts and "resume" in line.values:
+            from animegan.ranks import remembered_run
+
+            line.values["resume"] = remembered_run(here) or line.values["resume"]
         if line.problems and line.command not in COMMANDS:
             raise UsageError(*line.problems)
         if line.help:
@@ -289,11 +290,11 @@ def main(words: Sequence[str]) -> int:
     except UsageError as error:
         for problem in error.problems:
             say(problem)
-        if launched().size > 1 and line.command == "train":
+        if here.size > 1 and line.command == "train":
             from animegan.ranks import give_up
 
-            give_up(launched(), error.problems)
-        if launched().local_rank:  # torchrun ends all with the first: that be the one that speaks
+            give_up(here, error.problems)
+        if here.local_rank:  # torchrun ends all with the first: that be the one that speaks
             time.sleep(30)
         return 2
     except TrainingStopped as error:

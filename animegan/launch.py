@@ -1,9 +1,16 @@
 """What torchrun tells the processes it starts, by their environment. Needs no torch."""
 
 import os
+import re
 from dataclasses import dataclass
 
+from animegan.errors import refuse
+
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_NUMBERS = (
+    "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT",
+    "TORCHELASTIC_RESTART_COUNT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,18 @@ class Launch:
 
 
 def launched() -> Launch:
-    """What the environment says; a process alone where torchrun has set nothing."""
+    """What the environment says; a process alone where torchrun has set nothing.
+
+    Raises UsageError for what should be a number and is none.
+    """
     said = os.environ
     if not all(said.get(name) for name in _NEEDED):
         return Launch()
+    refuse(
+        f"{name} {said[name]}: not a whole number; torchrun sets it, without torchrun unset it"
+        for name in _NUMBERS
+        if name in said and not re.fullmatch(r"\d+", said[name], re.ASCII)
+    )
     rank, size = int(said["RANK"]), int(said["WORLD_SIZE"])
     return Launch(
         rank,

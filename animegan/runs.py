@@ -100,8 +100,9 @@ class Run:
         """The record that `write_options` kept; UsageError if there is none."""
         try:
             record = json.loads(self.options_file.read_text(encoding="utf-8"))
-            assert isinstance(record["options"], dict)
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            if not isinstance(record["options"], dict):
+                raise TypeError("options are no table")
+        except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(
                 f"--resume {self.path}: no run's folder (its options.json is missing or damaged); "
                 "`python main.py runs` lists the runs"

@@ -138,6 +138,16 @@ def test_only_a_training_takes_several_processes(command, monkeypatch, capsys):
     assert line.endswith(f"python main.py {command[0]}")
 
 
+def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
+    said = {"RANK": "x", "WORLD_SIZE": "2", "MASTER_ADDR": "-", "MASTER_PORT": "1.5"}
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "RANK x: not a whole number; torchrun sets it, without torchrun unset it"
+    assert second.startswith("MASTER_PORT 1.5: not a whole number; ")
+
+
 @pytest.mark.parametrize(
     ("word", "problem"),
     [
