@@ -99,11 +99,11 @@ def connect(
     that is none.
     """
     fault = ["it did not answer in time"]
+    where = VisdomServer(server, port, timeout=PROBE_SECONDS)
 
     def probe() -> None:
-        fault[0] = _fault(VisdomServer(server, port, timeout=PROBE_SECONDS))
+        fault[0] = _fault(where)
 
-    where = VisdomServer(server, port, timeout=PROBE_SECONDS)
     thread = threading.Thread(target=probe, name="visdom-probe", daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)  # names may take longer to look up than a socket may wait

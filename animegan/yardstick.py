@@ -58,7 +58,6 @@ class TrainingYardstick:
         extractor: Extractor,
         n: int = PICTURES,
         seed: int = 0,
-        name: str = "reals",
     ) -> None:
         """`n` pictures of `faces` (fewer if it has fewer) chosen by seed; features are kept."""
         self.n = min(n, len(faces))

@@ -77,7 +77,7 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
     """Why the nets cannot be built, or not trained with a gradient penalty; empty if they can."""
     family = FAMILIES[spec.net]
     found = [] if _has_size(spec) else [_size_problem(spec)]
-    ups, norms = getattr(family, "UPS", ()), getattr(family, "NORMS", ("none",))
+    ups, norms = family.UPS, family.NORMS
     if spec.up is not None and spec.up not in ups:
         ways = f"takes {', '.join(ups)}" if ups else "has but one way up; leave the option out"
         found.append(f"--up {spec.up}: {spec.net} {ways}")

@@ -99,7 +99,7 @@ def diagnose(
     distances = _distances([seen[i].thumb for i in good])
     strange = np.array(good, dtype=np.int64)[np.argsort(-distances, kind="stable")]
     findings = [Finding(True, problem) for problem in layout]
-    findings += _findings(why, leak, len(seen), len(good), limits)
+    findings += _findings(why, leak, len(seen), len(good))
     far = int((distances > _far(distances)).sum())
     if far:
         findings.append(Finding(False, f"{far:,} look unlike the others; see the report"))
@@ -170,9 +170,7 @@ def _far(distances: NDArray[np.float64]) -> float:
     return middle + 10 * float(np.median(np.abs(distances - middle))) + 1e-9
 
 
-def _findings(
-    why: list[str | None], leak: Indices, total: int, good: int, limits: Limits
-) -> list[Finding]:
+def _findings(why: list[str | None], leak: Indices, total: int, good: int) -> list[Finding]:
     counts = Counter(reason for reason in why if reason is not None)
     if counts["in the other set"] or (leak >= 0).any():
         counts["in the other set"] = int((leak >= 0).sum())

@@ -94,7 +94,7 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
         raise UsageError(f"--out {out}: another prepare is writing there; wait for it") from error
     try:
         with Journal(work / "journal.jsonl") as journal:
-            order = _search(options, source, out, journal, say)
+            order = _search(options, source, out, journal)
             return _finish(options, out, journal, order, say, command)
     finally:
         lock.release()
@@ -130,9 +130,7 @@ def _check(options: Options, source: Path, out: Path) -> None:
     refuse(problems)
 
 
-def _search(
-    options: Options, source: Path, out: Path, journal: Journal, say: Callable[[str], None]
-) -> "array[int]":
+def _search(options: Options, source: Path, out: Path, journal: Journal) -> "array[int]":
     """Bring the journal up to date; the keys' hashes in the order of the walk."""
     order = array("Q")
     searching, cutting = options.searching, options.cutting
