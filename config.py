@@ -1,7 +1,7 @@
-"""Every option of the tool, once: its default, its meaning, its range and the commands it is for.
+"""All options, each declared once: default, help text, range and the commands that accept it.
 
-lr1 is the generator's rate and lr2 the discriminator's, as in the textbook example. Options marked
-`free` may differ when a run is resumed, since no weight depends on them.
+lr1 is the generator's learning rate and lr2 the discriminator's, as in the textbook example.
+Options marked `free` may differ when a run is resumed, since the weights do not depend on them.
 """
 
 from dataclasses import dataclass
@@ -12,314 +12,332 @@ from animegan.options import option, options_of
 
 @dataclass(frozen=True)
 class Config:
-    """One run's options. Made by `resolve`, which checks them; never changed after that."""
+    """The options of one run; `resolve` builds and checks it, and it is immutable from then on."""
 
     # fmt: off
     # --- the run
     name: str | None = option(
-        None, "name of the run's folder; left out, date and preset", on="train demo", free=True)
+        None, "name of the run's folder (default: date, time and preset)", on="train demo",
+        free=True)
     preset: str | None = option(
-        None, "named set of options under your own: book (the textbook's values), best (far "
-        "better faces; needs the extra eval)",
+        None, "named set of options, which your own override: book (the textbook's values) or "
+        "best (far better faces; needs the eval extra)",
         choices=("book", "best"), free=True)
     budget: str | None = option(
-        None, "time there is, such as 30m, 3h or 1d: measures this machine for 20 seconds, takes "
-        "the preset that is worth most (unless one is named) and plans as many steps", free=True)
+        None, "time available for training, such as 30m, 3h or 1d: benchmarks this machine for 20 "
+        "seconds, picks the most promising preset (unless one is given) and sets the number of "
+        "steps to fit", free=True)
     config: str | None = option(
-        None, "TOML file of options, under those of the command line", on="train generate",
+        None, "TOML file of options; the command line overrides it", on="train generate",
         free=True)
     runs_path: str = option(
         "checkpoints/", "folder that holds the runs", on="train generate demo runs evaluate",
         free=True)
     resume: bool | str = option(
-        False, "go on from the newest state (of --name, else of the newest run), or from a "
-        "path", free=True)
+        False, "continue from the newest state of --name (default: of the newest run), or from "
+        "the run folder or state file given", free=True)
     allow_changes: bool = option(
-        False, "resume although options differ from the run's; it is another run from there on",
-        free=True)
-    dry_run: bool = option(False, "print the plan and stop", on="train download", free=True)
+        False, "resume even if options that affect the weights differ from the run's; the result "
+        "is then no longer that of the original run", free=True)
+    dry_run: bool = option(False, "print the plan and exit", on="train download", free=True)
     repeat: str | None = option(
         None, "print the command that repeats this run", on="runs", free=True)
     seed: int = option(
-        0, "seed of all randomness", on="train generate demo evaluate prepare", low=0,
+        0, "seed for all random numbers", on="train generate demo evaluate prepare", low=0,
         high=2**31 - 1)
 
     # --- data
-    data_path: str = option("data/", "folder of pictures, or of one subfolder a class")
+    data_path: str = option("data/", "folder of pictures, or of one subfolder per class")
     image_size: int = option(
-        96, "side of the pictures in pixels; doctor takes their own unless told", low=8, high=1024,
-        on="train evaluate prepare doctor")
+        96, "side length of the pictures in pixels; doctor keeps their own size unless this is "
+        "set", low=8, high=1024, on="train evaluate prepare doctor")
     channels: int = option(
-        3, "3 for colour, 1 for grey", choices=(1, 3), on="train evaluate prepare")
+        3, "colour channels: 3 (RGB) or 1 (greyscale)", choices=(1, 3),
+        on="train evaluate prepare")
     background: str = option(
-        "white", "what shows through transparent pictures: a name or #rrggbb",
+        "white", "colour behind transparent pixels: a name or #rrggbb",
         on="train prepare doctor evaluate")
     resize: str = option(
-        "crop", "crop: short side resized, centre cut out; pad: zeros around, never "
-        "interpolated; native: pictures must have the size", choices=("crop", "pad", "native"),
+        "crop", "crop: resize the shorter side, then crop the centre; pad: pad with zeros, never "
+        "resample; native: require exactly image_size", choices=("crop", "pad", "native"),
         on="train evaluate")
     num_workers: int = option(
-        4, "workers that decode the pictures when the cache is built",
+        4, "workers that decode, examine or draw pictures in parallel",
         on="train demo evaluate prepare doctor", low=0, high=256, free=True)
     max_broken: float = option(
-        0.01, "share of broken pictures above which to stop", low=0, high=1, free=True,
+        0.01, "stop if more than this share of the pictures is broken", low=0, high=1, free=True,
         on="train evaluate")
 
     # --- labels
     labels: str | None = option(
-        None, "what nets learn of each picture: folders (subfolders are classes), or a CSV whose "
-        "first line is like file,hair,eyes; none for nothing")
+        None, "labels to condition on: folders (subfolders are classes), or a CSV file with a "
+        "header such as file,hair,eyes (default: unconditional)")
     condition: str = option(
-        "projection", "how the discriminator uses labels: projection, or acgan (it names them)",
+        "projection", "how the discriminator uses labels: projection, or acgan (an auxiliary "
+        "classifier)",
         choices=("projection", "acgan"))
     aux: float = option(
-        1, "weight of acgan's loss, the cross-entropy of the labels", low=0, high=1e6)
+        1, "weight of acgan's classification loss (cross-entropy)", low=0, high=1e6)
     label: str | None = option(
-        None, "what to draw: hair=blonde,eyes=blue, or a value alone where there is one "
-        "attribute; left out, labels as frequent as in training", on="generate")
+        None, "what to draw: hair=blonde,eyes=blue, or just the value if there is only one "
+        "attribute (default: labels as frequent as in training)", on="generate")
 
     # --- networks
     net: str = option(
-        "fastgan", "family of both nets", choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
+        "fastgan", "architecture of both networks",
+        choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
     up: str | None = option(
-        None, "how the generator enlarges; left out, the family's own way",
+        None, "upsampling in the generator (default: the architecture's own)",
         choices=("transposed", "nearest", "bilinear"))
     g_convs: int | None = option(
-        None, "convolutions a stage of fastgan's generator up to a quarter of the side: 1 or 2; "
-        "left out, 1, and 2 with --d-features", low=1, high=2)
+        None, "convolutions per stage in fastgan's generator, for maps up to a quarter of the "
+        "image size (default: 1; 2 with --d-features)", low=1, high=2)
     d_norm: str | None = option(
-        None, "normalisation in the discriminator; left out, the family's own, none with a "
-        "penalty", choices=("batch", "spectral", "layer", "none"))
+        None, "normalisation in the discriminator (default: the architecture's own; none with a "
+        "gradient penalty)", choices=("batch", "spectral", "layer", "none"))
     d_features: str | None = option(
-        None, "judge frozen features instead of pixels (projected GAN)", choices=("lite0",))
+        None, "pretrained, frozen network whose features the discriminator sees instead of pixels "
+        "(projected GAN)", choices=("lite0",))
     d_pixels: int = option(
-        0, "width of a discriminator of the pixels beside that of the features; 0 for none", low=0,
-        high=1024)
+        0, "width of a second discriminator, which sees the pixels, next to --d-features; 0: none",
+        low=0, high=1024)
     d_input: int | None = option(
-        None, "side in pixels to which pictures are resized before the features; smaller is "
-        "faster; left out, image_size", low=32, high=1024)
-    nz: int = option(100, "length of the noise vector", low=1, high=4096)
+        None, "side length in pixels to which pictures are resized for --d-features; smaller is "
+        "faster (default: image_size)", low=32, high=1024)
+    nz: int = option(100, "dimension of the noise vector", low=1, high=4096)
     ngf: int = option(
-        32, "width of the generator: all its feature maps grow with it", low=1, high=1024)
+        32, "base width of the generator; all its feature maps scale with it", low=1, high=1024)
     ndf: int = option(
-        32, "width of the discriminator: all its feature maps grow with it", low=1, high=1024)
+        32, "base width of the discriminator; all its feature maps scale with it", low=1, high=1024)
     netg_path: str | None = option(
-        None, "generator's weights: to draw with; on train, to start from",
+        None, "generator weights to draw with; in train, to start from",
         on="train generate evaluate")
     netd_path: str | None = option(
-        None, "discriminator's weights: to score with; on train, to start from",
+        None, "discriminator weights to score with; in train, to start from",
         on="train generate")
 
     # --- objective
     loss: str = option(
-        "lsgan", "objective; it brings its published rates, betas and penalty",
+        "lsgan", "objective; sets the learning rates, betas and penalty published with it",
         choices=tuple(OBJECTIVES))
-    gp: float = option(0, "weight of the penalty of wgan-gp and dragan", low=0, high=1e6)
-    r1: float = option(0, "weight of the gradient penalty at real pictures", low=0, high=1e6)
-    r2: float = option(0, "weight of the gradient penalty at generated pictures", low=0, high=1e6)
+    gp: float = option(0, "weight of wgan-gp's or dragan's gradient penalty", low=0, high=1e6)
+    r1: float = option(0, "weight of the R1 gradient penalty on real pictures", low=0, high=1e6)
+    r2: float = option(
+        0, "weight of the R2 gradient penalty on generated pictures", low=0, high=1e6)
     penalty_every: int = option(
-        1, "discriminator updates from one penalty to the next, which weighs as much more",
+        1, "apply the penalties only every n-th discriminator update, with n times the weight",
         low=1, high=1000)
     clip: float = option(
-        0, "bound that the discriminator's weights are clipped to; 0 for none", low=0, high=1e6)
+        0, "clip the discriminator's weights to this absolute value; 0: no clipping", low=0,
+        high=1e6)
     instance_noise: float = option(
-        0, "deviation of the noise on what the discriminator sees, at the start", low=0,
+        0, "initial standard deviation of the noise added to the discriminator's inputs", low=0,
         high=10)
     instance_noise_pictures: float = option(
-        1e6, "pictures after which instance noise has faded to nothing", above=0, high=1e12)
+        1e6, "pictures over which instance noise decays to zero", above=0, high=1e12)
 
     # --- aids
     augment: str = option(
         "color,translation",
-        "none, auto (probability adapts), or some of color,translation,cutout")
-    flip: bool = option(True, "mirror half of the pictures")
+        "none, auto (adaptive probability) or any of color,translation,cutout")
+    flip: bool = option(True, "mirror half of the pictures at random")
     ema: float = option(
-        10_000, "pictures in which the moving average of the generator forgets half; 0 for none; "
-        "it draws the samples and is what the weight files hold", low=0, high=1e9)
+        10_000, "half-life, in pictures, of the moving average of the generator's weights, which "
+        "samples and weight files use; 0: no averaging", low=0, high=1e9)
 
     # --- training
-    batch_size: int = option(64, "pictures a batch", low=2, high=65536)
-    accumulate: int = option(1, "pieces that a batch is cut into, to save memory", low=1, high=4096)
-    max_epoch: int = option(200, "epochs to train in all", low=1, high=1_000_000, free=True)
+    batch_size: int = option(64, "pictures per batch, over all processes", low=2, high=65536)
+    accumulate: int = option(
+        1, "split each batch into this many pieces to save memory (gradient accumulation)", low=1,
+        high=4096)
+    max_epoch: int = option(200, "total number of epochs", low=1, high=1_000_000, free=True)
     max_steps: int | None = option(
-        None, "batches to train in all", on="train", low=1, high=10**12, free=True)
+        None, "total number of steps (batches)", on="train", low=1, high=10**12, free=True)
     max_minutes: float | None = option(
-        None, "minutes after which this call saves and stops", on="train demo", above=0,
+        None, "save and stop after this many minutes", on="train demo", above=0,
         free=True)
-    optimizer: str = option("adam", "adam or rmsprop", choices=("adam", "rmsprop"))
+    optimizer: str = option("adam", "optimizer of both networks", choices=("adam", "rmsprop"))
     lr1: float = option(1e-3, "generator's learning rate", above=0, high=1)
     lr2: float = option(1e-3, "discriminator's learning rate", above=0, high=1)
-    beta1: float = option(0.5, "Adam's decay of the first moment", low=0, high=0.9999)
-    beta2: float = option(0.999, "Adam's decay of the second moment", low=0, high=0.999999)
+    beta1: float = option(0.5, "Adam's decay rate of the first moment", low=0, high=0.9999)
+    beta2: float = option(0.999, "Adam's decay rate of the second moment", low=0, high=0.999999)
     burn_in: float = option(
-        1, "share of the planned pictures over which what has an end moves to it by a cosine; "
-        "after that it stays", above=0, high=1)
-    lr_end: float = option(1, "both learning rates at the end, as a share of those at the start",
+        1, "share of the run over which learning rates, beta2 and penalty weights follow a cosine "
+        "to their *_end values; constant after that", above=0, high=1)
+    lr_end: float = option(1, "final learning rates, as a share of the initial ones",
         low=0, high=1)
     beta2_end: float | None = option(
-        None, "Adam's beta2 at the end; left out, as at the start", low=0, high=0.999999)
+        None, "final value of Adam's beta2 (default: beta2)", low=0, high=0.999999)
     penalty_end: float = option(
-        1, "weight of the penalties at the end, as a share of that at the start", low=0, high=1)
-    d_every: int = option(1, "batches from one discriminator update to the next", low=1, high=10000)
-    g_every: int = option(1, "batches from one generator update to the next", low=1, high=10000)
+        1, "final penalty weights, as a share of the initial ones", low=0, high=1)
+    d_every: int = option(1, "update the discriminator every n batches", low=1, high=10000)
+    g_every: int = option(1, "update the generator every n batches", low=1, high=10000)
     share_fakes: bool = option(
-        True, "in a batch that updates both nets, draw the fakes once for both updates (and show "
-        "them once to --d-features); false: new ones for the generator's, which takes longer")
+        True, "when a batch updates both networks, use the same fakes for both updates (one pass "
+        "through --d-features); false: draw new ones for the generator's, which is slower")
 
     # --- machine
     gpu: bool | None = option(
-        None, "true: CUDA or an error; false: the CPU; left out: CUDA, then MPS, then the CPU",
+        None, "true: CUDA, or an error; false: CPU (default: CUDA, else MPS, else CPU)",
         on="train generate demo evaluate", free=True)
     device: str | None = option(
-        None, "name the device outright: cpu, cuda, cuda:1, mps",
+        None, "device to use, instead of --gpu: cpu, cuda, cuda:1 or mps",
         on="train generate demo evaluate", free=True)
     threads: int | None = option(
-        None, "CPU threads; left out, as many as torch takes",
+        None, "number of CPU threads (default: torch's choice)",
         on="train generate demo evaluate", low=1, high=1024, free=True)
 
     precision: str = option(
-        "auto", "what the nets compute in while training; auto: bf16 on devices that have "
-        "instructions for it, else fp32. Drawing and measuring are fp32", on="train demo",
+        "auto", "precision of the networks while training; auto: bf16 on devices with native "
+        "support, else fp32. Drawing and measuring always use fp32", on="train demo",
         choices=("auto", "fp32", "bf16"))
     compile: bool = option(
-        False, "compile the nets' training passes (torch.compile); takes half a minute or more at "
+        False, "compile the training passes with torch.compile; takes half a minute or more at "
         "the start", on="train demo")
 
     # --- what a run leaves
     save_path: str | None = option(
-        None, "where a folder of the run's sample grids goes; left out, samples/ in its own",
-        free=True)
+        None, "folder in which to create the run's folder of sample grids (default: samples/ in "
+        "the run's folder)", free=True)
     save_every: int = option(
-        10, "epochs from one weight file and grid to the next", low=1, high=1_000_000,
+        10, "write weight files and a sample grid every n epochs", low=1, high=1_000_000,
         free=True)
     state_every_minutes: float = option(
-        10, "minutes from one resumable state and grid to the next", above=0, free=True)
-    keep: int = option(2, "resumable states kept", low=1, high=1000, free=True)
+        10, "write a resumable state and a sample grid every n minutes", above=0, free=True)
+    keep: int = option(2, "number of resumable states to keep", low=1, high=1000, free=True)
     debug_file: str = option(
-        "/tmp/debuggan", "when this file appears, training enters the debugger", free=True)
+        "/tmp/debuggan", "enter the debugger when this file appears", free=True)
 
     # --- watching
     vis: bool = option(
-        True, "show losses and pictures in visdom; without a server training goes on",
+        True, "show losses and pictures in visdom; without a server, training continues",
         on="train generate demo", free=True)
     env: str = option(
-        "GAN", "visdom environment; runs watched at one time need one each", on="train demo",
-        free=True)
+        "GAN", "visdom environment; use a different one for each simultaneous run",
+        on="train demo", free=True)
     visdom_server: str = option(
-        "http://127.0.0.1", "address of the visdom server", on="train demo", free=True)
+        "http://127.0.0.1", "URL of the visdom server", on="train demo", free=True)
     visdom_port: int = option(
         8097, "port of the visdom server", on="train demo monitor", low=1, high=65535,
         free=True)
     host: str = option(
-        "127.0.0.1", "address to listen on; 0.0.0.0 lets everyone on the network in, visdom has "
+        "127.0.0.1", "address to listen on; 0.0.0.0 admits everyone on the network, and visdom has "
         "no login", on="monitor", free=True)
     plot_every: int = option(
-        20, "batches from one look at the losses to the next", low=1, high=1_000_000, free=True)
+        20, "log and plot the losses every n batches", low=1, high=1_000_000, free=True)
 
     # --- measuring while training
     eval_path: str | None = option(
         None, "folder of held-out pictures to measure KID and FD against while training")
-    eval_every: int = option(500, "steps from one measurement to the next", low=1, high=10**9)
+    eval_every: int = option(500, "measure every n steps", low=1, high=10**9)
     eval_num: int | None = option(
-        None, "pictures on each side; left out, 1,000 while training, else all reals, at most "
-        "10,000", on="train evaluate", low=10, high=10**6)
+        None, "pictures on each side of the comparison (default: 1,000 while training; in "
+        "evaluate, all real pictures, at most 10,000)", on="train evaluate", low=10, high=10**6)
     eval_share: float = option(
-        0.1, "share of the steps that measuring may cost; it comes more rarely if it would be "
-        "more", above=0, high=1)
+        0.1, "largest share of the training to spend on measuring; if --eval-every would exceed "
+        "it, measure less often", above=0, high=1)
     patience: int = option(
-        0, "measurements without a better KID after which to stop; 0 for never", low=0,
+        0, "stop after this many measurements without a better KID; 0: never", low=0,
         high=10**6)
     on_collapse: str = option(
-        "tell", "what to do when a measurement is alarmed: tell, stop, or rollback to the best "
-        "state with new randomness", choices=("tell", "stop", "rollback"))
-    rollbacks: int = option(3, "how often to roll back at most", low=1, high=1000)
+        "tell", "what to do when a measurement shows trouble, such as mode collapse: tell (report "
+        "it), stop, or rollback (return to the best state and continue with other random numbers)",
+        choices=("tell", "stop", "rollback"))
+    rollbacks: int = option(3, "maximum number of rollbacks", low=1, high=1000)
 
     # --- drawing
-    gen_img: str = option("result.png", "picture to write", on="generate", free=True)
-    gen_num: int = option(64, "pictures to keep", on="generate", low=1, high=10**7, free=True)
+    gen_img: str = option(
+        "result.png", "image file to write the grid to", on="generate", free=True)
+    gen_num: int = option(
+        64, "number of pictures to keep", on="generate", low=1, high=10**7, free=True)
     gen_search_num: int = option(
-        512, "candidates to choose from", on="generate", low=1, high=10**9, free=True)
+        512, "number of candidates to choose from", on="generate", low=1, high=10**9, free=True)
     gen_mean: float = option(0, "mean of the noise", on="generate evaluate", free=True)
     gen_std: float = option(
         1, "standard deviation of the noise", on="generate evaluate", above=0, free=True)
     diverse: bool = option(
-        False, "of the best 8 x gen_num keep those that differ most, so that selection by score "
-        "does not narrow to one kind of face", on="generate", free=True)
+        False, "among the 8 x gen_num best-scored candidates, keep those that differ most, so that "
+        "ranking does not favour a single kind of face", on="generate", free=True)
     save_each: str | None = option(
-        None, "folder for every kept picture as a PNG of its own, with a manifest",
+        None, "folder to write each kept picture to as a separate PNG, with a manifest",
         on="generate", free=True)
     indices: str | None = option(
-        None, "draw just these candidates, from a manifest: 3,17,40-44", on="generate",
+        None, "draw only these candidates, numbered as in a manifest: 3,17,40-44", on="generate",
         free=True)
 
 
     # --- measuring
     against: str | None = option(
-        None, "folder of real pictures to compare with: held-out ones; on doctor, a set to "
-        "compare for duplicates", on="evaluate doctor")
+        None, "folder of held-out real pictures to compare with; in doctor, a second set to check "
+        "for shared pictures", on="evaluate doctor")
     samples: str | None = option(
-        None, "folder of pictures to judge, instead of --netg-path", on="evaluate")
+        None, "folder of pictures to evaluate instead of --netg-path", on="evaluate")
     floor_path: str | None = option(
-        None, "folder of other reals for the floor; left out, the rest of --against, else halves "
-        "of it", on="evaluate")
+        None, "folder of other real pictures to compute the floor from (default: the rest of "
+        "--against, or its two halves)", on="evaluate")
     train_path: str | None = option(
-        None, "training set to look for copies in; left out, the folder the run was trained on",
+        None, "training set to search for copies (default: the folder the run was trained on)",
         on="evaluate")
     extractor: str = option(
-        "lite0", "features: lite0, lite2 (both offline; lite2 did not judge --d-features lite0) or "
-        "inception (FID)", choices=("lite0", "lite2", "inception"),
+        "lite0", "feature network: lite0 or lite2 (both work offline; lite2 is not the network "
+        "behind --d-features lite0), or inception (FID)", choices=("lite0", "lite2", "inception"),
         on="train evaluate")
     inception_file: str | None = option(
         None, "weight file of the standard FID network", on="train evaluate", free=True)
     report: str | None = option(
-        None, "HTML page to write; left out, evaluate.html beside the weights, and none for doctor",
+        None, "HTML report to write (default: evaluate.html next to the weights; in doctor, none)",
         on="evaluate doctor")
-    json: bool = option(False, "print one JSON object instead of the table", on="evaluate")
+    json: bool = option(False, "print a JSON object instead of the table", on="evaluate")
 
     # --- making a set
     src: str | None = option(
-        None, "folder, zip or tar of illustrations; never written to", on="prepare", bare="SRC")
+        None, "folder, zip or tar archive of illustrations; only read", on="prepare", bare="SRC")
     folder: str | None = option(
-        None, "set of pictures to examine; never written to", on="doctor", bare="DIR")
+        None, "set of pictures to examine; only read", on="doctor", bare="DIR")
     dataset: str | None = option(
         None, "anime-faces, mnist, cifar10, lsun-bedroom, archive or hf:OWNER/NAME",
         on="download", bare="NAME")
-    out: str | None = option(None, "folder to write to", on="prepare download")
-    fix: str | None = option(None, "folder for a copy without what was found", on="doctor")
-    archive: str | None = option(None, "copy of the set that lies on this machine", on="download")
-    limit: int | None = option(None, "pictures to write at most", on="download", low=1, high=10**9)
+    out: str | None = option(
+        None, "folder to write to (default in download: data/NAME)", on="prepare download")
+    fix: str | None = option(
+        None, "folder to write a copy to, without the pictures found faulty", on="doctor")
+    archive: str | None = option(None, "local copy of the set to read instead", on="download")
+    limit: int | None = option(
+        None, "maximum number of pictures to write", on="download", low=1, high=10**9)
     detect: bool = option(
-        True, "find faces; --no-detect takes the middle square of each picture", on="prepare")
+        True, "detect faces; --no-detect crops the central square of each picture", on="prepare")
     cascade: str | None = option(
-        None, "OpenCV cascade file to find faces with instead", on="prepare")
+        None, "OpenCV cascade file to detect faces with, instead of animeface", on="prepare")
     native: bool = option(False, "write each face at its own size", on="prepare")
     margin: float = option(
-        0.2, "room around a face's box, as a share of its side", on="prepare", low=0, high=2)
-    upright: bool = option(False, "turn faces so that the eyes are level", on="prepare")
+        0.2, "margin around a face's box, as a share of its side", on="prepare", low=0, high=2)
+    upright: bool = option(False, "rotate faces so that the eyes are level", on="prepare")
     min_size: int | None = option(
-        None, "smallest side of a face in the source, in pixels; left out, image_size",
+        None, "smallest side of a face in the source, in pixels (default: image_size)",
         on="prepare", low=1, high=10_000)
     min_score: float = option(
-        0.35, "least confidence of the detector", on="prepare", low=0, high=1)
+        0.35, "lowest detector confidence to accept", on="prepare", low=0, high=1)
     min_spread: float = option(
-        12, "least deviation of brightness, in grey levels; below is nearly uniform",
-        on="prepare doctor", low=0, high=128)
+        12, "lowest standard deviation of brightness, in grey levels; anything below counts as "
+        "uniform", on="prepare doctor", low=0, high=128)
     min_colour: float = option(
-        6, "least colourfulness; below is grey", on="prepare doctor", low=0, high=255)
+        6, "lowest colourfulness; anything below counts as grey", on="prepare doctor", low=0,
+        high=255)
     min_sharpness: float = option(
-        0.03, "least sharpness; below is blurred", on="prepare doctor", low=0, high=10)
+        0.03, "lowest sharpness; anything below counts as blurred", on="prepare doctor", low=0,
+        high=10)
     min_detail: float = option(
-        -37.5, "least high-frequency power in dB; below is enlarged from a smaller picture",
+        -37.5, "lowest high-frequency power in dB; anything below counts as upscaled",
         on="prepare doctor", low=-200, high=0)
     near: int = option(
-        56, "bits of 256 in which two pictures may differ and be one; 0: equal pixels only",
-        on="prepare doctor", low=0, high=80)
+        56, "pictures whose 256-bit hashes differ in at most this many bits count as duplicates; "
+        "0: only pictures with identical pixels", on="prepare doctor", low=0, high=80)
     classes: str = option(
-        "one", "one class for all, or from-folders of the source", on="prepare", choices=("one",
-        "from-folders"))
+        "one", "put all faces into one class, or take the classes from-folders of the source",
+        on="prepare", choices=("one", "from-folders"))
     heldout: float = option(
-        0.1, "share of the faces kept aside for evaluation, never of one source picture",
-        on="prepare", low=0,
+        0.1, "share of faces held out for evaluation; faces from one source picture are never "
+        "split", on="prepare", low=0,
         high=0.9)
     # fmt: on
 

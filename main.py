@@ -1,7 +1,7 @@
-"""animegan's commands: `python main.py train`, `generate`, `monitor`, `evaluate`, ...
+"""The commands of animegan: `python main.py train`, `generate`, `monitor`, `evaluate`, ...
 
-The command line is checked whole before anything is imported or done; each command then gets the
-Config it resolves to and wires the parts together. Needs nothing heavy until a command runs.
+The whole command line is checked before anything runs; each command then resolves it to a Config
+and connects the parts it needs. Heavy modules such as torch are imported only by the commands.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ from resolve import brought, refuse_changes, resolve, saved_options, to_resume
 
 
 def say(text: str) -> None:
-    """Prose goes to stderr, so that stdout holds results alone; once a machine under torchrun."""
+    """Print a message to stderr (stdout is for results), under torchrun once per machine."""
     if launched().local_rank:
         return
     _say(text)
 
 
 def say_alone(text: str) -> None:
-    """What other processes may not know of is told by this one, whichever it is."""
+    """Print a message that concerns only this process, prefixed with its rank unless it is 0."""
     rank = launched().rank
     _say(f"process {rank}: {text}" if rank else text)
 
@@ -47,7 +47,7 @@ def _say(text: str) -> None:
 
 
 def train(**words: str) -> None:
-    """Train on a folder of pictures; Ctrl-C saves and stops, --resume goes on."""
+    """Train on a folder of pictures; Ctrl-C saves and stops, --resume continues."""
     resumed = to_resume(words)
     config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
     if resumed and not config.allow_changes:
@@ -65,7 +65,7 @@ def train(**words: str) -> None:
 
 
 def generate(**words: str) -> None:
-    """Draw new pictures from trained weights; with --netd-path the best-scored are kept."""
+    """Draw new pictures from trained weights; with --netd-path, keep those it scores highest."""
     config, _ = resolve("generate", words)
     from animegan.request import request_of
 
@@ -76,7 +76,7 @@ def generate(**words: str) -> None:
 
 
 def monitor(**words: str) -> None:
-    """Start the visdom server, on which a training shows its losses and pictures."""
+    """Start the visdom server, where training shows its losses and pictures."""
     config, _ = resolve("monitor", words)
     from animegan.visdom_server import serve
 
@@ -84,7 +84,7 @@ def monitor(**words: str) -> None:
 
 
 def demo(**words: str) -> None:
-    """Draw a set of simple faces, train on it for a few minutes, and draw new ones."""
+    """Draw a set of simple faces, train on it for a few minutes and generate new ones."""
     config, sources = resolve("demo", words, Layer("demo", DEMO))
     from pathlib import Path
 
@@ -109,7 +109,7 @@ DEMO: dict[str, Any] = {
 
 
 def evaluate(**words: str) -> None:
-    """Compare a generator's samples, or a folder of pictures, with real pictures."""
+    """Measure how close a generator's samples, or a folder of pictures, come to real pictures."""
     config, _ = resolve("evaluate", words)
     from animegan.request import find_weights
 
@@ -120,9 +120,7 @@ def evaluate(**words: str) -> None:
 
 
 def prepare(**words: str) -> None:
-    """Cut clean faces out of a pile of illustrations: folders, zip or tar archives; exit code 1 if
-    none is left to train on.
-    """
+    """Crop clean faces from a folder or archive of illustrations; exit code 1 if none is left."""
     config, _ = resolve("prepare", words)
     from animegan.prepare import pipeline
 
@@ -133,7 +131,7 @@ def prepare(**words: str) -> None:
 
 
 def doctor(**words: str) -> None:
-    """Examine a set of pictures; exit code 1 if something would hurt training."""
+    """Examine a set of pictures; exit code 1 if something in it would hurt training."""
     config, sources = resolve("doctor", words)
     from animegan.prepare import doctor as examination
 
@@ -150,7 +148,7 @@ DOCTOR: dict[str, Any] = {"image_size": None}  # pictures are judged at their ow
 
 
 def download(**words: str) -> None:
-    """Bring a public set of pictures, after telling its size, licence and source."""
+    """Download a public set of pictures, after printing its source, size and licence."""
     config, _ = resolve("download", words)
     from animegan import download as transfer
 
@@ -161,12 +159,12 @@ def download(**words: str) -> None:
 
 
 def _told(kind: Any, config: Config) -> Any:
-    """The options dataclass of a part, filled from the fields of the same names."""
+    """Return a part's own options dataclass, filled from the Config fields of the same names."""
     return kind(**{one.name: getattr(config, one.name) for one in dataclasses.fields(kind)})
 
 
 def runs(**words: str) -> None:
-    """List the runs; with --repeat=RUN, the command that repeats one."""
+    """List the runs; with --repeat=RUN, print the command that repeats one."""
     config, _ = resolve("runs", words)
     from animegan.listing import command_of, listing
 
@@ -187,7 +185,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "runs": runs,
 }
-OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults of a command that are not everybody's
+OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults that differ from Config's, by command
 
 # --- the command line
 
@@ -206,11 +204,12 @@ def version() -> str:
 
 
 def summaries() -> dict[str, str]:
+    """Return each command's summary, the first line of its docstring, by name."""
     return {name: (command.__doc__ or "").splitlines()[0] for name, command in COMMANDS.items()}
 
 
 def exposed(name: str) -> Callable[..., None]:
-    """The command as Fire sees it: one keyword for each of its options, values kept as text."""
+    """Return the command for Fire: one keyword per option, with values left as text."""
     from fire.decorators import SetParseFn
 
     def command(**words: str) -> None:
@@ -228,12 +227,12 @@ def exposed(name: str) -> Callable[..., None]:
 
 
 def check(line: flags.Line) -> None:
-    """UsageError with every problem of the command line, those between options included."""
+    """Raise UsageError listing every problem of the command line, including option conflicts."""
     problems = list(line.problems)
     if line.command != "train" and launched().size > 1:
         problems.append(
-            f"torchrun: {launched().size} processes would do the work of {line.command} "
-            f"each for itself; only train shares it: python main.py {line.command}"
+            f"torchrun: {launched().size} processes would each repeat all of {line.command}, since "
+            f"only train is distributed; run python main.py {line.command} without it"
         )
     if line.command in COMMANDS:
         under: list[Layer] = []
@@ -244,7 +243,7 @@ def check(line: flags.Line) -> None:
         except UsageError as error:
             told = error.problems
         except ValueError:
-            pass  # --resume has a wrong value, as is told next
+            pass  # --resume has an invalid value; `resolve` below reports it
         try:
             resolve(line.command, line.values, *under)
         except UsageError as error:
@@ -255,7 +254,11 @@ def check(line: flags.Line) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one command line; the exit code: 0, 1 (training stopped), 2 (usage), 130 (Ctrl-C)."""
+    """Run a command line and return its exit code.
+
+    0: success; 1: training stopped, a command found problems, or the system failed (memory, disk);
+    2: usage error; 130: Ctrl-C; 128 + n: training stopped by signal n.
+    """
     if list(words) == ["--version"]:
         print(version())
         return 0
@@ -294,7 +297,7 @@ def main(words: Sequence[str]) -> int:
             from animegan.ranks import give_up
 
             give_up(here, error.problems)
-        if here.local_rank:  # torchrun ends all with the first: that be the one that speaks
+        if here.local_rank:  # torchrun ends all once one exits: let the one that prints exit
             time.sleep(30)
         return 2
     except TrainingStopped as error:
@@ -315,7 +318,7 @@ def main(words: Sequence[str]) -> int:
             raise
         say_alone(f"out of memory: {reason(error, 100)}; try fewer or smaller pictures")
         return 1
-    except OSError as error:  # the disk is full, a folder went away, ...
+    except OSError as error:  # the disk is full, a folder disappeared, ...
         say_alone(f"{error.filename or 'a file'}: {reason(error)}")
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""From a command line to the Config: presets, layers, and what does not go together."""
+"""Resolve a command line to a Config: presets, layers of options, and conflicts between them."""
 
 import re
 import tomllib
@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
+FEATURES: Mapping[str, Mapping[str, Any]] = {  # defaults under --d-features, see docs/recipes.md
     "lite0": {
         "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-3, "lr2": 2e-3,
         "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "g_convs": 2, "ndf": 64,
@@ -33,14 +33,15 @@ FEATURES: Mapping[str, Mapping[str, Any]] = {  # what it wants, docs/recipes.md
 }  # fmt: skip
 
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # of a budget, in seconds
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # seconds per unit of --budget
 
 
 def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
-    """The Config of a command line, and where each value that is no default came from.
+    """Return a command line's Config, and the source of each value that is not the default.
 
-    Strongest are the flags, then the TOML file, the preset, `under` (a resumed run's options, or
-    what a budget buys), and what the objective brings. Raises UsageError with every problem found.
+    In order of precedence: flags, the TOML file, the preset, `under` (a resumed run's options, or
+    what --budget chose), and the defaults of the objective. Raises UsageError listing every problem
+    found.
     """
     layers = list(under)
     told = dict(flags)
@@ -52,13 +53,13 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
     layers += typed
     settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers)), *layers])
     problems += settled.problems
-    if settled.values["g_convs"] == 1:  # what nothing said means
+    if settled.values["g_convs"] == 1:  # the same as leaving it out
         settled.values["g_convs"] = None
     config = Settled(settled.values, settled.sources, ()).build(Config)
     problems += _conflicts(command, config)
     if config.budget is not None:
         problems += [
-            f"--budget: says how long to train; leave out {OPTIONS[name].flag}"
+            f"--budget: already sets how long to train; leave out {OPTIONS[name].flag}"
             for name in ("max_steps", "max_minutes", "max_epoch")
             if name in {*file_values, *told}
         ]
@@ -67,33 +68,36 @@ def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Conf
 
 
 def _published(settled: Settled) -> list[Layer]:
-    """What the chosen discriminator and objective bring along, below everything else."""
+    """Return the defaults of the chosen discriminator and objective, the weakest layers of all."""
     layers = []
     chosen = settled.values
     features = chosen["d_features"]
     loss = chosen["loss"]
     if features is not None:
         wanted = dict(FEATURES[features])
-        if chosen["net"] != wanted["net"]:  # typed: what is its net's alone is left out
+        if chosen["net"] != wanted["net"]:  # another net was asked for: drop fastgan's own option
             del wanted["g_convs"]
         layers.append(Layer(f"d-features {features}", wanted))
         if "loss" not in settled.sources:
             loss = FEATURES[features]["loss"]
     published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
-    if chosen["net"] == "r3gan":  # it has no normalisation for an objective to choose
+    if chosen["net"] == "r3gan":  # has no normalisation, so the objective cannot choose one
         published.pop("d_norm", None)
     return [Layer(f"loss {loss}", published), *layers]
 
 
 def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a run of which only the loss and the features of `chosen` are typed."""
+    """Return all options' values when the user gives only `chosen`: its loss and --d-features
+    bring their own defaults.
+    """
     known = {name: value for name, value in chosen.items() if name in OPTIONS}
     return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]))).values
 
 
 def seconds_of(text: str) -> float:
-    """What "90s", "30m", "1.5h" or "2d" stands for. Raises ValueError for anything else, and for
-    more than a year.
+    """Convert "90s", "30m", "1.5h" or "2d" to seconds.
+
+    Raises ValueError for anything else, and for zero or more than 365 days.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
     seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
@@ -112,7 +116,7 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
             f"--config {path}: cannot be read ({error.__class__.__name__}); name a TOML file"
         ]
     except tomllib.TOMLDecodeError as error:
-        return {}, [f"--config {path}: not TOML: {error}"]
+        return {}, [f"--config {path}: not valid TOML ({error})"]
     names = {key: key.replace("-", "_") for key in values}
     problems = [
         f"--config {path}: '{key}' is not an option of {command}; "
@@ -125,14 +129,14 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
 
 
 def _conflicts(command: str, config: Config) -> list[str]:
-    """What is wrong between options, and paths that are not there."""
+    """Return the problems between options, and the paths that do not exist."""
     found = []
     if config.gpu is not None and config.device is not None:
-        found.append(f"--gpu and --device {config.device}: both name the device; keep one")
+        found.append(f"--gpu and --device {config.device}: both choose the device; keep one")
     if command == "train":
         if config.resume and (config.netg_path or config.netd_path):
             found.append(
-                "--resume: goes on with the run's own weights; drop --netg-path/--netd-path, "
+                "--resume: continues with the run's own weights; drop --netg-path/--netd-path, "
                 "or drop --resume to start a new run from these weights"
             )
         if config.budget is not None:
@@ -167,31 +171,35 @@ def _conflicts(command: str, config: Config) -> list[str]:
     if command == "generate":
         if config.netg_path is None:
             found.append(
-                "--netg-path: missing; name the generator's weights, "
+                "--netg-path: missing; name the generator's weight file, "
                 "such as checkpoints/RUN/netg_last.pth"
             )
         if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:
             found.append(
                 f"--gen-num {config.gen_num}: more than --gen-search-num "
-                f"{config.gen_search_num}; raise that or lower this"
+                f"{config.gen_search_num}; raise --gen-search-num or lower --gen-num"
             )
         if config.diverse and (config.netd_path is None or config.indices):
-            found.append("--diverse: chooses among the best-scored; name --netd-path, no --indices")
+            found.append(
+                "--diverse: chooses among scored candidates; add --netd-path, leave out --indices"
+            )
         if not config.gen_img.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
             found.append(
-                f"--gen-img {config.gen_img}: takes a name that ends in .png, .jpg or .webp"
+                f"--gen-img {config.gen_img}: takes a file name ending in .png, .jpg or .webp"
             )
     return found
 
 
 def untrainable(config: Config) -> list[str]:
-    """Objectives under which the discriminator cannot learn, or whose options do nothing."""
+    """Return the problems of an objective whose discriminator could not learn, or whose options
+    would do nothing.
+    """
     found = []
     penalty = OBJECTIVES[config.loss].penalty
     if config.clip and (config.d_norm == "spectral" or config.d_features):
         found.append(
-            f"--clip {config.clip:g}: does nothing to weights that spectral normalisation "
-            f"scales ({config.d_features or '--d-norm spectral'}); take --clip=0, or another "
+            f"--clip {config.clip:g}: has no effect on weights that spectral normalisation "
+            f"rescales ({config.d_features or '--d-norm spectral'}); use --clip=0 or another "
             "discriminator"
         )
     elif 0 < config.clip < 0.1 and (
@@ -199,24 +207,24 @@ def untrainable(config: Config) -> list[str]:
     ):
         found.append(
             f"--clip {config.clip:g}: leaves no signal in a discriminator without normalisation "
-            f"({config.net}); take --clip=0, or another discriminator"
+            f"({config.net}); use --clip=0 or another discriminator"
         )
     if config.d_features and ((penalty and config.gp) or (config.loss == "r3gan" and config.r1)):
         found.append(
-            f"--loss {config.loss} with --d-features {config.d_features}: its penalty is made for "
-            "the slope of nets that see pixels, and a thousand times the loss at the features'; "
-            "take --loss hinge, or another discriminator"
+            f"--loss {config.loss} with --d-features {config.d_features}: its penalty is meant for "
+            "gradients with respect to pixels, and is a thousand times the loss on features; "
+            "use --loss hinge or another discriminator"
         )
     if config.gp and penalty is None:
         found.append(
-            f"--gp {config.gp:g}: {config.loss} has no such penalty; take --loss wgan-gp or "
-            "dragan, or --r1"
+            f"--gp {config.gp:g}: --loss {config.loss} has no such penalty; use --loss wgan-gp, "
+            "--loss dragan or --r1"
         )
     return found
 
 
 def _idle(config: Config) -> list[str]:
-    """Options that somebody may rely on, and that do nothing without another one."""
+    """Return the options that were set although they have no effect without another one."""
     why = {
         "eval_path": "nothing is measured; add --eval-path=DIR of held-out pictures",
         "labels": "there are no labels; add --labels=folders or a CSV",
@@ -239,18 +247,19 @@ def _budget_conflicts(config: Config) -> list[str]:
         found.append(f"--budget: {error}")
     if config.resume:
         found.append(
-            "--budget: plans a new run; --resume goes on as the run was planned, and --max-minutes "
-            "says for how long"
+            "--budget: plans a new run, while --resume keeps the plan it had; limit the time with "
+            "--max-minutes instead"
         )
     if launched().size > 1:
         found.append(
-            "--budget: measures one process; under torchrun name a --preset and --max-minutes"
+            "--budget: can only measure a single process; under torchrun, use --preset and "
+            "--max-minutes"
         )
     return found
 
 
 def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
-    """The run that --resume means and its states, newest first; None without it."""
+    """Return the run that --resume refers to and its states, newest first; None without it."""
     told = {**_read_toml(words.get("config"), "train")[0], **words}
     resume, root, name = (
         OPTIONS[one].read(told.get(one, OPTIONS[one].default))
@@ -260,7 +269,7 @@ def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
 
 
 def saved_options(run: Run) -> list[Layer]:
-    """The options that a resumed run brings along."""
+    """Return the saved options that a resumed run starts from, without those of a single call."""
     calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
              "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
     saved = of_training(OPTIONS, run.read_options()["options"])
@@ -269,16 +278,16 @@ def saved_options(run: Run) -> list[Layer]:
 
 
 def told_by(name: str, sources: Mapping[str, str]) -> str:
-    """Who asked for an option, where that is not its own flag: " (preset best)"."""
+    """Return where a value came from, such as " (preset best)"; "" if from its own flag."""
     source = sources.get(name, "flag")
     return "" if source == "flag" else f" ({source})"
 
 
 def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None:
-    """UsageError that lists each option on which the weights depend and which is not the run's."""
+    """Raise UsageError listing every option that affects the weights and differs from the run's."""
     saved = of_training(OPTIONS, run.read_options()["options"])
     refuse(
-        f"{one.flag} {getattr(config, name)}{told_by(name, sources)}: the run {run.name} has "
+        f"{one.flag} {getattr(config, name)}{told_by(name, sources)}: run {run.name} has "
         f"{saved[name]}; leave it out, "
         "or add --allow-changes"
         for name, one in OPTIONS.items()

@@ -1,4 +1,4 @@
-"""One training, wired: data, networks, trainer, monitor, watch and checkpoints put together."""
+"""A training session: connects data, networks, trainer, monitor, watch and checkpoints."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,9 +38,15 @@ def train(
     listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None = None,
 ) -> Run:
-    """Wire data, networks, trainer, monitor and checkpoints together, and train.
+    """Train as `config` says and return the run.
 
-    Of several processes the main one writes and speaks; what fails on any ends all of them.
+    Called by every process under torchrun: the main one alone writes files and messages, and a
+    failure in any of them ends all. `resumed` is the run to continue and its states, newest first.
+
+    Raises:
+        UsageError: options, files or processes do not fit together; nothing has been trained.
+        TrainingStopped: training cannot continue (non-finite loss, out of memory).
+        Ended: stopped by a signal, after saving; its code is 128 + the signal's number.
     """
     on = runtime.start_together(config.gpu, config.device, config.threads)
     try:
@@ -75,7 +81,7 @@ def _train(
     ranks.from_main(lambda: yardstick.check(config))
     if config.compile:
         told = f"--compile: {compiling.told(config, netg, netd, on)}"
-        say(f"{told}; the first batch takes half a minute or more")
+        say(f"{told}; the first batch will take half a minute or more")
         text += f"\n{told}"
     if config.dry_run:
         if ranks.is_main:
@@ -102,7 +108,7 @@ def _train(
         )
         trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels, say)
         options = dataclasses.asdict(config)
-        if resumed:  # what the run once started from stays part of it
+        if resumed:  # keep recording what the run originally started from
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path", "preset")}
         spec = models.Spec.of(config, sizes_of(labels))
@@ -125,24 +131,25 @@ def _train(
         (asked,) = ranks.most(stop.asked)
     ranks.leave()
     if asked:
-        say(f"saved; go on with: python main.py train --resume={run.path}")
+        say(f"saved; to continue: python main.py train --resume={run.path}")
         raise Ended(128 + asked)
     if not finished:
-        say(f"not at its last step; go on with: python main.py train --resume={run.path}")
+        say(f"stopped before the last step; to continue: python main.py train --resume={run.path}")
     if watch is not None and 0 <= watch.best_step < loop.trainer.step:
-        say(f"the best by its KID was step {watch.best_step:,}: {run.path}/netg_best.pth")
+        say(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
     say(
-        f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the training, and this "
-        f"draws new faces:\npython main.py generate --netg-path={run.path}/netg_last.pth "
+        f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
+        f"faces:\npython main.py generate --netg-path={run.path}/netg_last.pth "
         f"--netd-path={run.path}/netd_last.pth"
     )
     return run
 
 
 def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Labels | None:
-    """UsageError for all that would keep one process from training on the listed pictures.
+    """Check that a single process could train on the listed pictures, and return their labels.
 
-    Returns their labels, if the nets learn any. Nothing is decoded, fetched or written.
+    Returns None without --labels. Nothing is decoded, downloaded or written. Raises UsageError for
+    whatever would prevent training.
     """
     labels = read_labels(config.labels, listing)
     nets(config, sources, labels)
@@ -152,23 +159,23 @@ def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Label
 
 
 def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
-    """What was left to the machine, decided, so that a resumed run does not decide anew."""
+    """Replace --precision=auto by what the device gets, so that a resumed run keeps it."""
     precision = on.precision(config.precision)
     if precision != on.precision("auto") == "fp32":
-        say(f"--precision {precision}: {on.device} emulates it, slower than fp32, as far as known")
+        say(f"--precision {precision}: {on.device} only emulates it, probably slower than fp32")
     return on.at(precision), dataclasses.replace(config, precision=precision)
 
 
 def _unheard(text: str) -> None:
-    """What processes other than the main one say."""
+    """Discard a message: the `say` of all processes but the main one."""
 
 
 def _run(
     config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None
 ) -> tuple[Run, Sequence[Path]]:
-    """The run's folder, and the states to go on from, newest first; none for a new run.
+    """Return the run and the states to continue from, newest first (none for a new run).
 
-    `begun`: the folder in which processes that torchrun has started anew were training.
+    `begun` is the run's folder if torchrun has restarted these processes during training.
     """
     if begun:
         run = Run(Path(begun))
@@ -177,17 +184,17 @@ def _run(
 
 
 def _check_share(config: Config, pictures: int, processes: int) -> None:
-    """UsageError if batches of so many pictures cannot be shared out."""
+    """Raise UsageError unless the batches divide evenly among processes and pieces."""
     check_batch(pictures, config.batch_size, processes)
     share = config.batch_size // processes
     if share % config.accumulate:
         raise UsageError(
-            f"--accumulate {config.accumulate}: must divide the {share} pictures of each process"
+            f"--accumulate {config.accumulate}: must divide the {share} pictures per process"
         )
 
 
 def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> FaceSet:
-    """The pictures of a folder, decoded as the options say."""
+    """Open the pictures of a folder, decoded according to the options."""
     return open_set(
         data,
         image_size=config.image_size,
@@ -201,14 +208,14 @@ def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> Fa
 
 
 def _refuse_other_options(config: Config, ranks: Ranks) -> None:
-    """UsageError unless every process has the options on which weights depend, but for places."""
+    """Raise UsageError if processes differ in options that affect the weights, paths aside."""
     places = ("data_path", "eval_path", "netg_path", "netd_path", "labels")
     names = [one.name for one in OPTIONS.values() if "train" in one.on and not one.free]
     found = ranks.gather({name: getattr(config, name) for name in names if name not in places})
     ranks.each(
         lambda: refuse(
             f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "
-            "all with the same"
+            "all processes with the same value"
             for rank, theirs in enumerate(found)
             for name, value in found[0].items()
             if theirs[name] != value
@@ -217,13 +224,13 @@ def _refuse_other_options(config: Config, ranks: Ranks) -> None:
 
 
 def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
-    """UsageError unless every process has the same pictures and labels under the same numbers."""
+    """Raise UsageError unless every process has the same pictures and labels in the same order."""
     found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
 
     ranks.each(
         lambda: refuse(
             f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, process 0 "
-            f"{found[0][0]:,} or others, or their labels differ; every machine needs the same"
+            f"{found[0][0]:,}, or their contents or labels differ; every machine needs the same set"
             for rank, one in enumerate(found)
             if one != found[0]
         )
@@ -231,16 +238,16 @@ def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ra
 
 
 def _forget_later(run: Run, traces: Traces, say: Say) -> None:
-    """Drop what the run has of steps after the one it goes on from."""
+    """Delete the run's states, metrics and grids from after the step it continues from."""
     step = traces.trainer.step
     for dropped in run.states_after(step):
-        say(f"going back to step {step}: {dropped} is dropped")
+        say(f"going back to step {step}: deleting {dropped}")
     run.forget_after(step)
     album.forget_after(traces.samples, step)
 
 
 def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | None:
-    """What the main process measures the generator with while it trains, if asked for."""
+    """Return what measures the generator during training, on the main process; None if unused."""
     if config.eval_path is None or not on.ranks.is_main:
         return None
     extractor = build_extractor(config.extractor, config.inception_file, on.device)
@@ -254,7 +261,7 @@ def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | Non
 
 @contextmanager
 def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monitor]:
-    """The monitor that the options ask for, closed at the end."""
+    """Provide the monitor that the options ask for, and close it at the end."""
 
     if config.vis and ranks.is_main:
         monitor = connect(

@@ -1,6 +1,6 @@
-"""What --budget buys: the presets that go with a command line, a trial of each, the run's options.
+"""`--budget`: time each preset that fits the command line, and set the run's options accordingly.
 
-A second is spent on nothing that could have been refused before.
+Everything that can be refused is refused before any time is spent on trials.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from config import OPTIONS, Config
 from resolve import resolve, seconds_of
 from session import check
 
-# on these the weights depend, but not how good the faces get
+# options that affect the weights but not the quality of the faces
 INDIFFERENT = (
     "seed", "data_path", "background", "resize", "accumulate", "precision", "compile", "extractor",
     "eval_path", "eval_every", "eval_num", "eval_share", "patience", "on_collapse", "rollbacks",
@@ -31,10 +31,11 @@ COMPARED = tuple(
 def within_budget(
     config: Config, words: Mapping[str, str], listing: Listing, say: Callable[[str], None]
 ) -> tuple[Config, dict[str, str]]:
-    """The config and sources of the training on the listed pictures that --budget buys here.
+    """Return the config and sources of the best training that fits into --budget.
 
-    Presets that do not go with `words` are no candidates, which is told; UsageError if none does.
-    The run's options hold what was bought, not the budget: to resume or repeat it measures nothing.
+    Presets that conflict with the command line `words` are left out, with a message. The result
+    holds the chosen preset and number of steps but no budget, so resuming or repeating the run
+    measures nothing again. Raises UsageError if every preset conflicts.
     """
     seconds = seconds_of(config.budget or "")
     source = f"budget {config.budget}"
@@ -63,21 +64,21 @@ def within_budget(
     bought: dict[str, Any] = {
         "max_steps": choice.steps,
         "max_minutes": seconds / 60,
-        "max_epoch": OPTIONS["max_epoch"].high,  # no bound beside the steps
+        "max_epoch": OPTIONS["max_epoch"].high,  # only the number of steps limits the run
     }
     del sources["budget"]
     return replace(config, budget=None, **bought), {**sources, **dict.fromkeys(bought, source)}
 
 
 def _unlike(one: Config, other: Config) -> tuple[str, ...]:
-    """Flags of what is compared and differs."""
+    """Return the flags of the compared options in which the two differ."""
     return tuple(
         OPTIONS[name].flag for name in COMPARED if getattr(one, name) != getattr(other, name)
     )
 
 
 def _different(candidates: list[Candidate]) -> list[Candidate]:
-    """Of those that would train alike only the one nearest to its preset."""
+    """Drop duplicates: of candidates that would train alike, keep the one closest to its preset."""
     kept: list[Candidate] = []
     for one in sorted(candidates, key=lambda one: len(one.unlike)):
         if all(_unlike(one.config, other.config) for other in kept):

@@ -1,4 +1,4 @@
-"""The nets that a training begins with: new ones, or those of weight files."""
+"""The networks that training starts with: new ones, or ones loaded from weight files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from resolve import brought, told_by, untrainable
 def nets(
     config: Config, sources: Mapping[str, str], labels: Labels | None
 ) -> tuple[Any, Any, Config, Mapping[str, str]]:
-    """New nets, or those of weight files, whose sizes the config and its sources take over.
+    """Return netg, netd, and the config and sources updated with the sizes of loaded networks.
 
-    Raises UsageError for files that do not go with each other or with the options, and for what the
-    nets cannot learn.
+    Each network is new, or loaded from --netg-path or --netd-path. Raises UsageError for files that
+    conflict with each other or with the options, and for options under which netd cannot learn.
     """
     runtime.seed_everything(config.seed)
     loaded: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def nets(
             if not untyped and getattr(config, name) != theirs:
                 problems.append(
                     f"{OPTIONS[name].flag} {getattr(config, name)}{told_by(name, sources)}: {path} "
-                    f"has {theirs}; leave the option out"
+                    f"has {theirs}; leave this option out"
                 )
             config = dataclasses.replace(config, **{name: theirs})
             if untyped:
@@ -62,11 +62,15 @@ def nets(
     problems += untrainable(config)
     kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
     if len(kinds) > 1:
-        problems.append("--netg-path, --netd-path: the two differ in picture size, channels or net")
+        problems.append(
+            "--netg-path, --netd-path: differ in image size, channels or --net; take both from one "
+            "run"
+        )
     if models.penalised(config) and "netd" in loaded and has_batch_norm(loaded["netd"].net):
         problems.append(
-            f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures whose "
-            "gradients the penalty needs alone; leave it out, or take an objective without penalty"
+            f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures of a batch, "
+            "but the gradient penalty needs them separate; leave it out, or use an objective "
+            "without a penalty"
         )
     spec = models.Spec.of(config, sizes_of(labels))
     named = None if labels is None else labels.attributes
@@ -75,8 +79,8 @@ def nets(
         other_way = kind == "netd" and start.spec.condition != spec.condition
         if (None if saved is None else Attributes.read(saved)) != named or other_way:
             problems.append(
-                f"--labels {config.labels}: {kind} was trained with other labels, without any, or "
-                "under another --condition; start from nets of the same"
+                f"--labels {config.labels}: {kind} was trained with different labels, without "
+                "labels, or with a different --condition; start from networks trained with the same"
             )
     refuse(problems)
     models.check(spec, models.penalised(config))
@@ -92,8 +96,8 @@ def nets(
 def _with_features(
     config: Config, sources: Mapping[str, str], features: str | None
 ) -> tuple[Config, Mapping[str, str]]:
-    """The config where a weight file's discriminator looks through features, which are not typed:
-    with all that they bring along (resolve.FEATURES).
+    """Return the config and sources with the defaults of `resolve.FEATURES` added, if a loaded
+    discriminator sees features and --d-features was not given.
     """
     if features is None or config.d_features is not None or "d_features" in sources:
         return config, sources

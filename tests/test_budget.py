@@ -43,9 +43,9 @@ def test_what_is_no_time_is_told(text: str) -> None:
     ("more", "problem"),
     [
         ({"budget": "soon"}, "--budget: got 'soon'; it takes a time"),
-        ({"budget": "3h", "max_steps": "9"}, "--budget: says how long to train"),
-        ({"budget": "3h", "max_minutes": "9"}, "--budget: says how long to train"),
-        ({"budget": "3h", "max_epoch": "9"}, "--budget: says how long to train"),
+        ({"budget": "3h", "max_steps": "9"}, "--budget: already sets how long"),
+        ({"budget": "3h", "max_minutes": "9"}, "--budget: already sets how long"),
+        ({"budget": "3h", "max_epoch": "9"}, "--budget: already sets how long"),
         ({"budget": "3h", "resume": "true"}, "--budget: plans a new run"),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_named_preset_is_taken_and_its_epochs_are_no_bound(bought) -> None:
 def test_a_preset_that_does_not_go_with_the_words_is_left_out_and_it_says_so(bought) -> None:
     config, _, said = bought(loss="wgan", batch_size="8")
     assert (config.preset, config.loss) == (None, "wgan")
-    assert said[0].startswith("--preset best: left out (--clip 0.01: does nothing")
+    assert said[0].startswith("--preset best: left out (--clip 0.01: has no effect")
 
 
 def test_without_its_weights_the_best_is_left_out_and_it_says_so(bought, monkeypatch) -> None:

@@ -122,7 +122,7 @@ def test_wrong_files_are_told(tmp_path):
         ("train", {"channels": "2"}, "--channels: got '2'; it takes one of 1, 3"),
         ("train", {"augment": "colour"}, "--augment colour: takes none, auto, or some of color"),
         ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
-        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: goes on"),
+        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: continues"),
         ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
         ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
         ("train", {"on_collapse": "stop"}, "--on-collapse stop: nothing is measured; add --eval"),

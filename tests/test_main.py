@@ -124,7 +124,7 @@ def test_a_warm_start_that_cannot_be_is_told(place):
     done = run(place, *warm, netd, "--loss=wgan-gp", code=2)
     assert re.fullmatch(r"--netd-path .*: has BatchNorm, .*\n", done.stderr)
     done = run(place, *warm, netd, f"--netg-path={here}/mlp/netg_last.pth", code=2)
-    assert "the two differ in picture size, channels or net" in done.stderr
+    assert "differ in image size, channels or --net" in done.stderr
     run(place, *warm, netd, "--loss=hinge")  # its own norm is not asked for, only brought along
 
 
@@ -135,9 +135,9 @@ def test_a_warm_start_from_features_is_held_to_what_they_can(place):
     netd = f"--netd-path={place}/checkpoints/looks/netd_last.pth"
     warm = ["train", "--batch-size=4", "--vis=False", "--dry-run", netd]
     done = run(place, *warm, "--loss=wgan", code=2)
-    assert re.fullmatch(r"--clip 0.01: does nothing to weights that spectral .*\n", done.stderr)
+    assert re.fullmatch(r"--clip 0.01: has no effect on weights that spectral .*\n", done.stderr)
     done = run(place, *warm, "--loss=wgan-gp", code=2)
-    assert done.stderr.startswith("--loss wgan-gp with --d-features lite0: its penalty is made for")
+    assert done.stderr.startswith("--loss wgan-gp with --d-features lite0: its penalty is meant")
     plan = run(place, *warm, "--preset=best", "--ngf=2")  # its net has no --g-convs
     assert re.search(r"g_convs +None", plan.stdout)
 
@@ -274,7 +274,7 @@ def test_stops_of_every_kind_and_resumes_give_the_same_bits(place):
 
 def test_the_end_of_the_minutes_is_not_the_end_of_the_run(place):
     done = run(place, "train", *SMALL, "--max-minutes=0.00001", "--name=short")
-    assert "not at its last step; go on with: python main.py train --resume=" in done.stderr
+    assert "before the last step; to continue: python main.py train --resume=" in done.stderr
     assert "so far: " in done.stderr
     assert "done: " not in done.stderr
     done = run(place, "train", *SMALL, "--max-steps=2", "--name=whole")

@@ -43,7 +43,7 @@ def test_a_forbidden_pair_says_why(options, problem):
 
 def test_clipping_weights_that_are_scaled_anyway_is_refused():
     for options in ({"d_features": "lite0"}, {"d_norm": "spectral"}):
-        with pytest.raises(UsageError, match=r"--clip 0\.01: does nothing to weights"):
+        with pytest.raises(UsageError, match=r"--clip 0\.01: has no effect on weights"):
             config_of(loss="wgan", image_size=96, **options)
 
 

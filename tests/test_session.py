@@ -39,8 +39,8 @@ def test_processes_that_were_told_otherwise_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         session._refuse_other_options(Config(), ranks_beside(batch_size=32, flip=False))
     assert sorted(caught.value.problems) == [
-        "--batch-size: 32 on process 1, 64 on process 0; start all with the same",
-        "--flip: False on process 1, True on process 0; start all with the same",
+        "--batch-size: 32 on process 1, 64 on process 0; start all processes with the same value",
+        "--flip: False on process 1, True on process 0; start all processes with the same value",
     ]
 
 

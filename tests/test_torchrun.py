@@ -197,7 +197,7 @@ def test_a_signal_saves_and_stops_both_at_one_step(place):  # noqa: F811
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    assert said.count("saved; go on with: python main.py train --resume=checkpoints/asked") == 1
+    assert said.count("saved; to continue: python main.py train --resume=checkpoints/asked") == 1
     last = steps(place, "asked")[-1]
     assert states(place, "asked")[-1].name == f"state_{last:08d}.pt"
 
