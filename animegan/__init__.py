@@ -1,3 +1,3 @@
-"""animegan: trains a GAN on a folder of anime faces and draws new ones."""
+"""animegan: train a GAN on a folder of anime faces and draw new ones."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""A run's sample grids over time: the strip of the same noises, and the time-lapse."""
+"""A run's sample grids over time: a strip of the same noise vectors, and a time-lapse."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from animegan.files import aside, sweep
 
 STRIP_EPOCHS = (1, 10, 20, 30, 40)
 GRID = re.compile(r"fake_e(\d+)_s(\d+)\.png")
-MOST_PIXELS = 2**26  # in all frames of a time-lapse, which are in memory together
+MOST_PIXELS = 2**26  # in all frames of a time-lapse together, since all are held in memory
 
 
 @dataclass(frozen=True, order=True)
@@ -23,20 +23,20 @@ class Sheet:
 
 
 def grid_name(epoch: int, step: int) -> str:
-    """The file name of the grid drawn after `epoch` whole epochs and `step` batches."""
+    """Return the file name of the grid drawn after `epoch` full epochs and `step` batches."""
     return f"fake_e{epoch:04d}_s{step:08d}.png"
 
 
 def sheets(folder: Path) -> list[Sheet]:
-    """The grids in a folder in the order of their steps."""
+    """Return the grids in a folder, ordered by step."""
     found = [(path, GRID.fullmatch(path.name)) for path in folder.glob("fake_e*_s*.png")]
     return sorted(Sheet(int(m[2]), int(m[1]), path) for path, m in found if m)
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Delete the grids of steps beyond `step`: a resumed run draws them again.
+    """Delete the grids of steps after `step`, which a resumed run draws again.
 
-    What a killed process left half written goes as well.
+    Also delete what a killed process left half written.
     """
     for sheet in sheets(folder):
         if sheet.step > step:
@@ -45,9 +45,9 @@ def forget_after(folder: Path, step: int) -> None:
 
 
 def write_strip(folder: Path, out: Path) -> None:
-    """The first row of the grids at epochs 1, 10, 20, 30, 40 and of the last, one below the other.
+    """Write the first rows of the grids at epochs 1, 10, 20, 30, 40 and of the last, stacked.
 
-    Writes nothing where there is no grid.
+    Writes nothing if there are no grids.
     """
     grids = sheets(folder)
     chosen = [one for one in _first_of_epoch(grids) if one.epoch in STRIP_EPOCHS]
@@ -58,7 +58,7 @@ def write_strip(folder: Path, out: Path) -> None:
     rows = []
     for sheet in chosen:
         with Image.open(sheet.path) as picture:
-            # eight faces a row, each with a line of 2 pixels around
+            # eight faces per row, with lines of 2 pixels between and around them
             side = (picture.width - 2) // 8
             rows.append(picture.convert("RGB").crop((0, 0, picture.width, side + 2)))
     strip = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
@@ -70,9 +70,10 @@ def write_strip(folder: Path, out: Path) -> None:
 
 
 def write_timelapse(folder: Path, out: Path, milliseconds: int = 200) -> None:
-    """The grids as an animated WebP, the last one held for two seconds; nothing for under two.
+    """Write the grids as an animated WebP, `milliseconds` per frame and two seconds for the last.
 
-    Where there are too many for the memory, every second, third, ... is taken, the last always.
+    Writes nothing if there are fewer than two grids. If they exceed MOST_PIXELS, only every second,
+    third, ... is used, always including the last.
     """
     grids = sheets(folder)
     if len(grids) < 2:
@@ -84,7 +85,7 @@ def write_timelapse(folder: Path, out: Path, milliseconds: int = 200) -> None:
     frames = []
     for sheet in grids[::-1][::stride][::-1]:
         with Image.open(sheet.path) as picture:
-            if picture.size == size:  # `save_path` may hold those of another run
+            if picture.size == size:  # `save_path` may hold another run's grids
                 frames.append(picture.convert("RGB"))
     times = [milliseconds] * (len(frames) - 1) + [2000]
     _save(frames[0], out, format="WEBP", save_all=True, append_images=frames[1:], duration=times,
@@ -92,7 +93,7 @@ def write_timelapse(folder: Path, out: Path, milliseconds: int = 200) -> None:
 
 
 def _first_of_epoch(grids: list[Sheet]) -> list[Sheet]:
-    """The grid drawn right after each epoch; later ones within the next epoch are left out."""
+    """Return the grids drawn right after each epoch, without those drawn during the next one."""
     first: dict[int, Sheet] = {}
     for sheet in grids:
         first.setdefault(sheet.epoch, sheet)

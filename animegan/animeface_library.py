@@ -1,10 +1,10 @@
-"""animeface's compiled part, called with pixels of our own.
+"""animeface's extension module, called without going through Pillow.
 
-animeface (Apache 2.0, nagadomi's nvxs with its network inside the package) was compiled against
-the headers of Pillow 4.2.1 and reads the pixels out of Pillow's own C struct. Pillow 12 changed
-that struct (`mode` became a number of 4 bytes where 7 letters were), so that the compiled code now
-reads half a pointer as the height of the picture, takes the picture for empty and finds nothing,
-without a word. `_Pixels` lays the old struct out itself; the answers are Pillow 11's to the bit.
+animeface (Apache 2.0; nagadomi's nvxs, network weights included) was compiled against the headers
+of Pillow 4.2.1 and reads pixels directly from Pillow's C struct. Pillow 12 changed that struct
+(`mode` became a 4-byte number instead of 7 characters), so the extension now reads half a pointer
+as the picture's height, takes the picture for empty and silently finds nothing. `_Pixels`
+reproduces the old struct; the results are bit-identical to those with Pillow 11.
 """
 
 import ctypes
@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from animegan.errors import UsageError
 
-PIP = 'pip install -e ".[prepare]" brings animeface 2.0.3, which works with Python 3.8 to 3.13'
+PIP = 'pip install -e ".[prepare]" installs animeface 2.0.3, which supports Python 3.8 to 3.13'
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 
 
 class _Pixels(ctypes.Structure):
-    """The head of Pillow 4.2.1's ImagingMemoryInstance, as far as animeface reads it."""
+    """The leading fields of Pillow 4.2.1's ImagingMemoryInstance, as far as animeface uses them."""
 
     _fields_ = (
         ("mode", ctypes.c_char * 7),
@@ -34,24 +34,27 @@ class _Pixels(ctypes.Structure):
         ("palette", ctypes.c_void_p),
         ("image8", ctypes.c_void_p),
         ("image32", ctypes.c_void_p),
-        ("image", ctypes.c_void_p),  # one pointer a row, to 4 bytes a pixel
+        ("image", ctypes.c_void_p),  # one pointer per row, to 4 bytes per pixel
     )
 
 
 def load() -> Callable[[Pixels], list[dict[str, Any]]]:
-    """animeface's compiled search as a function of RGB pixels; UsageError if it is not there."""
+    """Return animeface's detector as a function of RGB pixels, uint8 [H, W, 3].
+
+    Raises UsageError if animeface is missing or cannot work with this Python.
+    """
     try:
         compiled: Any = importlib.import_module("animeface._nvxs")
     except ImportError as error:
         raise UsageError(f"animeface: not installed ({error}); {PIP}") from error
     if not str(compiled.__file__).endswith((".so", ".pyd")):
-        raise UsageError(f"animeface: installed without its compiled part; {PIP}")
+        raise UsageError(f"animeface: installed without its extension module; {PIP}")
     probe = _Pixels()
-    # The compiled code takes the pointer that follows the head of the Python object; in a ctypes
-    # object that is the address of its bytes. Made sure of, since a wrong guess would crash.
+    # The extension reads the pointer that follows the Python object's header; in a ctypes object
+    # that is the address of its data. Checked here, because a wrong guess would crash.
     behind_head = ctypes.c_void_p.from_address(id(probe) + object.__basicsize__)
     if behind_head.value != ctypes.addressof(probe):
-        raise UsageError(f"animeface: this Python lays its objects out in another way; {PIP}")
+        raise UsageError(f"animeface: does not work with this Python's object layout; {PIP}")
 
     def detect(pixels: Pixels) -> list[dict[str, Any]]:
         height, width = pixels.shape[:2]

@@ -1,11 +1,11 @@
-"""`--budget 3h`: which preset to train for so long on this machine, and what to expect of it.
+"""`--budget 3h`: choose the preset that gets furthest in this time on this machine.
 
-Each candidate trains on pictures of noise for a few seconds, which tells how many pictures a second
-the machine gives it. `EXPECTED` holds what the candidates were worth after how many pictures
-(docs/recipes.md has the runs). The one whose KID in Lite2's features, through which none of them
-looked, is lowest at the number that the budget buys is taken. Between measured numbers the values
-run straight over the logarithm of the pictures; beyond them the nearest one stands, and the plan
-says so.
+Each candidate trains on random noise for a few seconds to measure its throughput in pictures per
+second. `EXPECTED` holds the quality that each candidate reached after so many pictures
+(docs/recipes.md has the runs). The candidate with the lowest expected KID after the pictures that
+fit into the budget is chosen; the KID is in Lite2's features, which no discriminator was trained
+through. Values are interpolated linearly in the logarithm of the number of pictures; outside the
+measured range the nearest value is used, and the plan says so.
 """
 
 import math
@@ -26,15 +26,15 @@ from animegan.trial import noise_set, trainer_of
 if TYPE_CHECKING:
     from config import Config
 
-SECONDS = 10.0  # of trial for each candidate
-_RESERVE = 0.05  # of the time is for grids, states and the end
-PASSES = {None: 32, "best": 64}  # over the set, the most that was measured of each
+SECONDS = 10.0  # trial of each candidate
+_RESERVE = 0.05  # share of the budget reserved for grids, states and the end of the run
+PASSES = {None: 32, "best": 64}  # largest number of epochs measured for each preset
 
 
 class Measured(NamedTuple):
-    """A recipe's worth after so many pictures, in Lite0's features and (`_2`) in Lite2's.
+    """Quality after so many pictures, in Lite0's features and, with the suffix `_2`, in Lite2's.
 
-    KID x 1000.
+    The KIDs are multiplied by 1000.
     """
 
     pictures: int
@@ -50,7 +50,7 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
         Measured(301_504, 85, 726, 936),
         Measured(612_672, 78, 592, 763),
     ),
-    "best": (  # means of two seeds; the first is one's, and so is the last, which was no better
+    "best": (  # means of two seeds; the first and the last have one (the last was no better)
         Measured(8_896, 57, 439, 739),
         Measured(61_104, 40, 180, 291),
         Measured(127_216, 39, 177, 242),
@@ -62,7 +62,7 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A preset (None: the defaults) and the steps that the budget buys it."""
+    """The chosen preset (None: the defaults), its number of steps, and the lines to print."""
 
     preset: str | None
     steps: int
@@ -70,7 +70,9 @@ class Choice:
 
 
 def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, str]:
-    """(what to expect, "" or how far off the measured ones `pictures` is)."""
+    """Return the quality to expect after `pictures`, and a note if that is outside the measured
+    range ("" otherwise).
+    """
     logs = [math.log(one.pictures) for one in measured]
     at = math.log(max(pictures, 1))
     fd, kid, kid_2 = (float(np.interp(at, logs, [one[k] for one in measured])) for k in (1, 2, 3))
@@ -86,9 +88,9 @@ def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, s
 def rate(
     config: "Config", on: Runtime, labels: Labels | None = None, seconds: float = SECONDS
 ) -> float:
-    """Pictures a second that a training of `config` sees here, on pictures of noise.
+    """Measure the throughput of training with `config` here, in pictures per second, on noise.
 
-    `labels` of the set that it is to train on, if nets learn them. Raises TrainingStopped where
+    `labels` are those of the training set, for a conditional training. Raises TrainingStopped if
     there is too little memory.
     """
     noise = noise_set(2 * config.batch_size, config.image_size, config.channels)
@@ -97,7 +99,7 @@ def rate(
         labels = replace(labels, rows=rows, names=noise.files)
     trainer = trainer_of(config, noise, on, labels)
     every = max(config.d_every, config.g_every)
-    most = 4 * seconds  # for the cycle that warms up, and again with the one that is over the time
+    most = 4 * seconds  # limit for warming up, and again for measuring until a cycle is complete
     warm = time.monotonic()
     while trainer.step < every and time.monotonic() - warm < most:
         trainer.train_batch()
@@ -114,9 +116,9 @@ def rate(
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a preset (None: the defaults) makes of a command line.
+    """The Config that a preset (None: the defaults) gives for a command line.
 
-    `unlike`: flags of the options that matter to the faces and are not as the preset has them.
+    `unlike`: flags of options that affect the quality and differ from the preset's.
     """
 
     preset: str | None
@@ -125,6 +127,7 @@ class Candidate:
 
     @property
     def called(self) -> str:
+        """The name to print."""
         return "the defaults" if self.preset is None else f"--preset {self.preset}"
 
 
@@ -136,10 +139,11 @@ def choose(
     trial: float = SECONDS,
     size: int | None = None,
 ) -> Choice:
-    """The candidate that is worth most after `seconds`, of training on a set of that `size`.
+    """Return the most promising candidate after `seconds` of training on `size` pictures.
 
-    `told` says of each what it would see and what to expect; the choice comes last. One of which
-    nothing was measured is taken only alone. Raises TrainingStopped where none has the memory.
+    `told` has a line per candidate with its throughput and expected quality, and a last line with
+    the choice. A candidate without measurements is chosen only if there is no other. Raises
+    TrainingStopped if no candidate fits into memory.
     """
     found: list[tuple[float, Candidate, int]] = []
     told = []
@@ -155,26 +159,26 @@ def choose(
         pictures = speed * seconds * (1 - _RESERVE) / (1 + measuring)
         steps = max(1, int(pictures / one.config.batch_size))
         pictures = steps * one.config.batch_size
-        line = f"{one.called}: {speed:.1f} pictures a second here, {pictures:,} in all"
+        line = f"{one.called}: {speed:.1f} pictures per second here, {pictures:,} in total"
         worth = math.inf
         if one.preset in EXPECTED:
             to_expect, note = expected(EXPECTED[one.preset], pictures)
             worth = to_expect.kid_2
             if one.unlike:
-                line += f"; what to expect was not measured with this {', '.join(one.unlike)}"
+                line += f"; no measurements with this {', '.join(one.unlike)}"
             else:
-                line += f"; to expect: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
+                line += f"; expected: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
                 line += f", {note}" if note else ""
                 passes = PASSES[one.preset]
                 if size and pictures > passes * size:
                     line += (
-                        f"; but the {size:,} would be seen {pictures // size:,} times, of which "
-                        f"{passes} were measured: they may be learned by heart"
+                        f"; but that is {pictures // size:,} epochs over {size:,} pictures, and "
+                        f"only {passes} were measured: it may overfit"
                     )
         told.append(line)
         found.append((worth, one, steps))
     if not found:
         raise short
     _, taken, steps = min(found, key=lambda one: one[0])
-    told.append(f"taken: {taken.called}, {steps:,} steps")
+    told.append(f"chosen: {taken.called}, {steps:,} steps")
     return Choice(taken.preset, steps, tuple(told))

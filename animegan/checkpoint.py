@@ -1,7 +1,7 @@
-"""Weight files that describe themselves, and states that hold all a run needs to go on.
+"""Self-describing weight files, and states with everything needed to resume a run.
 
-Files are read with `weights_only=True` and `map_location`: no code in them is ever run, and one
-saved on CUDA loads without it.
+Files are read with `weights_only=True` and `map_location`, so that no code in them is ever run and
+files saved on CUDA load without it.
 """
 
 import pickle
@@ -27,7 +27,7 @@ Kind = Literal["netg", "netd"]
 
 @dataclass(frozen=True)
 class LoadedNet:
-    """A net read from a file, and what the file says of it."""
+    """A network loaded from a file, with the file's metadata."""
 
     net: nn.Module
     spec: Spec
@@ -35,56 +35,56 @@ class LoadedNet:
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
-    """Write aside, flush to the disk, then move into place. The folder has to be there."""
+    """Write a file atomically and flush it to the disk. The folder must exist."""
     with aside(path, sync=True) as half, half.open("wb") as file:
         torch.save(dict(content), file)
 
 
 def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any:
-    """What the file holds, its tensors on `device`.
+    """Return the content of a file, with its tensors on `device`.
 
-    Raises UsageError naming `flag` for a file that is missing, truncated, foreign or holds code.
+    Raises UsageError, naming `flag`, if the file is missing, truncated, foreign or contains code.
     """
     said = f"{flag} {path}"
     if Path(path).is_dir():
-        raise UsageError(f"{said}: is a folder; name a file in it")
+        raise UsageError(f"{said}: is a folder; give a file in it")
     try:
-        with warnings.catch_warnings():  # of odd files torch warns before it refuses them
+        with warnings.catch_warnings():  # torch warns about odd files before it refuses them
             warnings.simplefilter("ignore")
             return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise UsageError(f"{said}: no such file; `python main.py runs` lists the runs") from None
     except OSError as error:
         raise UsageError(f"{said}: cannot be read ({reason(error)})") from None
-    except Exception as error:  # a damaged pickle makes torch raise whatever its bytes ask for
+    except Exception as error:  # a damaged pickle can make torch raise almost anything
         code = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and code:
             raise UsageError(
-                f"{said}: refused, since it asks to run code ({code[1] or code[2]}); "
+                f"{said}: refused, because it would run code ({code[1] or code[2]}); "
                 "save a plain state_dict() instead"
             ) from None
-        raise UsageError(f"{said}: truncated, or no weight file of torch") from None
+        raise UsageError(f"{said}: truncated, or not a torch weight file") from None
 
 
 def save_net(
     path: Path, kind: Kind, weights: Mapping[str, Tensor], spec: Spec, about: Mapping[str, Any]
 ) -> None:
-    """Write one net: weights on the CPU, with all that is needed to build it again."""
+    """Write one network: its weights, moved to the CPU, and everything needed to rebuild it."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     described = {"format": FORMAT, "kind": kind, "spec": spec.as_dict(), **about}
     save(described | {"weights": on_cpu}, path)
 
 
 def load_net(path: str | Path, kind: Kind, device: torch.device | str = "cpu") -> LoadedNet:
-    """Build the net that a file describes and fill it.
+    """Build the network that a file describes, and load its weights.
 
-    Takes our own files and plain state dicts of the original textbook example, whose sizes are
-    read off the shapes. Raises UsageError in one line for anything else.
+    Accepts files of this tool, and plain state dicts of the original textbook example, whose sizes
+    are inferred from the tensors' shapes. Raises UsageError for anything else.
     """
     flag = "--" + kind + "-path"
     content = load(path, flag)
     if not isinstance(content, dict):
-        raise UsageError(f"{flag} {path}: holds a {type(content).__name__}, no weights")
+        raise UsageError(f"{flag} {path}: contains a {type(content).__name__}, not weights")
     if isinstance(content.get("format"), int):
         spec, weights, about = _described(content, kind, f"{flag} {path}")
     else:
@@ -93,13 +93,16 @@ def load_net(path: str | Path, kind: Kind, device: torch.device | str = "cpu") -
         net = models.build_netg(spec) if kind == "netg" else models.build_netd(spec)
     except (TypeError, ValueError, RuntimeError) as error:
         why = reason(error, 100)
-        raise UsageError(f"{flag} {path}: its net cannot be built ({why})") from None
+        raise UsageError(f"{flag} {path}: its network cannot be built ({why})") from None
     fill(net, weights, f"{flag} {path}")
     return LoadedNet(net.to(device), spec, about)
 
 
 def fill(net: nn.Module, weights: Mapping[str, Tensor], said: str) -> None:
-    """Load weights that must fit exactly, but for counters that old torch versions did not save."""
+    """Load weights, which must fit exactly except for counters that old torch did not save.
+
+    Raises UsageError, beginning with `said`, if they do not.
+    """
     counters = {
         name: torch.zeros((), dtype=torch.long)
         for name in net.state_dict()
@@ -109,28 +112,28 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], said: str) -> None:
         net.load_state_dict(OrderedDict({**weights, **counters}))
     except (RuntimeError, TypeError, AttributeError) as error:
         why = reason(error, 160, whole=True)
-        raise UsageError(f"{said}: the weights do not fit the net ({why})") from None
+        raise UsageError(f"{said}: the weights do not fit the network ({why})") from None
 
 
 def _described(content: dict[str, Any], kind: Kind, said: str) -> tuple[Spec, Any, dict[str, Any]]:
     if content["format"] != FORMAT:
         raise UsageError(
-            f"{said}: written in format {content['format']}, this version reads {FORMAT}; "
-            "use the animegan that wrote it"
+            f"{said}: has format {content['format']}, but this version reads {FORMAT}; "
+            "use the version of animegan that wrote it"
         )
     if "trainer" in content:
         raise UsageError(
-            f"{said}: is a state, for --resume; name a {kind}_*.pth in the folder above states/"
+            f"{said}: is a state, for --resume; use a {kind}_*.pth in the folder above states/"
         )
     if content.get("kind") != kind:
         raise UsageError(
-            f"{said}: holds a {content.get('kind')}, not a {kind}; swap the two paths?"
+            f"{said}: contains a {content.get('kind')}, not a {kind}; are the two paths swapped?"
         )
     try:
         spec = Spec.read(content["spec"])
         weights = OrderedDict(content["weights"])
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{said}: does not describe its net; was it edited?") from None
+        raise UsageError(f"{said}: does not describe its network; was it edited?") from None
     return spec, weights, {k: v for k, v in content.items() if k != "weights"}
 
 
@@ -138,30 +141,33 @@ def _plain(content: dict[str, Any], kind: Kind, said: str) -> tuple[Spec, Any, d
     tensors = all(isinstance(one, Tensor) for one in content.values())
     sizes = dcgan.read_shapes(content) if tensors and content else None
     if sizes is None:
-        raise UsageError(f"{said}: neither a file of this tool nor of the textbook's networks")
+        raise UsageError(f"{said}: not a weight file of this tool or of the textbook example")
     found = "netd" if "ndf" in sizes else "netg"
     if found != kind:
-        raise UsageError(f"{said}: holds a {found}, not a {kind}; swap the two paths?")
+        raise UsageError(f"{said}: contains a {found}, not a {kind}; are the two paths swapped?")
     return Spec.read(sizes), content, {}
 
 
 def prune(files: list[Path], keep: int) -> None:
-    """Delete all but the first `keep` files (they come newest first)."""
+    """Delete all but the first `keep` of the files, which are ordered newest first."""
     for path in files[keep:]:
         path.unlink(missing_ok=True)
 
 
 def load_first(paths: Sequence[Path], flag: str, say: Callable[[str], None]) -> Any:
-    """The first state that can be read; one that cannot is named and passed over."""
+    """Return the first state that can be read, reporting each that cannot.
+
+    Raises UsageError if none can be read.
+    """
     for k, path in enumerate(paths):
         try:
             state = load(path, flag)
             ours = isinstance(state, dict) and "trainer" in state
             if not ours or state.get("format") != FORMAT:
-                raise UsageError(f"{flag} {path}: no state of this version")
+                raise UsageError(f"{flag} {path}: not a state file of this version")
             return state
         except UsageError as error:
             if k == len(paths) - 1:
                 raise
-            say(f"{error}; taking the one before it")
+            say(f"{error}; trying the previous one")
     raise AssertionError("no paths")

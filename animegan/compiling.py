@@ -1,4 +1,4 @@
-"""torch.compile for the nets' training passes, and which of them cannot be compiled."""
+"""torch.compile for the training passes, and the cases in which it cannot be used."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def eager(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> dict[str, str]:
-    """Why netg, netd or both are not compiled, by name; empty where both can be."""
+    """Return why "netg" and "netd" cannot be compiled, by name; a network that can is left out."""
     found = {}
     for kind, net in (("netg", netg), ("netd", netd)):
         if on.device.type == "meta":
@@ -25,12 +25,12 @@ def eager(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> di
     if models.penalised(config):
         found["netd"] = "its gradient penalty needs second derivatives, which PyTorch refuses there"
     elif config.labels is not None and config.condition == "acgan":
-        found["netd"] = "it names labels beside judging"
+        found["netd"] = "its acgan classifier is a second output"
     return found
 
 
 def told(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> str:
-    """Which nets will be compiled, in one line."""
+    """Describe in one line which networks will be compiled, and why the others will not."""
     why = eager(config, netg, netd, on)
     return "; ".join(
         f"{kind} eager ({why[kind]})" if kind in why else f"{kind} compiled"
@@ -39,8 +39,9 @@ def told(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> str
 
 
 class Passes:
-    """Forward passes of the training steps: compiled where that is asked for and can be, outputs
-    float32, computed in the run's precision.
+    """Forward passes of the training steps, compiled if requested and possible.
+
+    They are computed in the run's precision; outputs are float32.
     """
 
     def __init__(
@@ -58,49 +59,50 @@ class Passes:
         self._say = say
 
     def __call__(self, net: nn.Module, *inputs: Tensor) -> Tensor:
+        """Return net(*inputs) as float32."""
         with self._on.lowered():
             output: Tensor = self.compiled.get(net, net)(*inputs)
         return output.float() if self._on.bf16 else output
 
     def give_up(self, error: BaseException) -> bool:
-        """Whether it was the compiler that failed; if so that is told and it is done without."""
+        """Disable compilation if `error` came from the compiler; return whether it did."""
         if not (self.compiled and is_failure(error)):
             return False
-        self._say(f"{failed(error)}; training goes on without it")
+        self._say(f"{failed(error)}; training continues without it")
         self.compiled = {}
         return True
 
 
 def compiled(net: nn.Module) -> Callable[..., Tensor]:
-    """The net's forward pass, compiled at its first calls; each shape of its inputs apart.
+    """Return the network's forward pass, compiled on first use for each shape of its inputs.
 
-    The module, its names and its copies stay as they are, and its buffers are written in place. The
-    weights are handed over at each call, so that a graph which was traced while they took no
-    gradients is never used when they do: of those in a module, torch checks the dict that holds
-    them, not the tensors.
+    The module, its parameter names and its copies are unaffected; buffers are written in place. The
+    weights are passed as inputs, so that a graph traced while they needed no gradients is never
+    reused when they do: for a module's own weights torch only guards the dict that holds them, not
+    the tensors.
     """
 
     def forward(weights: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
         output: Tensor = functional_call(net, weights, inputs)
         return output
 
-    # graphs are counted, and from a limit on refused, by code object: each net has its own
+    # torch limits the number of graphs per code object, so each network gets its own
     forward.__code__ = forward.__code__.replace()
     graph = torch.compile(forward, fullgraph=True, dynamic=False)
     return lambda *inputs: graph(dict(net.named_parameters()), inputs)
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether the compiler, not the net, failed: none is installed, or it refuses the graph."""
+    """Return whether the compiler failed (not installed, or unable to compile), not the network."""
     parts = ("torch._dynamo", "torch._inductor", "torch._functorch")
-    # a graph that writes to a buffer which another, not yet gone back through, has kept; the nets
-    # themselves never do
+    # a graph overwrote a buffer that another graph still needs for its backward pass; the networks
+    # themselves never do that
     overwritten = "modified by an inplace operation" in str(error)
     return type(error).__module__.startswith(parts) or overwritten
 
 
 def failed(error: BaseException) -> str:
-    """What happened, in one line."""
+    """Describe a compiler failure in one line."""
     cause = getattr(error, "inner_exception", error)
     told = next((line for line in str(cause).splitlines() if line.strip()), "no reason given")
     return f"--compile: failed ({type(cause).__name__}: {told.strip()[:120]})"

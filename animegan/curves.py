@@ -1,4 +1,4 @@
-"""The curves of a run as a picture, drawn from its `metrics.jsonl`."""
+"""A run's curves as an image, plotted from its `metrics.jsonl`."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from animegan.files import aside
 from animegan.panels import KNOWN_KEYS, PANELS, Series, collect
 from animegan.runs import read_records
 
-WIDTH, HEIGHT = 8.0, 2.6  # inches of one panel
+WIDTH, HEIGHT = 8.0, 2.6  # size of one panel in inches
 DPI = 100
 
 
 def draw_curves(metrics: Path, out: Path) -> None:
-    """Draw the record's curves, one panel above the other, as PNG; aside first, then moved.
+    """Plot the curves as stacked panels and write them to `out` as a PNG, atomically.
 
-    `metrics` holds a JSON object a line, with "step" and scalars by key; lines that are cut off
-    are left out. Without any point of a known key, or without the file, nothing is written.
+    `metrics` has a JSON object per line, with "step" and scalars by key; truncated lines are
+    skipped. Nothing is written if the file is missing or has no known key.
     """
     series = collect(read_records(metrics), KNOWN_KEYS) if metrics.exists() else {}
     panels = [panel for panel in PANELS if any(key in series for key in panel.labels)]
     if not panels:
         return
     figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)  # the figure's canvas from here on; pyplot's state is left alone
+    FigureCanvasAgg(figure)  # attaches itself to the figure, without touching pyplot's state
     rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True)
     for axes, panel in zip(rows[:, 0], panels, strict=True):
         axes.set_title(panel.title, loc="left")

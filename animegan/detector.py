@@ -1,4 +1,4 @@
-"""Where anime faces are in a picture: animeface 2.0.3, or OpenCV with the user's own cascade."""
+"""Anime face detection: animeface 2.0.3, or OpenCV with the user's own cascade."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -15,35 +15,35 @@ from animegan.errors import UsageError
 Box = tuple[int, int, int, int]
 Point = tuple[float, float]
 
-BEST_BOX = 76  # px: animeface finds faces whose box is 55 to 100 px wide, these best
-_STEP = 1.4  # between the levels of the pyramid: with it each face comes once within 64 to 90 px
-_BORDER = 16  # px of replicated border: a tight cut-out has no room for the search window
-_CUT_OUT_SIDES = (112, 96, 128)  # px, for `has_face`: each finds a few faces that the others miss
-_LOOKS = (64, 70, 76, 83, 90)  # px: box widths at which a face is looked at again, twice each
+BEST_BOX = 76  # px; animeface finds faces whose box is 55 to 100 px wide, and this width best
+_STEP = 1.4  # scale between pyramid levels, so that each face is 64 to 90 px wide on one of them
+_BORDER = 16  # px of replicated border; a tight crop leaves no room for the search window
+_CUT_OUT_SIDES = (112, 96, 128)  # px, for `has_face`; each finds a few faces that the others miss
+_LOOKS = (64, 70, 76, 83, 90)  # px; box widths at which a face is detected again, twice each
 _SHIFTS = ((0, 0), (2, 2), (3, 1), (1, 3), (2, 0), (0, 2), (1, 1), (3, 3), (0, 1), (2, 3))
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face: its box (from the brows to the chin, about as wide as the head) in pixels."""
+    """A detected face: its box (brows to chin, about as wide as the head) in pixels."""
 
-    box: Box  # x0, y0, x1, y1; may reach over the edge of the picture
-    score: float  # 0 to 1, see `FaceDetector.find`; 1 from a cascade, which gives none
-    eyes: tuple[Point, Point] | None = None  # the one on the left of the picture first
+    box: Box  # x0, y0, x1, y1; may extend beyond the picture
+    score: float  # 0 to 1, see `FaceDetector.find`; always 1 from a cascade, which has no score
+    eyes: tuple[Point, Point] | None = None  # centres, the one further left in the picture first
 
 
 class Detector(Protocol):
-    """What `prepare` needs of a detector."""
+    """The interface that `prepare` expects of a detector."""
 
     def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
-        """All faces of an RGB picture whose box is at least `smallest` px wide."""
+        """Return all faces of an RGB picture whose box is at least `smallest` px wide."""
 
 
 class FaceDetector:
-    """animeface 2.0.3, offline. It keeps the GIL while it works: use processes, not threads.
+    """animeface 2.0.3, which works offline. It holds the GIL: use processes, not threads.
 
-    Each face that it finds leaks about 750 bytes inside the package: begin a new process every
-    few thousand pictures. Raises UsageError if the package is missing or does not work here.
+    The package leaks about 750 bytes per face found: start a new process every few thousand
+    pictures. Raises UsageError if the package is missing or does not work here.
     """
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class FaceDetector:
         self_test(self._detect)
 
     def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
-        """All faces of an RGB picture of any size whose box is about `smallest` px or wider.
+        """Return all faces whose box is about `smallest` px or wider, best first.
 
-        The search runs over a pyramid, whose finest level shows the smallest wanted face at the
-        width that the detector likes. Each find is looked at ten times more, at other sizes, moved
-        by other fractions of the search's 4 px grid, straight and mirrored: the box and eyes told
-        are the means (what one look gives strays by 3 % of the width, the mean by 1 %), the score
-        is the mean likelihood, where a look without a face counts as 0. Best first.
+        `image` is an RGB picture of any size. The search runs over an image pyramid whose finest
+        level shows the smallest face at the detector's preferred width. Each face found is then
+        detected ten more times, at different scales and offsets within the search's 4 px grid, half
+        of them mirrored. Box and eyes are the means of these (one detection deviates by 3 % of the
+        width, the mean by 1 %); the score is the mean likelihood, with 0 for a missed detection.
         """
         found: list[Face] = []
         scale = min(BEST_BOX * 0.85 / smallest, 2.0)
@@ -74,7 +74,7 @@ class FaceDetector:
         return sorted(faces, key=lambda face: (-face.score, face.box))
 
     def _again(self, image: Image.Image, face: Face) -> Face:
-        """The face as the mean of ten more looks at it."""
+        """Detect a face ten more times, and return the mean; the score is 0 if none finds it."""
         x0, y0, x1, y1 = face.box
         half = round(0.75 * (x1 - x0))
         left, top = (x0 + x1) // 2 - half, (y0 + y1) // 2 - half
@@ -101,10 +101,10 @@ class FaceDetector:
         )
 
     def has_face(self, image: Image.Image) -> bool:
-        """Whether a square cut-out of 48 to 256 px, RGB or grey, shows a face: for the face rate.
+        """Return whether a square crop of 48 to 256 px, RGB or grey, shows a face.
 
-        The picture is brought to 112, 96 and 128 px, the sizes at which a face that fills it is
-        found, with 16 px of replicated border, until one of them shows a face.
+        The crop is resized to 112, 96 and 128 px in turn, sizes at which a face that fills it is
+        found, with 16 px of replicated border, until a face is found.
         """
         image = image.convert("RGB")
         for side in _CUT_OUT_SIDES:
@@ -115,10 +115,10 @@ class FaceDetector:
 
 
 class CascadeDetector:
-    """OpenCV's cascade classifier with a cascade file of the user's (no eyes, no score).
+    """OpenCV's cascade classifier with the user's cascade file; finds no eyes and gives no score.
 
-    `file` is an XML such as nagadomi's lbpcascade_animeface.xml. Raises UsageError if OpenCV is
-    missing or does not read the file.
+    `file` is an XML file such as nagadomi's lbpcascade_animeface.xml. Raises UsageError if OpenCV
+    is missing or cannot read the file.
     """
 
     def __init__(self, file: str | Path) -> None:
@@ -127,7 +127,7 @@ class CascadeDetector:
             classifier = cv2.CascadeClassifier
         except (ImportError, AttributeError) as error:
             raise UsageError(
-                f"--cascade {file}: it needs OpenCV 4 ({error}); "
+                f"--cascade {file}: needs OpenCV 4 ({error}); "
                 'pip install "opencv-python-headless<5"'
             ) from error
         if not Path(file).is_file():
@@ -138,12 +138,12 @@ class CascadeDetector:
         except (cv2.error, SystemError):
             usable = False
         if not usable:
-            raise UsageError(f"--cascade {file}: OpenCV does not read it as a cascade")
-        cv2.setNumThreads(1)  # prepare runs one process a core
+            raise UsageError(f"--cascade {file}: OpenCV cannot read it as a cascade")
+        cv2.setNumThreads(1)  # prepare runs one process per core
         self._equalize = cv2.equalizeHist
 
     def find(self, image: Image.Image, smallest: int = 44) -> list[Face]:
-        """All faces whose box is at least `smallest` px wide, largest first."""
+        """Return all faces whose box is at least `smallest` px wide, largest first."""
         grey = self._equalize(np.asarray(image.convert("L")))
         boxes = self._cascade.detectMultiScale(
             grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest)
@@ -153,10 +153,10 @@ class CascadeDetector:
 
 
 def merge(faces: list[Face], overlap: float = 0.3) -> list[Face]:
-    """One face for each group whose boxes overlap (intersection over union); best first.
+    """Merge faces whose boxes overlap (intersection over union) into one each; best first.
 
-    The box is the mean over the group, which is steadier than any of its members; score and eyes
-    are those of the best member.
+    The box is the mean over the group, which is more stable than any single one; score and eyes are
+    those of the best member.
     """
     groups: list[list[Face]] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.box)):
@@ -169,7 +169,7 @@ def merge(faces: list[Face], overlap: float = 0.3) -> list[Face]:
 
 
 def overlap_of(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
         return 0.0
@@ -178,22 +178,22 @@ def overlap_of(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def self_test(detect: "Callable[[Pixels], list[dict[str, Any]]] | None" = None) -> None:
-    """Let animeface look for one drawn face; UsageError if it finds it not, or not where it is."""
+    """Run animeface on a drawn face; UsageError unless it finds that face where it is."""
     detect = detect or load()
     found = detect(np.asarray(drawn_face()))
     boxes = [_face(raw, 1.0, (0, 0)).box for raw in found]
     if len(boxes) != 1 or overlap_of(boxes[0], (38, 55, 122, 139)) < 0.5:
         raise UsageError(
-            "animeface: installed, but it finds "
-            f"{len(found)} faces in the test picture, which shows one; {PIP}"
+            "animeface: installed, but does not work: it finds "
+            f"{len(found)} faces in a test picture of one; {PIP}"
         )
 
 
 def drawn_face(side: int = 160) -> Image.Image:
-    """A face of ellipses, `side` px square, that animeface takes for one: for tests."""
+    """Draw a face out of ellipses, `side` px square, that animeface detects; for tests."""
     picture = Image.new("RGB", (4 * side, 4 * side), (230, 230, 235))
     pen = ImageDraw.Draw(picture)
-    unit = 4 * side / 160  # drawn four times as large, then reduced: smooth edges
+    unit = 4 * side / 160  # drawn four times as large, then reduced for smooth edges
 
     def ellipse(x: float, y: float, rx: float, ry: float, colour: tuple[int, int, int]) -> None:
         pen.ellipse([unit * (x - rx), unit * (y - ry), unit * (x + rx), unit * (y + ry)], colour)
@@ -220,7 +220,7 @@ def _bordered(image: Image.Image) -> Pixels:
 
 
 def _region(image: Image.Image, left: int, top: int, side: int) -> Pixels:
-    """A square of the picture, which repeats its edge where the square reaches over it."""
+    """Cut a square out of the picture, replicating the edge where the square extends beyond it."""
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(left + side, image.width), min(top + side, image.height)
     edges = ((y0 - top, top + side - y1), (x0 - left, left + side - x1), (0, 0))
@@ -228,7 +228,7 @@ def _region(image: Image.Image, left: int, top: int, side: int) -> Pixels:
 
 
 def _face(raw: dict[str, Any], scale: float, border: tuple[int, int]) -> Face:
-    """animeface's answer for a level -> a Face in pixels of the whole picture."""
+    """Convert animeface's result on a scaled, bordered picture to pixels of the whole picture."""
 
     def place(x: float, y: float) -> Point:
         return (x - border[0]) / scale, (y - border[1]) / scale
@@ -245,7 +245,7 @@ def _face(raw: dict[str, Any], scale: float, border: tuple[int, int]) -> Face:
 
 
 def _mirrored(face: Face, width: int) -> Face:
-    """Where the face of a mirrored picture is in the picture itself."""
+    """Convert a face found in a mirrored picture to the original's coordinates."""
     x0, y0, x1, y1 = face.box
     eyes = face.eyes and ((width - face.eyes[1][0], face.eyes[1][1]),
                           (width - face.eyes[0][0], face.eyes[0][1]))  # fmt: skip

@@ -1,4 +1,4 @@
-"""`download`: the public sets that users mean, as a folder of pictures to train on."""
+"""`download`: public sets, as a folder of pictures to train on."""
 
 import re
 from collections import Counter
@@ -28,16 +28,16 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class About:
-    """What is told before anything is fetched."""
+    """The facts about a set, printed before anything is downloaded."""
 
     title: str
     source: str
     size: str
     licence: str
-    checksum: str = UNKNOWN  # only what the publisher or the library gives
+    checksum: str = UNKNOWN  # as given by the publisher or the library
 
     def lines(self) -> list[str]:
-        """The same as text."""
+        """Return the lines to print."""
         return [
             self.title,
             f"  source:   {self.source}",
@@ -57,34 +57,34 @@ SETS = {
         "Anime faces of 64 px, cut from getchu.com",
         f"Hugging Face hub, dataset {_FACES_REPO}, {_FACES_FILE} at {_FACES_REVISION[:8]}",
         "462,126,466 bytes",
-        "CC0 1.0, as its card says; who drew the faces was not asked",
+        "CC0 1.0 according to its card; the artists were not asked",
         f"SHA-256 {_FACES_SHA256} (the hub's)",
     ),
     "mnist": About(
         "MNIST, 60,000 handwritten digits of 28 px, grey",
         "http://yann.lecun.com/exdb/mnist and its mirror at PyTorch, through torchvision",
         "11,594,722 bytes",
-        "none named by the publisher; often given as CC BY-SA 3.0",
+        "none given by the publisher; often cited as CC BY-SA 3.0",
         "MD5 of each file (torchvision's)",
     ),
     "cifar10": About(
         "CIFAR-10, 50,000 photos of 32 px in ten classes",
         "https://www.cs.toronto.edu/~kriz/cifar.html, through torchvision",
         "170,498,071 bytes",
-        "none named by the publisher",
+        "none given by the publisher",
         "MD5 (torchvision's)",
     ),
     "lsun-bedroom": About(
-        "LSUN bedrooms, 3,033,042 photos whose short side is 256 px",
+        "LSUN bedrooms, 3,033,042 photos with a short side of 256 px",
         _LSUN_URL,
-        "about 43 GB, twice that while it is unpacked",
-        "none named by the publisher; made for research",
+        "about 43 GB, twice that while unpacking",
+        "none given by the publisher; made for research",
     ),
     "archive": About(
-        "Pictures of a zip or tar archive, or of an LSUN lmdb, that you have (Kaggle, the book's)",
+        "Pictures from your own zip or tar archive or LSUN lmdb (Kaggle, the book's)",
         "--archive",
-        "its own",
-        "the publisher's; look it up where you got it",
+        "that of the archive",
+        "the publisher's; check where you got it",
     ),
 }
 NAMES = (*SETS, "hf:OWNER/NAME")
@@ -92,38 +92,38 @@ NAMES = (*SETS, "hf:OWNER/NAME")
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that `download` can be told; names are those of the flags."""
+    """The options of `download`, named like the flags."""
 
     name: str
     out: str | None = None  # None: data/NAME
-    archive: str | None = None  # a copy that lies on this machine
-    limit: int | None = None  # at most so many pictures
-    dry_run: bool = False  # only tell about the set
+    archive: str | None = None  # a local copy to read instead of downloading
+    limit: int | None = None  # maximum number of pictures
+    dry_run: bool = False  # only print the facts about the set
 
     @property
     def folder(self) -> Path:
-        """Where the pictures go."""
+        """The folder that the pictures are written to."""
         if self.out is not None:
             return Path(self.out)
         return Path("data") / class_folder(self.name.removeprefix("hf:").replace("/", "-"))
 
 
 def download(options: Options, say: Say) -> int:
-    """Tell what the set is, bring it, write its pictures; how many lie there then.
+    """Print the facts about a set, download it and write its pictures; return their number.
 
-    Pictures that are there already are not written again, and a broken-off transfer is gone on
-    with. Raises UsageError for a name that is unknown, a missing library, or no network.
+    Existing pictures are not written again, and an interrupted download is resumed. Raises
+    UsageError for an unknown name, a missing library or a failed download.
     """
     _check(options)
     out = options.folder
-    raw = out / ".download"  # a dot: train does not look there
+    raw = out / ".download"  # hidden, so that train ignores it
     if options.name.startswith("hf:"):
         about, files = _ask_hub(options.name[3:])
     else:
         about, files = SETS[options.name], [_FACES_FILE]
     for line in about.lines():
         say(line)
-    say(f"  goes to:  {out}")
+    say(f"  output:   {out}")
     if options.dry_run:
         return 0
     writer = Writer(out, options.limit)
@@ -153,24 +153,24 @@ def _check(options: Options) -> None:
     problems = []
     known = options.name in SETS or re.fullmatch(r"hf:[\w.-]+/[\w.-]+", options.name)
     if not known:
-        problems.append(f"NAME {options.name}: not known; take one of {', '.join(NAMES)}")
+        problems.append(f"NAME {options.name}: unknown set; use one of {', '.join(NAMES)}")
     if options.name == "archive" and options.archive is None:
-        problems.append("--archive: missing; name the zip or tar archive that you have")
+        problems.append("--archive: missing; give the path of your zip or tar archive")
     if options.archive is not None and not Path(options.archive).exists():
-        problems.append(f"--archive {options.archive}: there is no such file or folder")
+        problems.append(f"--archive {options.archive}: no such file or folder")
     if options.folder.exists() and not options.folder.is_dir():
-        problems.append(f"--out {options.folder}: is a file; name a folder")
+        problems.append(f"--out {options.folder}: is a file; give a folder")
     refuse(problems)
 
 
 def _ask_hub(repo: str) -> tuple[About, list[str]]:
-    """What the hub tells of a dataset, and those of its files that hold pictures."""
+    """Return the facts about a dataset on the hub, and those of its files that contain pictures."""
     hub = library("huggingface_hub", 'pip install -e ".[download]"')
     try:
         info = hub.HfApi().dataset_info(repo, files_metadata=True)
     except Exception as error:  # the library has a dozen kinds, httpx its own
         raise UsageError(
-            f"NAME hf:{repo}: the hub does not tell of it ({reason(error)})"
+            f"NAME hf:{repo}: cannot be found on the hub ({reason(error)})"
         ) from error
     files = [
         file for file in info.siblings or ()
@@ -180,8 +180,8 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
     if not files:
         others = Counter(PurePosixPath(f.rfilename).suffix for f in info.siblings or ())
         raise UsageError(
-            f"NAME hf:{repo}: neither archives nor pictures in it, only "
-            f"{', '.join(f'{n} {kind}' for kind, n in others.most_common(3))}; take another"
+            f"NAME hf:{repo}: contains neither archives nor pictures, only "
+            f"{', '.join(f'{n} {kind}' for kind, n in others.most_common(3))}; use another set"
         )
     size = sum(file.size or 0 for file in files)
     card = info.card_data
@@ -202,8 +202,8 @@ def _from_hub(repo: str, revision: str | None, files: list[str], raw: Path) -> N
             )
     except Exception as error:  # the library has a dozen kinds, httpx its own
         raise UsageError(
-            f"download: {repo} did not come ({reason(error)}); call again to go on, or fetch it "
-            "elsewhere and name it with --archive"
+            f"download: {repo} failed ({reason(error)}); run the command again to resume, "
+            "or download it elsewhere and pass it with --archive"
         ) from error
 
 
@@ -211,6 +211,6 @@ def _must_match(path: Path, expected: str) -> None:
     found = sha256(path)
     if found != expected:
         raise UsageError(
-            f"download: {path} has SHA-256 {found}, the publisher gives {expected}; delete it and "
-            "call again"
+            f"download: {path} has SHA-256 {found}, but the publisher gives {expected}; delete it "
+            "and run the command again"
         )

@@ -1,4 +1,4 @@
-"""Anime-style faces drawn from a seed: a set to try things on that needs no download."""
+"""Anime-style faces drawn from a seed: a data set for trying things out without a download."""
 
 import json
 import random
@@ -16,16 +16,16 @@ from animegan.errors import UsageError
 from animegan.files import aside
 from animegan.pen import Pen, hsv, mix
 
-RECIPE = 1  # raise it when the same seed would give another face
+RECIPE = 1  # increment when the same seed would give a different face
 _SUPERSAMPLING = 4
 
 
 def draw_face(seed: int, size: int = 96) -> Image.Image:
-    """One face as an RGB picture of `size` x `size`; the same seed gives the same face.
+    """Draw one face as an RGB picture of `size` x `size`; the same seed gives the same face.
 
-    Skin, hair (cut, length, colour), eyes, brows, mouth, turn, tilt, clothes, ornaments and
-    background all follow from the seed; most are continuous, so faces hardly ever repeat.
-    Drawn four times as large and averaged down.
+    The seed determines skin, hair (cut, length, colour), eyes, brows, mouth, turn, tilt, clothes,
+    ornaments and background; most of these are continuous, so faces hardly ever repeat. Drawn four
+    times as large and averaged down.
     """
     rng = random.Random(seed)
     side = size * _SUPERSAMPLING
@@ -38,12 +38,12 @@ def draw_face(seed: int, size: int = 96) -> Image.Image:
 def draw_set(folder: Path, count: int, size: int, seed: int, workers: int = 0) -> None:
     """Write `count` faces as `folder/000000.jpg` and up, with a progress bar on stderr.
 
-    Face number i is ``draw_face((seed << 32) + i, size)``. Files that are there already are kept,
-    so an interrupted call goes on where it stopped and a complete set costs nothing. `workers`
-    processes draw (0: this one).
+    Face number i is ``draw_face((seed << 32) + i, size)``. Existing files are kept, so an
+    interrupted call can be resumed and a complete set costs nothing. `workers` is the number of
+    processes (0: draw in this one).
 
     Raises:
-        UsageError: the folder holds something else than a set begun with the same seed and size.
+        UsageError: the folder contains anything but a set drawn with the same seed and size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, {"recipe": RECIPE, "size": size, "seed": seed})
@@ -68,9 +68,9 @@ def _claim(folder: Path, recipe: dict[str, int]) -> None:
     label = folder / ".drawn.json"
     if label.exists():
         if json.loads(label.read_text()) != recipe:
-            raise UsageError(f"{folder}: holds another drawn set; remove it or name another folder")
+            raise UsageError(f"{folder}: contains another drawn set; remove it or use a new folder")
     elif any(folder.iterdir()):
-        raise UsageError(f"{folder}: is not empty; name a new folder for the drawn faces")
+        raise UsageError(f"{folder}: is not empty; use a new folder for the drawn faces")
     else:
         label.write_text(json.dumps(recipe))
 

@@ -1,4 +1,4 @@
-"""One anime-style face: what its seed decides, and how it is painted from back to front."""
+"""One anime-style face: its random features, and how they are painted from back to front."""
 
 import math
 import random
@@ -15,11 +15,11 @@ _HAIR = (  # hue, saturation, value
 
 
 class Face:
-    """All that a seed decides about one face; `draw` paints it from back to front."""
+    """The random features of one face, in units of the picture's side."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.turn = rng.gauss(0, 0.022)  # how far the features move aside: the head looks there
+        self.turn = rng.gauss(0, 0.022)  # sideways shift of the features: where the head turns
         self.half = rng.uniform(0.255, 0.3)  # half the width of the face
         self.chin = rng.uniform(0.815, 0.87)
         self.jaw = rng.uniform(0.5, 0.66)  # 1: square, 0: pointed
@@ -54,6 +54,7 @@ class Face:
         self.front = 0.5 + self.turn * 2
 
     def draw(self, pen: Pen) -> None:
+        """Paint the face, from back to front."""
         self._back_hair(pen)
         self._body(pen)
         self._head(pen)

@@ -1,8 +1,8 @@
-"""A moving average of the generator's weights: what samples, files and metrics are made with.
+"""An exponential moving average of the generator's weights, used for samples, files and metrics.
 
-Its half-life counts pictures, not steps, so that it means the same at any batch size; early in a
-run it is a share of the pictures seen, so that short runs are not averaged with their first noise
-(Karras et al. 2020, StyleGAN2-ADA; Huang et al. 2024).
+Its half-life is in pictures rather than steps, so that it does not depend on the batch size. Early
+in a run it is limited to a share of the pictures seen, so that the initial weights are forgotten
+quickly (Karras et al. 2020, StyleGAN2-ADA; Huang et al. 2024).
 """
 
 import copy
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-HALF_LIFE = 10_000.0  # pictures; StyleGAN2-ADA's
-WARM_UP = 0.05  # share of the pictures seen
+HALF_LIFE = 10_000.0  # pictures, as in StyleGAN2-ADA
+WARM_UP = 0.05  # largest half-life, as a share of the pictures seen
 
 
 def decay_at(
     pictures_seen: int, batch_size: int, half_life: float = HALF_LIFE, warm_up: float = WARM_UP
 ) -> float:
-    """What the average keeps of itself at the update after `pictures_seen` pictures.
+    """Return the decay factor of the average at the update after `pictures_seen` pictures.
 
     0.5 ^ (batch_size / min(half_life, warm_up · pictures_seen)); 0 at the very start.
     """
@@ -27,10 +27,10 @@ def decay_at(
 
 
 class Ema:
-    """The average of a net, in `net`: a copy in eval mode that takes no gradients.
+    """The moving average of a network, in `net`: a copy in eval mode without gradients.
 
-    Buffers of floats (BatchNorm's statistics) are averaged as the weights are: statistics of the
-    newest weights would not fit the averaged ones. Counters are copied.
+    Floating-point buffers (BatchNorm's statistics) are averaged like the weights, because the
+    statistics of the latest weights would not fit the averaged ones. Counters are copied.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, net: nn.Module, pictures_seen: int, batch_size: int) -> None:
-        """Move towards `net`; `pictures_seen` counts those of this batch in."""
+        """Move the average towards `net`; `pictures_seen` includes this batch."""
         kept = decay_at(pictures_seen, batch_size, self.half_life, self.warm_up)
         ours, theirs = self._tensors(self.net), self._tensors(net)
         pairs = list(zip(ours, theirs, strict=True))
@@ -56,7 +56,7 @@ class Ema:
         return [*net.parameters(), *net.buffers()]
 
     def state_dict(self) -> dict[str, Any]:
-        """The averaged weights and buffers; the rest follows from the pictures seen."""
+        """Return the averaged weights and buffers; there is no other state."""
         return self.net.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,12 +1,12 @@
-"""What a user can cause, told in one line a problem."""
+"""Exceptions that end a command with a one-line message instead of a traceback."""
 
 from collections.abc import Iterable
 
 
 class UsageError(Exception):
-    """A mistake the user can mend; `main.py` prints each problem on a line and exits with 2.
+    """A mistake that the user can fix; `main.py` prints each problem on a line and exits with 2.
 
-    A problem names the flag, the fact and the way out:
+    A problem consists of the flag, the fact and the way out:
     ``--batch-size 256: the folder has 40 pictures; take 40 or fewer``.
     """
 
@@ -15,7 +15,7 @@ class UsageError(Exception):
         self.problems = problems
 
     def under(self, flag: str) -> "UsageError":
-        """The same of a folder of pictures that another option than --data-path names."""
+        """Return the same error with --data-path replaced by another flag for a folder."""
         return UsageError(*(line.replace("--data-path", flag) for line in self.problems))
 
 
@@ -30,17 +30,17 @@ def reason(error: BaseException, limit: int | None = None, *, whole: bool = Fals
 
 
 def refuse(problems: Iterable[str]) -> None:
-    """Raises UsageError if there are any."""
+    """Raise UsageError if there are any problems."""
     if found := tuple(problems):
         raise UsageError(*found)
 
 
 class TrainingStopped(Exception):  # noqa: N818
-    """Training cannot go on (non-finite loss, no memory); one line, exit code 1."""
+    """Training cannot continue (non-finite loss, out of memory); one line, exit code 1."""
 
 
 class Ended(Exception):  # noqa: N818
-    """A command ended with this exit code; it has said why."""
+    """Exit with this code; the reason has been printed already."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

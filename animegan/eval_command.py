@@ -1,4 +1,4 @@
-"""The `evaluate` command: weights or a folder against a folder of real pictures."""
+"""The `evaluate` command: compare weights or a folder with a folder of real pictures."""
 
 import sys
 from collections.abc import Callable
@@ -26,19 +26,20 @@ from animegan.request import writable
 if TYPE_CHECKING:
     from config import Config
 
-ENDLESS = 10**9  # candidates of a generator
+ENDLESS = 10**9  # number of candidates a generator is said to have
 
 
 def run(config: "Config", say: Callable[[str], None]) -> None:
-    """Evaluate, write the page, and print the table, or the JSON, to stdout.
+    """Evaluate, write the HTML report, and print the table or the JSON object to stdout.
 
-    A generator's pictures are compared at its own size and channels, and the reals become pixels
-    as they did in its training; `image_size` to `resize` hold for `samples`. The training set is
-    `train_path`, or the folder that the run was trained on if it is still there.
+    A generator is evaluated at its own image size and channels, with real pictures decoded as in
+    its training; the options `image_size`, `channels`, `background` and `resize` only apply to
+    `samples`. The training set is `train_path`, or the folder that the run was trained on if it
+    still exists.
 
     Raises:
-        UsageError: options that do not go together, folders and files that are not there, packages
-            or weights that are not to be had; all before any measuring.
+        UsageError: conflicting options, missing folders or files, missing packages or weights; all
+            before anything is measured.
     """
     problems = _missing(config)
     for flag, path in (
@@ -56,8 +57,8 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         pictures, config = _drawn(config, on.device)
         if config.train_path and Path(config.train_path).resolve() == Path(against).resolve():
             say(
-                f"--against {against}: it was trained on these, and learning by heart looks like "
-                "skill; name held-out pictures"
+                f"--against {against}: the generator was trained on these, so memorising them "
+                "would look like quality; use held-out pictures"
             )
     network = build_extractor(config.extractor, config.inception_file, on.device)
     detector = FaceDetector()
@@ -85,12 +86,12 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         train_from=train_path or "", say=say,
     )  # fmt: skip
     write_report(found, page)
-    say(f"{page}: sheets, distances and protocol; it shows real pictures, so keep it to yourself")
+    say(f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it")
     print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)
 
 
 def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
-    """A generator's pictures, and the config with what its training says of pictures."""
+    """Return a generator's pictures, and the config with the picture options of its training."""
     path = config.netg_path
     assert path is not None
     loaded = checkpoint.load_net(path, "netg", device)
@@ -111,7 +112,7 @@ def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
 
 
 def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.device) -> Draw:
-    """A generator's candidates 0, 1, 2, ... of a seed, the same however they are asked for."""
+    """Return a function that draws candidates `start` and up of a seed, in whatever portions."""
     netg, chunk = folded(loaded.net), generate.chunk_of(loaded.spec.image_size, device)
 
     def draw(start: int, count: int) -> Tensor:
@@ -124,21 +125,21 @@ def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.d
 def _missing(config: "Config") -> list[str]:
     problems = []
     if config.against is None:
-        problems.append("--against: missing; name a folder of real pictures, best held-out ones")
+        problems.append("--against: missing; give a folder of real pictures, ideally held-out ones")
     if config.netg_path is None and config.samples is None:
         problems.append(
-            "--netg-path: missing; name the generator's weights, such as "
+            "--netg-path: missing; give the generator's weight file, such as "
             "checkpoints/RUN/netg_last.pth, or a folder of pictures with --samples"
         )
     if config.netg_path is not None and config.samples is not None:
         problems.append(
-            f"--netg-path and --samples {config.samples}: both name the samples; keep one"
+            f"--netg-path and --samples {config.samples}: both give the samples; keep one"
         )
     return problems
 
 
 def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:
-    """What keeps the folder from being read, if anything."""
+    """Return what prevents the folder from being read, if anything."""
     try:
         if path is not None:
             find_pictures(path)
@@ -148,5 +149,5 @@ def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:
 
 
 def _page(netg_path: str | None) -> Path:
-    """Beside the weights, in the run's folder; for a folder of samples, here."""
+    """Return the default report: next to the weights, or in the current folder for --samples."""
     return Path(netg_path).parent / "evaluate.html" if netg_path else Path("evaluate.html")

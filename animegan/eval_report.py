@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file with its sheets inside. It shows real faces: never publish it."""
+"""An evaluation as a self-contained HTML file. It shows real faces: never publish it."""
 
 import html
 import io
@@ -17,7 +17,7 @@ from animegan.images import data_uri, grid
 from animegan.metrics import SAME_RMS
 from animegan.neighbours import Copying, closest_first
 
-SHOWN = 64  # pictures of a sheet
+SHOWN = 64  # pictures per sheet
 PAIRS = 24  # samples shown with their nearest training picture
 
 _PAGE = """<!doctype html>
@@ -30,29 +30,30 @@ img {{ max-width: 100%; display: block }}
 </style>
 <h1>Evaluation of {title}</h1>
 <pre>{table}</pre>
-<p>This page shows pictures of the real set. Keep it out of repositories.</p>
+<p>This page shows real pictures. Do not publish it or commit it to a repository.</p>
 <div class="two">
-<section><h2>Samples</h2>{samples}<p>The first {shown}, not chosen.</p></section>
+<section><h2>Samples</h2>{samples}<p>The first {shown}, not selected.</p></section>
 <section><h2>Reals</h2>{reals}<p>{shown} of {against}.</p></section>
 </div>
 <h2>Nearest training pictures</h2>
 {pairs}
 <p>Each sample (left of a pair) with its nearest picture of {train}, by the extractor's features.
-First half: the samples that come nearest of all. Second half: spread evenly to the farthest.</p>
+First half: the samples nearest to a training picture. Second half: spread evenly up to the
+farthest.</p>
 {histogram}
-<p>Distance to the nearest training picture: samples, and unseen reals ({unseen}). A generator that
-copies lies to the left of them. Of the samples {copied:.1%} lie left of the line that 1&nbsp;% of
-the unseen reals do.</p>
+<p>Distance to the nearest training picture, for samples and for unseen reals ({unseen}). A
+generator that copies lies to their left. {copied:.1%} of the samples lie to the left of the line,
+as do 1&nbsp;% of the unseen reals.</p>
 <h2>Protocol</h2>
 <pre>{protocol}</pre>
-<p>Near-identical: thumbnails of 16 x 16 that differ by less than {rms:g} levels of 255, root mean
-square; counted are the samples that could be dropped.</p>
+<p>Near-identical: 16 x 16 thumbnails that differ by less than {rms:g} of 255 levels (root mean
+square); the number of samples that could be dropped.</p>
 </html>
 """
 
 
 def write_report(found: Evaluation, path: Path) -> None:
-    """Write the page at `path`, whole or not at all; makes the folder."""
+    """Write the report to `path` atomically, creating the folder if necessary."""
     shown = min(SHOWN, found.samples.count, found.reals.count)
     text = _PAGE.format(
         title=html.escape(found.samples.name), table=html.escape(table(found)), shown=shown,
@@ -68,7 +69,10 @@ def write_report(found: Evaluation, path: Path) -> None:
 
 
 def pairs_sheet(found: Evaluation) -> Tensor:
-    """uint8 [3, H, W]: pairs of a sample and its nearest training picture, four a row."""
+    """Return a sheet, uint8 [3, H, W], of samples next to their nearest training picture.
+
+    Four pairs per row.
+    """
     rows = closest_first(found.copying.samples, PAIRS)
     samples = found.samples.at(rows)
     nearest = found.train.at([int(found.copying.samples.rows[row]) for row in rows])
@@ -77,7 +81,7 @@ def pairs_sheet(found: Evaluation) -> Tensor:
 
 
 def _like(pictures: Tensor, others: Tensor) -> Tensor:
-    """The pictures at the others' size and number of channels."""
+    """Return the pictures with the others' size and number of channels."""
     size = tuple(others.shape[2:])
     if tuple(pictures.shape[2:]) != size:
         small = F.interpolate(pictures.float(), size=size, mode="bilinear", antialias=True)
@@ -90,7 +94,7 @@ def _image(sheet: Tensor, what: str) -> str:
 
 
 def _histogram(found: Copying) -> str:
-    """Both distributions of distances as an inline SVG."""
+    """Plot both distributions of distances as an inline SVG."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     both = np.concatenate([found.samples.distances, found.unseen])

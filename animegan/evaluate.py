@@ -1,4 +1,4 @@
-"""Samples against real pictures by a fixed protocol, with a floor that tells what reals reach."""
+"""Compare samples with real pictures by a fixed protocol; the floor is what real pictures score."""
 
 import json
 from collections.abc import Callable
@@ -16,27 +16,27 @@ from animegan.features import Extractor
 from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
 from animegan.neighbours import Copying, copying
 
-# Learnt by damaging real faces, see docs/evaluate.md; shown with every result.
+# Limitations of each number, found by damaging real faces (docs/evaluate.md); shown with results.
 CANNOT = {
     "fd": "rewards copies of the reals; see copying",
     "kid": "rewards copies of the reals; see copying",
-    "precision": "rewards copies of the reals, and takes half of a set of drawn faces for real",
-    "recall": "rewards copies of the reals; blind while half of a set is ten pictures repeated, or "
-    "drawn faces",
-    "density": "blind to ten pictures repeated for the whole set, and to copies",
+    "precision": "rewards copies of the reals; counts half of a set of drawn faces as real",
+    "recall": "rewards copies of the reals; does not notice if half of a set is ten repeated "
+    "pictures or drawn faces",
+    "density": "does not notice a set of ten repeated pictures, or copies",
     "coverage": "rewards copies of the reals",
-    "face_rate": "rises with noise and for drawn or repeated faces, blind to checkerboards; says "
-    "that there are faces, not that they are good",
-    "duplicates": "sees repetition and nothing else",
+    "face_rate": "rises with noise and for drawn or repeated faces, does not notice checkerboard "
+    "artefacts; shows that there are faces, not that they are good",
+    "duplicates": "detects repetition and nothing else",
 }
 
-MOST = 10_000  # pictures a side, unless more are asked for
-FEWEST = 32  # reals below which nothing can be said
+MOST = 10_000  # pictures per side, unless --eval-num asks for more
+FEWEST = 32  # pictures per side below which the numbers mean nothing
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What is told of one set against the reals; the keys of the JSON, in its order."""
+    """The numbers of one set compared with the reals: the keys of the JSON, in order."""
 
     fd: float
     kid: float
@@ -52,7 +52,7 @@ class Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Everything that the table, the JSON and the report show."""
+    """The result of an evaluation: everything that the table, the JSON and the report show."""
 
     numbers: Numbers
     floor: Numbers
@@ -63,7 +63,7 @@ class Evaluation:
     train: Pictures
 
     def as_json(self) -> str:
-        """One JSON object in one line."""
+        """Return the numbers as a JSON object on one line."""
         record = asdict(self.numbers) | {
             "copied": self.copying.copied, "floor": asdict(self.floor), "protocol": self.protocol,
         }  # fmt: skip
@@ -71,7 +71,7 @@ class Evaluation:
 
 
 def compare(real: Measured, fake: Measured, extractor: Extractor, seed: int) -> Numbers:
-    """All numbers of two sets of equal size."""
+    """Compute all numbers for two sets of equal size."""
     assert len(real) == len(fake)
     kid, kid_std = metrics.kid(
         real.features, fake.features, norm_scaled=extractor.norm_scaled, seed=seed
@@ -93,18 +93,18 @@ def evaluate(
     others: FaceSet | None = None, others_from: str = "", train: FaceSet | None = None,
     train_from: str = "", say: Callable[[str], None],
 ) -> Evaluation:  # fmt: skip
-    """Compare samples with reals, and as many other reals with the same reals: the floor.
+    """Compare samples with reals, and for the floor other reals with the same reals.
 
     Args:
-        samples: at least as many as will be taken; a generator's `count` may be any large number.
+        samples: the samples; for a generator, `samples.count` may be any large number.
         reals: the pictures of the folder `against`.
-        count: pictures a side; left out, all of the reals or samples, at most MOST.
-        others: reals for the floor, from the folder `others_from`; left out, they are taken from
-            `reals` too, where the two halves of it must do if there are fewer than 2 * count.
-        train: the training set, from `train_from`; left out, `reals` is taken for it.
+        count: pictures per side (default: all of the reals or samples, at most MOST).
+        others: reals for the floor, from the folder `others_from` (default: the rest of `reals`,
+            or its two halves if it has fewer than 2 * count pictures).
+        train: the training set, from the folder `train_from` (default: `reals`).
 
     Raises:
-        UsageError: too few pictures for the count.
+        UsageError: fewer pictures than FEWEST or `count`.
     """
     n = _count(count, samples, reals, against)
     samples = replace(samples, count=n)
@@ -121,7 +121,7 @@ def evaluate(
         if floor_n < n:
             say(
                 f"{against}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
-                f"{floor_n}; name a second folder of reals with --floor-path for one of {n}"
+                f"{floor_n}; for a floor of {n}, give a second folder of reals with --floor-path"
             )
     fake = measure(samples, extractor, detector)
     train_set, train_features = real_set, real.features
@@ -143,9 +143,9 @@ def evaluate(
 
 
 def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -> int:
-    """How many pictures a side."""
+    """Return the number of pictures per side."""
     problems = [
-        f"{flag} {name}: has {found} pictures; an evaluation takes {FEWEST} or more"
+        f"{flag} {name}: has {found} pictures; an evaluation needs at least {FEWEST}"
         for flag, name, found in (
             ("--against", against, len(reals)), ("--samples", samples.name, samples.count)
         )
@@ -163,7 +163,7 @@ def _protocol(
     samples: Pictures, reals: Pictures, extractor: Extractor, detector: FaceFinder | None,
     n: int, floor_n: int, floor_of: str, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that the numbers depend on, and what they cannot see."""
+    """Return everything that the numbers depend on, and their limitations."""
     channels, height, width = reals.draw(0, 1).shape[1:]
     return {
         "samples": samples.name, "against": reals.name, "n": n,
@@ -183,7 +183,7 @@ def _protocol(
 
 
 def table(found: Evaluation) -> str:
-    """The numbers as lines for a terminal: samples, floor, which way is better, what to mind."""
+    """Format the numbers for a terminal: samples, floor, which direction is better, and notes."""
     told, floor, protocol = found.numbers, found.floor, found.protocol
     rows = [(protocol["fd_is"], f"{told.fd:.2f}", f"{floor.fd:.2f}", "lower")]
     kids = [f"{1000 * one.kid:.2f} ± {1000 * one.kid_std:.2f}" for one in (told, floor)]
@@ -205,7 +205,7 @@ def table(found: Evaluation) -> str:
 
 
 def notes(found: Evaluation) -> list[str]:
-    """What a reader must know to take the numbers for what they are, a line each."""
+    """Return the notes needed to interpret the numbers, one per line."""
     told, protocol, copied = found.numbers, found.protocol, found.copying
     lines = [f"[{k}] {key}: {said}" for k, (key, said) in enumerate(CANNOT.items(), 1)]
     lines.append(
@@ -214,17 +214,17 @@ def notes(found: Evaluation) -> list[str]:
     if protocol["floor_n"] < protocol["n"]:
         lines.append(
             f"the floor's {protocol['fd_is']}, precision, recall and coverage depend on the number "
-            f"of pictures and are not those of {protocol['n']}; KID can be compared as it is"
+            f"of pictures and would differ for {protocol['n']}; KID does not depend on it"
         )
     if told.face_rate_real is not None:
         lines.append(
-            f"face rate of the reals: {told.face_rate_real:.3f}; a set that was cut out by a "
-            "detector has a high one for that reason alone, and samples like it as well"
+            f"face rate of the reals: {told.face_rate_real:.3f}; it is high for any set that was "
+            "cropped by a detector, and for samples like it"
         )
     if found.train.name == found.reals.name:
-        lines.append("copying: no --train-path, so the reals are taken for the training set")
+        lines.append("copying: no --train-path, so the reals stand in for the training set")
     lines.append(
-        f"copying: {copied.copied:.1%} of the samples lie nearer to a picture of "
-        f"{found.train.name} than 1 % of unseen reals do ({copied.unseen_are})"
+        f"copying: {copied.copied:.1%} of the samples are closer to a picture of "
+        f"{found.train.name} than 99 % of unseen reals are ({copied.unseen_are})"
     )
     return lines

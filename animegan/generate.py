@@ -1,4 +1,7 @@
-"""Drawing: candidates from noise, scored by netd, the best kept, in memory that stays flat."""
+"""`generate`: draw candidates from noise, score them with netd and keep the best.
+
+Memory use does not grow with the number of candidates.
+"""
 
 import json
 import math
@@ -22,15 +25,15 @@ if TYPE_CHECKING:
     from config import Config
 
 CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
-CHUNK_CPU = 64  # ... on a CPU, in whose cache a layer's maps then stay
-SHEET = 1024  # pictures that the grid shows at most ...
-SHEET_PIXELS = 2**26  # ... and their pixels
-POOL = 8  # times as many of the best as are kept, for --diverse to choose from
+CHUNK_CPU = 64  # ... and on a CPU, so that a layer's feature maps stay in its cache
+SHEET = 1024  # maximum number of pictures in the grid ...
+SHEET_PIXELS = 2**26  # ... and of their pixels
+POOL = 8  # --diverse chooses among this many times --gen-num best-scored candidates
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Candidate `i` of a seed: the same vector whatever else is drawn, and in what pieces."""
+    """Noise vectors by candidate: number `i` of a seed is the same whatever else is drawn."""
 
     seed: int
     nz: int
@@ -39,11 +42,11 @@ class Noise:
     labels: DrawnLabels | None = None
 
     def given(self, indices: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
-        """Labels of the candidates, as the nets take them: a tuple of one tensor, or empty."""
+        """Return the candidates' labels as networks take them: a tuple of one tensor, or ()."""
         return () if self.labels is None else (self.labels(self.seed, indices).to(device),)
 
     def __call__(self, indices: Sequence[int]) -> Tensor:
-        """float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
+        """Return their noise, float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
 
         def normal(source: torch.Generator) -> Tensor:
             return torch.randn(runtime.BLOCK, self.nz, 1, 1, generator=source)
@@ -53,7 +56,7 @@ class Noise:
 
 
 def chunk_of(image_size: int, device: torch.device) -> int:
-    """Candidates drawn at once: as many as take the memory of CHUNK at 96 x 96, or fewer."""
+    """Return how many candidates to draw at once: CHUNK at 96 x 96, fewer if they are larger."""
     most = min(CHUNK, CHUNK_CPU) if device.type == "cpu" else CHUNK
     return max(1, min(most, most * 96**2 // image_size**2))
 
@@ -62,9 +65,9 @@ def best(
     netg: nn.Module, netd: nn.Module, noise: Noise, count: int, keep: int, device: torch.device,
     progress: Callable[[int], object] = lambda done: None, chunk: int = CHUNK,
 ) -> tuple[list[int], list[float]]:  # fmt: skip
-    """Indices and logits of the `keep` best-scored of candidates 0 .. count-1, best first.
+    """Return indices and logits of the `keep` best-scored of candidates 0 .. count-1, best first.
 
-    Only scores and indices outlive a chunk. Equal scores are ordered by index.
+    Pictures are discarded chunk by chunk. Equal scores are ordered by index.
     """
     scores = torch.empty(0)
     indices = torch.empty(0, dtype=torch.long)
@@ -73,7 +76,7 @@ def best(
             some = range(start, min(count, start + chunk))
             given = noise.given(some, device)
             logits = netd(netg(noise(some).to(device), *given), *given).float()
-            logits = logits.view(len(some), -1).sum(1).cpu()  # a projected netd has several heads
+            logits = logits.view(len(some), -1).sum(1).cpu()  # over the heads of a projected netd
             scores = torch.cat([scores, logits])
             indices = torch.cat([indices, torch.tensor(some)])
             order = torch.argsort(scores, descending=True, stable=True)[:keep]
@@ -86,10 +89,11 @@ def most_different(
     netg: nn.Module, noise: Noise, ranked: Sequence[int], keep: int, device: torch.device,
     chunk: int = CHUNK,
 ) -> list[int]:  # fmt: skip
-    """Places in `ranked` of `keep` candidates that differ most, the best-scored first.
+    """Return the positions in `ranked` of the `keep` candidates that differ most, in order.
 
-    Farthest-first (Gonzalez 1985) on pictures shrunk to 8 x 8: each is the one farthest from all
-    that are kept already. Keeps selection by score from narrowing to one kind of picture.
+    Farthest-first traversal (Gonzalez 1985) on pictures shrunk to 8 x 8: starting with the best,
+    each next one is the farthest from all kept so far. Keeps ranking by score from favouring a
+    single kind of picture.
     """
     small = [
         adaptive_avg_pool2d(pictures.float(), 8).flatten(1)
@@ -99,7 +103,7 @@ def most_different(
     kept = [0]
     distance = (points - points[0]).square().sum(1)
     while len(kept) < keep:
-        distance[kept[-1]] = -1  # where all pictures are the same, each is still kept but once
+        distance[kept[-1]] = -1  # even if all pictures are equal, keep each only once
         farthest = int(distance.argmax())
         kept.append(farthest)
         distance = torch.minimum(distance, (points - points[farthest]).square().sum(1))
@@ -113,7 +117,7 @@ def draw(
     device: torch.device,
     chunk: int = CHUNK,
 ) -> Iterator[Tensor]:
-    """uint8 [n, C, S, S] on the CPU, the candidates in the given order, a chunk at a time."""
+    """Yield the candidates in the given order, a chunk at a time: uint8 [n, C, S, S] on the CPU."""
     for start in range(0, len(indices), chunk):
         some = indices[start : start + chunk]
         with runtime.evaluating(netg):
@@ -122,7 +126,10 @@ def draw(
 
 
 def generate(config: "Config", request: Request, say: Callable[[str], None]) -> None:
-    """The `generate` command: the grid at `gen_img`, and single files where asked for."""
+    """Run the `generate` command: write the grid `gen_img` and, with `save_each`, single files.
+
+    Raises UsageError if the weight files cannot be read or do not fit each other.
+    """
     from tqdm import tqdm
 
     on = runtime.start(config.gpu, config.device, config.threads)
@@ -138,13 +145,13 @@ def generate(config: "Config", request: Request, say: Callable[[str], None]) -> 
         same = ("image_size", "channels")
         if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
             raise UsageError(
-                f"--netd-path {netd_path}: scores pictures of {netd.spec.image_size} px and "
-                f"{netd.spec.channels} channel(s), netg draws {loaded.spec.image_size} and "
-                f"{loaded.spec.channels}; take the two from one run"
+                f"--netd-path {netd_path}: takes pictures of {netd.spec.image_size} px and "
+                f"{netd.spec.channels} channel(s), but netg draws {loaded.spec.image_size} px and "
+                f"{loaded.spec.channels}; take both from one run"
             )
         if netd.spec.classes and netd.about.get("labels") != loaded.about.get("labels"):
             raise UsageError(
-                f"--netd-path {netd_path}: has other labels than netg; take the two from one run"
+                f"--netd-path {netd_path}: has different labels than netg; take both from one run"
             )
         with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:
             chosen, scores = best(
@@ -161,7 +168,7 @@ def generate(config: "Config", request: Request, say: Callable[[str], None]) -> 
             kept = most_different(netg, noise, chosen, config.gen_num, on.device, chunk)
             chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
-        say("no --netd-path: the pictures are not ranked, these are the first candidates")
+        say("no --netd-path: pictures are not ranked, these are the first candidates")
         chosen = list(range(config.gen_num))
     shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
     sheet: list[Tensor] = []
@@ -178,7 +185,7 @@ def generate(config: "Config", request: Request, say: Callable[[str], None]) -> 
         _write_manifest(config, netg_path, chosen, scores)
     say(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
     if shown < len(chosen):
-        say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes every one")
+        say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes all of them")
 
 
 def _write_manifest(

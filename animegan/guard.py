@@ -1,4 +1,4 @@
-"""Keeps a non-finite loss or gradient out of the weights without asking the host."""
+"""Keep a non-finite loss or gradient out of the weights, without synchronising with the host."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from torch.nn.utils import get_total_norm
 
 
 class Guard:
-    """Masks updates on the device and remembers there the first bad step (-1: none)."""
+    """Skips bad updates on the device; `bad_step` holds the first bad step there (-1: none)."""
 
     def __init__(self, device: torch.device) -> None:
         self.bad_step = torch.full((), -1, dtype=torch.long, device=device)
@@ -21,22 +21,20 @@ class Guard:
         step: int,
         watched: Iterable[tuple[Tensor, Tensor]] = (),
     ) -> None:
-        """One optimizer step, skipped where `loss` or a gradient is not finite.
+        """Take one optimizer step, skipped if `loss` or a gradient is not finite.
 
-        `watched` pairs each buffer that the step wrote to (BatchNorm's running statistics) with its
-        copy from before, which is put back when the step is bad.
+        `watched` pairs each buffer that the forward pass changed (BatchNorm's running statistics)
+        with a copy from before, which is restored if the step is bad.
         """
         gradients = [one.grad for one in parameters if one.grad is not None]
         good = torch.isfinite(loss) & torch.isfinite(get_total_norm(gradients))
         for now, before in watched:
-            # .data: a graph kept for the next update names the buffer, though it will not read it
+            # .data: a graph kept for the next update refers to the buffer, without reading it
             now.data.copy_(torch.where(good, now, before))
-        if optimizer.defaults.get(
-            "fused"
-        ):  # then weights, moments and the count of steps stay as they are
+        if optimizer.defaults.get("fused"):  # the optimizer itself skips a bad step
             setattr(optimizer, "found_inf", (~good).to(torch.float32))  # noqa: B010
             setattr(optimizer, "grad_scale", None)  # noqa: B010
-        else:  # then no moment may take a bad gradient up
+        else:  # keep bad gradients out of the moments
             for gradient in gradients:
                 gradient.copy_(torch.where(good, gradient, torch.zeros_like(gradient)))
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and PNG files."""
+"""Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and image files."""
 
 import base64
 import io
@@ -17,23 +17,23 @@ Draw = Callable[[int, int], Tensor]
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 [..., C, H, W] -> float32 in [-1, 1], same shape and memory format."""
+    """Convert uint8 [..., C, H, W] to float32 in [-1, 1], keeping shape and memory format."""
     return pixels.to(torch.float32).mul_(2 / 255).sub_(1)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float [..., C, H, W] in [-1, 1] -> uint8, rounded to nearest; what is outside is clamped."""
+    """Convert float [..., C, H, W] in [-1, 1] to uint8, rounding to nearest and clamping."""
     return images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def grid(pixels: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
-    """uint8 [N, C, H, W] -> one uint8 [3, H', W'] sheet, row by row, black lines between."""
+    """Arrange uint8 [N, C, H, W] in a uint8 [3, H', W'] grid, row by row with black lines."""
     sheet: Tensor = make_grid(pixels.cpu(), nrow=columns, padding=padding)
     return sheet
 
 
 def to_pil(pixels: Tensor) -> Image.Image:
-    """uint8 [C, H, W] with 1 or 3 channels -> a grey or RGB Pillow image."""
+    """Convert uint8 [C, H, W] with 1 or 3 channels to a greyscale or RGB Pillow image."""
     array = pixels.cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
@@ -46,9 +46,9 @@ def data_uri(pixels: Tensor, **how: object) -> str:
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
-    """Write uint8 [C, H, W] in the suffix's format; aside first, then moved into place.
+    """Write uint8 [C, H, W] atomically, in the format that the suffix implies.
 
-    The folder has to be there: a run whose folder went away must not make half of it anew.
+    The folder must exist: a run whose folder has been removed must not recreate half of it.
     """
     path = Path(path)
     kind = Image.registered_extensions()[path.suffix.lower()]

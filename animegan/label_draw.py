@@ -1,4 +1,4 @@
-"""Labels of candidates that are drawn from a weight file: those asked for, or as in training."""
+"""Labels of candidates drawn from a weight file: as requested, or distributed as in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from animegan.labels import Attributes
 
 @dataclass(frozen=True, eq=False)
 class DrawnLabels:
-    """Candidate `i` of a seed has the same labels whatever else is drawn: a row of `rows`.
+    """Labels by candidate: number `i` of a seed has the same labels whatever else is drawn.
 
-    Row k is drawn with a probability that `counts[k]` is proportional to.
+    They are row k of `rows` with a probability proportional to `counts[k]`.
     """
 
     rows: Tensor  # int64 [K, A]
     counts: Tensor  # [K]
 
     def __call__(self, seed: int, indices: Sequence[int]) -> Tensor:
-        """int64 [len(indices), A] on the CPU."""
+        """Return the candidates' labels, int64 [len(indices), A] on the CPU."""
 
         def picks(source: torch.Generator) -> Tensor:
             return self.counts.double().multinomial(runtime.BLOCK, True, generator=source)
@@ -32,7 +32,7 @@ class DrawnLabels:
 
 
 def labels_of(netg: LoadedNet, label: str | None, path: str) -> DrawnLabels | None:
-    """The labels that `--label` names, else the training set's; None for a netg without labels.
+    """Return the labels to draw: those of --label, or the training set's; None if unconditional.
 
     Raises UsageError for a label that the generator does not know.
     """
@@ -48,7 +48,7 @@ def labels_of(netg: LoadedNet, label: str | None, path: str) -> DrawnLabels | No
         attributes = Attributes.read(saved)
         rows, counts = torch.tensor(saved["rows"]), torch.tensor(saved["counts"])
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"--netg-path {path}: does not name its labels; was it edited?") from None
+        raise UsageError(f"--netg-path {path}: does not list its labels; was it edited?") from None
     if label is None:
         return DrawnLabels(rows, counts)
     return DrawnLabels(torch.tensor([attributes.lookup(label)]), torch.ones(1))

@@ -118,7 +118,7 @@ def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyP
     assert long.preset == "best"
     assert long.steps == math.floor(0.95 * 50 * 1000 / 4)
     assert "FD 70, KID x 1000 600, or better" in long.told[1]
-    assert long.told[-1] == "taken: --preset best, 11,875 steps"
+    assert long.told[-1] == "chosen: --preset best, 11,875 steps"
 
 
 def test_measuring_on_the_way_takes_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_a_small_set_is_told_how_often_it_would_be_seen(monkeypatch: pytest.Monk
     given(monkeypatch, slow=50.0)
     few = [Candidate("best", config_of(name="slow"))]
     told = budget.choose(few, 1000, Runtime(torch.device("cpu")), size=300).told[0]
-    assert "but the 300 would be seen 158 times, of which 64 were measured" in told
+    assert "but that is 158 epochs over 300 pictures, and only 64 were measured" in told
     assert (
         "by heart" not in budget.choose(few, 1000, Runtime(torch.device("cpu")), size=3000).told[0]
     )
@@ -181,7 +181,7 @@ def test_the_command_takes_what_the_budget_buys(bought) -> None:
     assert "budget" not in sources
     assert config.max_steps == math.floor(0.95 * 10 * 3600 / 8)
     assert (sources["max_steps"], sources["d_features"]) == ("budget 1h", "preset best")
-    assert said[-1] == f"taken: --preset best, {config.max_steps:,} steps"
+    assert said[-1] == f"chosen: --preset best, {config.max_steps:,} steps"
 
 
 def test_a_budget_needs_no_folder_but_that_of_the_pictures(bought, monkeypatch, tmp_path) -> None:
@@ -213,7 +213,7 @@ def test_without_its_weights_the_best_is_left_out_and_it_says_so(bought, monkeyp
 
 def test_nothing_is_promised_of_what_was_not_measured(bought) -> None:
     _, _, said = bought(batch_size="8", nz="7")
-    told = "; what to expect was not measured with this --image-size, --nz, --batch-size"
+    told = "; no measurements with this --image-size, --nz, --batch-size"
     assert [line.endswith(told) for line in said] == [True, True, False]
 
 

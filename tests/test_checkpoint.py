@@ -287,7 +287,7 @@ def test_a_damaged_file_gets_one_line_or_loads(tmp_path, how):
 def test_a_foreign_file_gets_one_line(tmp_path, content):
     path = tmp_path / "foreign.pth"
     path.write_bytes(content)
-    assert "truncated, or no weight file" in problem_of(path)
+    assert "truncated, or not a torch weight file" in problem_of(path)
 
 
 def test_a_pickle_of_another_protocol_is_no_warning(tmp_path):
@@ -317,12 +317,12 @@ def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([1, 2], "holds a list"),
-        ({}, "neither a file of this tool nor of the textbook's"),
-        ({"model": {"main.0.weight": torch.ones(1)}}, "neither"),
-        ({"fc.weight": torch.ones(3, 3)}, "neither"),
-        ({"main.0.weight": torch.ones(3, 3)}, "neither"),
-        ({"format": 99, "kind": "netg"}, "format 99, this version reads 1"),
+        ([1, 2], "contains a list"),
+        ({}, "not a weight file of this tool or of the textbook"),
+        ({"model": {"main.0.weight": torch.ones(1)}}, "not a weight file"),
+        ({"fc.weight": torch.ones(3, 3)}, "not a weight file"),
+        ({"main.0.weight": torch.ones(3, 3)}, "not a weight file"),
+        ({"format": 99, "kind": "netg"}, "format 99, but this version reads 1"),
         ({"format": 1, "trainer": {}, "seconds": 0.0}, "is a state, for --resume"),
         ({"format": 1, "kind": "netg"}, "does not describe its net"),
         ({"format": 1, "kind": "netg", "spec": {"what": 1}, "weights": {}}, "does not describe"),
@@ -346,8 +346,8 @@ def test_the_two_nets_are_told_apart(tmp_path):
     torch.save(netg.state_dict(), tmp_path / "their_g.pth")
     torch.save(netd.state_dict(), tmp_path / "their_d.pth")
     for whose in ("our", "their"):
-        assert "holds a netd, not a netg" in problem_of(tmp_path / f"{whose}_d.pth", "netg")
-        assert "holds a netg, not a netd" in problem_of(tmp_path / f"{whose}_g.pth", "netd")
+        assert "contains a netd, not a netg" in problem_of(tmp_path / f"{whose}_d.pth", "netg")
+        assert "contains a netg, not a netd" in problem_of(tmp_path / f"{whose}_g.pth", "netd")
 
 
 @pytest.mark.parametrize("kind", ["netg", "netd"])
@@ -383,7 +383,7 @@ def test_the_first_state_that_can_be_read_is_taken(tmp_path):
     assert state["trainer"]["step"] == 1
     (line,) = said
     assert str(cut) in line
-    assert "the one before" in line
+    assert "trying the previous one" in line
 
 
 def test_the_newest_state_is_taken_without_a_word(tmp_path):
@@ -396,11 +396,11 @@ def test_the_newest_state_is_taken_without_a_word(tmp_path):
 @pytest.mark.parametrize("content", [{"format": 99, "trainer": {}}, [1], {"format": 1}])
 def test_no_state_to_go_on_from_is_an_error(tmp_path, content):
     torch.save(content, tmp_path / "state_1.pt")
-    with pytest.raises(UsageError, match=r"--resume .*no state of this version"):
+    with pytest.raises(UsageError, match=r"--resume .*not a state file of this version"):
         checkpoint.load_first([tmp_path / "state_1.pt"], "--resume", print)
 
 
 def test_a_net_is_no_state(tmp_path):
     write_net(tmp_path / "state_1.pt", "netg")
-    with pytest.raises(UsageError, match="no state"):
+    with pytest.raises(UsageError, match="not a state file"):
         checkpoint.load_first([tmp_path / "state_1.pt"], "--resume", print)

@@ -180,7 +180,7 @@ def test_a_failing_compiler_is_told_and_done_without(monkeypatch):
     trainer, eager = train(tiny(compile=True, say=said.append), 2), train(tiny(), 2)
     (line,) = said
     assert line.startswith("--compile: failed (InvalidCxxCompiler: No working C++ compiler")
-    assert line.endswith("; training goes on without it")
+    assert line.endswith("; training continues without it")
     assert len(trainer.passes.compiled) == 0
     assert_same_nets(trainer, eager, rtol=0, atol=0)
 

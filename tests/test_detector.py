@@ -112,7 +112,7 @@ def test_without_the_package_the_error_names_the_pip_line(monkeypatch: pytest.Mo
 def test_without_its_compiled_part_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     stub: Any = SimpleNamespace(__file__="/x/_nvxs.py")
     monkeypatch.setitem(sys.modules, "animeface._nvxs", stub)
-    with pytest.raises(UsageError, match="without its compiled part"):
+    with pytest.raises(UsageError, match="without its extension module"):
         FaceDetector()
 
 
@@ -120,7 +120,7 @@ def test_another_object_layout_is_refused_instead_of_crashing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("animegan.animeface_library.ctypes.addressof", lambda thing: 0)
-    with pytest.raises(UsageError, match="lays its objects out"):
+    with pytest.raises(UsageError, match="this Python's object layout"):
         FaceDetector()
 
 

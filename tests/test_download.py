@@ -225,7 +225,7 @@ def test_without_network_the_way_out_is_told(
     stand_in(monkeypatch, Hub({})).offline = True
     with pytest.raises(UsageError, match=r"no route to host.*--archive"):
         run("anime-faces", tmp_path / "out")
-    with pytest.raises(UsageError, match="does not tell of it"):
+    with pytest.raises(UsageError, match="cannot be found on the hub"):
         run("hf:who/what", tmp_path / "out")
 
 

@@ -54,24 +54,24 @@ def test_json_alone_on_stdout_and_the_page_beside_the_weights(
     assert record["protocol"]["n"] == 64
     assert record["protocol"]["floor_n"] == 32
     assert (place / "run" / "evaluate.html").exists()
-    assert any("keep it to yourself" in line for line in said)
+    assert any("do not publish it" in line for line in said)
 
 
 def test_the_set_the_run_was_trained_on_is_looked_up_for_copies(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(netg_path="run/netg_last.pth")
-    assert "nearer to a picture of more" in capsys.readouterr().out
+    assert "closer to a picture of more" in capsys.readouterr().out
     run(netg_path="run/netg_last.pth", train_path="samples")
-    assert "nearer to a picture of samples" in capsys.readouterr().out
+    assert "closer to a picture of samples" in capsys.readouterr().out
     (place / "more").rename(place / "gone")
     run(netg_path="run/netg_last.pth")
-    assert "nearer to a picture of reals" in capsys.readouterr().out
+    assert "closer to a picture of reals" in capsys.readouterr().out
 
 
 def test_measuring_against_what_it_was_trained_on_is_told(place: Path) -> None:
     said = run(netg_path="run/netg_last.pth", against="more/")
-    assert any(line.startswith("--against more/: it was trained on these") for line in said)
+    assert any(line.startswith("--against more/: the generator was trained on") for line in said)
     said = run(netg_path="run/netg_last.pth")
     assert not any("trained on" in line for line in said)
 

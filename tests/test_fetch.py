@@ -71,7 +71,7 @@ def test_brings_the_file_once(server: Server, tmp_path: Path) -> None:
 
 def test_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -> None:
     server.stop_after = 500_000
-    with pytest.raises(UsageError, match="call again to go on"):
+    with pytest.raises(UsageError, match="run the command again to resume"):
         fetch([server.url], tmp_path / "data.zip")
     assert not (tmp_path / "data.zip").exists()
     server.stop_after = None

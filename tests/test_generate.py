@@ -346,7 +346,7 @@ def test_nets_that_do_not_belong_together_are_refused(tmp_path, weights, other):
     path = tmp_path / "d.pth"
     checkpoint.save_net(path, "netd", models.build_netd(other).state_dict(), other, {})
     problem = problem_of(**weights | {"netd_path": str(path)}, gen_img=tmp_path / "grid.png")
-    assert "take the two from one run" in problem
+    assert "take both from one run" in problem
     assert str(other.image_size) in problem
     assert not (tmp_path / "grid.png").exists()
 

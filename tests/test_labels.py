@@ -369,12 +369,12 @@ def test_labels_that_change_before_resuming_are_noticed(
     assert train("--resume", "--nogpu", "--max-steps=3") == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "--labels" in line]
     assert len(told) == 1
-    assert "tags.csv: some pictures have other labels than when the run was stopped" in told[0]
-    assert "put the labels back as they were" in told[0]
+    assert "tags.csv: some pictures' labels have changed since the run was stopped" in told[0]
+    assert "will not be bit-identical; for that, restore the labels" in told[0]
     for other in ("green", "ash"):  # a value renamed; one more
         write(f"0.png,{other}", *(row.replace("red", "rot") for row in rows[1:]))
         assert train("--resume", "--nogpu", "--max-steps=4") == 2
-        assert "its attributes and values are not those" in capsys.readouterr().err
+        assert "its attributes and values differ from those" in capsys.readouterr().err
     write(*rows)
     assert train("--resume", "--nogpu", "--max-steps=4") == 0
 

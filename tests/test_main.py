@@ -194,7 +194,7 @@ def test_held_out_pictures_are_told_under_their_own_flag(place):
     [
         (["--eval-path=few"], "--eval-path few: 9 pictures are too few"),
         (["--eval-path=data", "--extractor=inception", "--inception-file=data/faces/1.png"],
-         "--inception-file data/faces/1.png: holds no state dict"),
+         "--inception-file data/faces/1.png: contains no state dict"),
     ],
 )  # fmt: skip
 def test_a_dry_run_refuses_what_cannot_be_measured(place, words, problem):
@@ -336,7 +336,7 @@ def test_a_resume_with_other_options_is_refused(place):
     [
         (["trian"], ["trian: no such command; did you mean train?"]),
         (["train", "--lr", "3"], ["--lr: unknown option; did you mean --lr1 or --lr2?"]),
-        (["train", "faces"], ["faces: a stray word; options are written --name=value"]),
+        (["train", "faces"], ["faces: unexpected argument; options are written --name=value"]),
         (["train", "--gpu", "extra"], ["--gpu: got 'extra'; it takes true or false"]),
         (["train", "--batch-size=1e9"], ["--batch-size: got '1e9'; it takes a whole number"]),
         (["train", "--nz", "2", "--nz", "3"], ["--nz: given twice (2 and 3); keep one"]),
