@@ -1,6 +1,6 @@
 """Labels: subfolders as classes, or a CSV of attributes (`file,hair,eyes`).
 
-A picture's labels are int64, one an attribute, -1 where unknown.
+A picture's labels are int64, one per attribute, and -1 where unknown.
 """
 
 import csv
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
     from animegan.data.folder import Listing
 
 UNKNOWN = -1
-_SHOWN = 12  # values listed in an error
-_KEPT = 1000  # combinations of labels that a weight file keeps, the most frequent
+_SHOWN = 12  # maximum number of values listed in an error
+_KEPT = 1000  # most frequent combinations of labels stored in a weight file
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Attributes' names, and each one's values in the order of their numbers."""
+    """The names of the attributes, and the values of each, in the order of their numbers."""
 
     names: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many values each attribute has: `classes` of the networks."""
+        """The number of values of each attribute: `classes` of the networks."""
         return tuple(len(one) for one in self.values)
 
     def lookup(self, text: str) -> list[int]:
-        """Labels for "hair=blonde,eyes=blue"; attributes not named are unknown.
+        """Return the labels for "hair=blonde,eyes=blue"; other attributes are unknown.
 
-        Where there is but one attribute its name may be left out. Raises UsageError.
+        If there is only one attribute, its name may be left out. Raises UsageError for unknown
+        attributes and values.
         """
         labels = [UNKNOWN] * len(self.names)
         problems = []
@@ -48,34 +49,34 @@ class Attributes:
             if not equals and len(self.names) == 1:
                 name, value = self.names[0], name
             if name not in self.names:
-                problems.append(f"there is no {name!r}; {_known(name, self.names, 'attributes')}")
+                problems.append(f"no attribute {name!r}; {_known(name, self.names, 'attributes')}")
                 continue
             known = self.values[self.names.index(name)]
             if value not in known:
-                problems.append(f"{name} is never {value!r}; {_known(value, known, 'values')}")
+                problems.append(f"{name} has no value {value!r}; {_known(value, known, 'values')}")
                 continue
             labels[self.names.index(name)] = known.index(value)
         refuse(f"--label {text}: {problem}" for problem in problems)
         return labels
 
     def words(self, labels: Sequence[int]) -> str:
-        """The inverse of `lookup`: "hair=blonde,eyes=blue"."""
+        """Return labels as text such as "hair=blonde,eyes=blue", the inverse of `lookup`."""
         pairs = zip(self.names, self.values, labels, strict=True)
         return ",".join(f"{name}={known[i]}" for name, known, i in pairs if i != UNKNOWN)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for files."""
+        """Return plain values, for weight files."""
         return {"names": list(self.names), "values": [list(one) for one in self.values]}
 
     @classmethod
     def read(cls, saved: dict[str, Any]) -> "Attributes":
-        """From `as_dict`. Raises KeyError or TypeError for what is none."""
+        """Restore from `as_dict`; KeyError or TypeError for anything else."""
         return cls(tuple(saved["names"]), tuple(tuple(one) for one in saved["values"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The labels of a set of pictures: int64 [N, A] on the CPU, a row a picture."""
+    """The labels of a set of N pictures with A attributes: `rows` is int64 [N, A] on the CPU."""
 
     attributes: Attributes
     rows: Tensor
@@ -83,18 +84,18 @@ class Labels:
 
     @property
     def known(self) -> int:
-        """How many pictures have a label of some attribute."""
+        """The number of pictures with at least one known label."""
         return int((self.rows != UNKNOWN).any(1).sum())
 
     def of(self, names: Sequence[str]) -> "Labels":
-        """Those of some of the pictures, in this order."""
+        """Return the labels of the pictures `names`, in this order."""
         places = {name: i for i, name in enumerate(self.names)}
         rows = self.rows[[places[name] for name in names]]
         return Labels(self.attributes, rows, tuple(names))
 
     @property
     def digest(self) -> str:
-        """A word that changes with any picture's labels, or their names."""
+        """A hash of all pictures' names and labels and of the attributes: 12 hexadecimal digits."""
         lines = [str(self.attributes)]
         lines += [
             f"{name}: {row}" for name, row in zip(self.names, self.rows.tolist(), strict=True)
@@ -102,9 +103,11 @@ class Labels:
         return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:12]
 
     def shares(self, most: int, unknown: bool = False) -> tuple[Tensor, list[int]]:
-        """The `most` frequent combinations in order, [K, A], and how many pictures have each.
+        """Return the `most` most frequent combinations, int64 [K, A] in sorted order, and the
+        number of pictures with each.
 
-        Those with unknown labels are left out unless there are no others, or `unknown` is set.
+        Combinations with unknown labels are left out unless there are no others or `unknown` is
+        set.
         """
         rows = self.rows
         whole = (rows != UNKNOWN).all(1)
@@ -115,19 +118,22 @@ class Labels:
         return kinds[kept], counts[kept].tolist()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for weight files: the attributes, and how often each combination is."""
+        """Return plain values for weight files: the attributes, and counts per combination."""
         kinds, counts = self.shares(_KEPT, unknown=True)
         return {**self.attributes.as_dict(), "rows": kinds.tolist(), "counts": counts}
 
 
 def read_labels(labels: str | None, listing: "Listing") -> Labels | None:
-    """What `--labels` asks for, of these pictures. Raises UsageError."""
+    """Return the labels that --labels assigns to the listed pictures; None without --labels.
+
+    Raises UsageError if there are fewer than two classes, or as `read_tags` does.
+    """
     if labels is None:
         return None
     if labels == "folders":
         if len(listing.classes) < 2:
             raise UsageError(
-                f"--labels folders: there is one class only ({listing.classes[0]}); put the "
+                f"--labels folders: there is only one class ({listing.classes[0]}); put the "
                 "pictures of each class into a subfolder, or leave the option out"
             )
         rows = torch.tensor(listing.labels, dtype=torch.int64).unsqueeze(1)
@@ -137,21 +143,21 @@ def read_labels(labels: str | None, listing: "Listing") -> Labels | None:
 
 
 def sizes_of(labels: Labels | None) -> tuple[int, ...]:
-    """`classes` of the networks: none without labels."""
+    """Return `classes` of the networks: the number of values of each attribute, () if none."""
     return () if labels is None else labels.attributes.sizes
 
 
 def from_classes(classes: Sequence[str]) -> Attributes:
-    """Subfolders as the values of one attribute named "class"."""
+    """Return a single attribute named "class", with the subfolders as its values."""
     return Attributes(("class",), (tuple(classes),))
 
 
 def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[Attributes, Tensor]:
-    """Attributes of a CSV and the labels int64 [len(files), attributes] of the pictures.
+    """Read a CSV of attributes; return them and the pictures' labels, int64 [len(files), A].
 
-    The header names the columns; the first is `file`: a path whose end is the end of a picture's
-    path. An empty cell, like a picture without a row, is unknown. Raises UsageError for a file that
-    is missing or no such CSV, with each line that is wrong, and if no row names any picture.
+    The header names the columns. The first is `file`, a path that matches the end of a picture's
+    path. An empty cell means unknown, and so does a missing row. Raises UsageError if the file is
+    missing or malformed (listing the wrong lines), or if no row matches any picture.
     """
     columns, rows = _read_rows(path, flag)
     values = tuple(
@@ -163,7 +169,7 @@ def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[
     numbers = [{value: i for i, value in enumerate(known)} for known in values]
     labels = torch.full((len(files), len(columns)), UNKNOWN, dtype=torch.int64)
     found = 0
-    depths = sorted({name.count("/") + 1 for name in rows}, reverse=True)  # the longest end wins
+    depths = sorted({name.count("/") + 1 for name in rows}, reverse=True)  # longest match first
     for i, file in enumerate(files):
         names = ("/".join(file.parts[-depth:]) for depth in depths)
         row = next((rows[name] for name in names if name in rows), None)
@@ -173,26 +179,26 @@ def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[
             labels[i] = torch.tensor(known)
     if not found:
         raise UsageError(
-            f"{flag} {path}: none of its {len(rows):,} rows names one of the {len(files):,} "
-            "pictures; a row starts with a file's name, 1.jpg"
+            f"{flag} {path}: none of its {len(rows):,} rows matches any of the {len(files):,} "
+            "pictures; the first cell of a row is a file name such as 1.jpg"
         )
     return Attributes(columns, values), labels
 
 
 def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """(attributes, {file: its values})."""
+    """Read a CSV as (attribute names, {file: its values})."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except FileNotFoundError:
-        raise UsageError(f"{flag} {path}: there is no such file") from None
+        raise UsageError(f"{flag} {path}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{flag} {path}: cannot be read as a CSV in UTF-8 ({error})") from None
+        raise UsageError(f"{flag} {path}: cannot be read as a UTF-8 CSV file ({error})") from None
     header = lines[0] if lines else []
     if len(header) < 2 or header[0] != "file" or "" in header or len(set(header)) < len(header):
         raise UsageError(
-            f"{flag} {path}: its first line must name the columns, each once, like file,hair,eyes; "
-            f"it is {','.join(header)!r}"
+            f"{flag} {path}: its first line must be a header of distinct columns, such as "
+            f"file,hair,eyes; it is {','.join(header)!r}"
         )
     rows: dict[str, tuple[str, ...]] = {}
     problems = []
@@ -201,11 +207,11 @@ def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[
             continue
         name = cells[0].replace("\\", "/").removeprefix("./")
         if len(cells) != len(header):
-            problems.append(f"line {number} has {len(cells)} cells, the header {len(header)}")
+            problems.append(f"line {number} has {len(cells)} cells, but the header {len(header)}")
         elif not name:
-            problems.append(f"line {number} names no file")
+            problems.append(f"line {number} has no file name")
         elif name in rows:
-            problems.append(f"line {number}: {name} has a row already")
+            problems.append(f"line {number}: {name} already has a row")
         else:
             rows[name] = tuple(cells[1:])
     if len(problems) > 5:

@@ -1,4 +1,4 @@
-"""What torchrun tells the processes it starts, by their environment. Needs no torch."""
+"""What torchrun tells its processes through environment variables. Does not import torch."""
 
 import os
 import re
@@ -15,22 +15,22 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Launch:
-    """This process among those that torchrun started; the defaults are those of a process alone."""
+    """This process's place among those that torchrun started; by default, a single process."""
 
     rank: int = 0
     size: int = 1
-    local_rank: int = 0  # among those of this machine
-    local_size: int = 1
-    address: str = ""  # where the processes meet
+    local_rank: int = 0  # rank on this machine
+    local_size: int = 1  # number of processes on this machine
+    address: str = ""  # host of the rendezvous store
     port: int = 0
-    elastic: bool = False  # torchrun itself keeps the meeting place, also over restarts
-    restarts: int = 0  # how often torchrun has started all processes anew
+    elastic: bool = False  # torchrun hosts the store itself, across restarts
+    restarts: int = 0  # how often torchrun has restarted all processes
 
 
 def launched() -> Launch:
-    """What the environment says; a process alone where torchrun has set nothing.
+    """Read torchrun's environment variables; without them, return a single process.
 
-    Raises UsageError for what should be a number and is none.
+    Raises UsageError for one that should be a whole number and is not.
     """
     said = os.environ
     if not all(said.get(name) for name in _NEEDED):

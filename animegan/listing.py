@@ -1,4 +1,4 @@
-"""What `runs` prints: every run with its options, epoch, losses and time; or its command."""
+"""`runs`: list the runs with options, epoch, losses and time, or print a run's command."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run"
 
 
 def listing(root: str, options: Mapping[str, Option]) -> str:
-    """A line a run, the newest last; options are shown where they are not the default."""
+    """Return a table of the runs, the newest last, with the options that are not the default."""
     runs = all_runs(root)
     if not runs:
         return f"no runs in {root}; `python main.py train` starts one"
@@ -65,9 +65,10 @@ def command_of(
     options: Mapping[str, Option],
     brought: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda saved: {},
 ) -> str:
-    """The command line that repeats a run beside it; UsageError if there is no such run.
+    """Return the command line that repeats a run as a new one; UsageError if there is none.
 
-    `brought` tells, of a run's options, those that its objective brings along untyped.
+    `brought` maps a run's options to the values that they would have by default given its loss and
+    features, and that need not be written out.
     """
     path = named(root, name)
     if not Run(path).options_file.exists():

@@ -1,4 +1,4 @@
-"""The training loop: batches, and once in a while a look, a grid, a weight file, a state."""
+"""The training loop: train batches and, at intervals, log, draw grids, save and evaluate."""
 
 import math
 import sys
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 class Loop:
-    """One call of `train`: runs a trainer to its end or until it is stopped, and keeps traces."""
+    """Runs a trainer to its last step or until it is stopped, logging and saving on the way."""
 
     def __init__(
         self, config: "Config", trainer: Trainer, traces: Traces, monitor: Monitor, say: Say
@@ -40,23 +40,24 @@ class Loop:
         self.say = say
         self.run = traces.run
         self.watch = traces.watch
-        self.ranks = trainer.ranks  # the main one shows, all the others only train
+        self.ranks = trainer.ranks  # only the main process writes and displays
         self.per_epoch = trainer.batches.steps_per_epoch
         self.last_step = planned_steps(config, self.per_epoch)
 
     # --- the loop
 
     def fit(self, stop: Stop) -> bool:
-        """Train until the end, `max_minutes` or a signal; True if the last step was reached.
+        """Train until the end, `max_minutes` or a signal; return whether the last step was reached.
 
-        All processes stop and save at one step: once a batch they tell each other what they want.
+        All processes stop and save at the same step: they agree on it once per batch. Raises
+        TrainingStopped if a loss or gradient was not finite.
         """
         config, trainer = self.config, self.trainer
         now = start = last_state = last_tick = self._last_look = time.monotonic()
         self._last_look_step = trainer.step
         if trainer.step >= self.last_step:
             self.say(
-                f"all {self.last_step:,} steps are done already; raise --max-epoch or --max-steps"
+                f"all {self.last_step:,} steps are already done; raise --max-epoch or --max-steps"
             )
         due = over = False
         with self._bar() as bar:
@@ -67,7 +68,7 @@ class Loop:
                     self.traces.save_grid()
                     last_state = now
                 if over:
-                    self.say(f"{config.max_minutes:g} minutes are over")
+                    self.say(f"--max-minutes {config.max_minutes:g}: time is up")
                 if over or asked:
                     break
                 trainer.train_batch()
@@ -99,7 +100,7 @@ class Loop:
             total=self.last_step * batch,
             unit="img",
             dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 30,  # a log wants few lines
+            mininterval=0.2 if sys.stderr.isatty() else 30,  # keep log files short
             smoothing=0.05,
             disable=not self.ranks.is_main,
         )
@@ -111,7 +112,7 @@ class Loop:
     # --- once in a while
 
     def look(self, bar: "tqdm[Any]") -> None:
-        """Read the meters, write and show them, and stop if a loss was not finite."""
+        """Read the meters, log and display them; TrainingStopped if a loss was not finite."""
         step = self.trainer.step
         self.trainer.pool()
         means, (bad,) = self.trainer.meters.read(self.trainer.guard.bad_step)
@@ -136,11 +137,11 @@ class Loop:
             self.monitor.images("real", step, images.grid(images.to_uint8(real)))
         if sys.stdin.isatty() and Path(self.config.debug_file).exists():
             bar.clear()
-            with suppress(BdbQuit):  # leaving the debugger is not leaving the training
+            with suppress(BdbQuit):  # quitting the debugger does not stop training
                 breakpoint()
 
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
-        """Let the watch score the generator; False if training should stop."""
+        """Evaluate the generator and act on the result; return False if training should stop."""
         self.traces.refuse_bad()
         self.trainer.pool()
         found = probe(self.trainer)
@@ -168,26 +169,26 @@ class Loop:
             self.say(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
             return "stop"
         if verdict.collapsed and self.config.on_collapse == "stop":
-            self.say(f"step {step}: stopping; netg_best.pth is of step {watch.best_step}")
+            self.say(f"step {step}: stopping; netg_best.pth is from step {watch.best_step}")
             return "stop"
         if verdict.out_of_patience:
             self.say(
                 f"step {step}: no better KID for {self.config.patience} evaluations; stopping; "
-                f"netg_best.pth is of step {watch.best_step}"
+                f"netg_best.pth is from step {watch.best_step}"
             )
             return "stop"
         return "on"
 
     def roll_back(self, watch: Watch, bar: "tqdm[Any]") -> None:
-        """Return to the best state, and go on from there with other randomness."""
+        """Return to the best state, and continue from there with different random numbers."""
         state = self.ranks.from_main(lambda: self._best_state(watch.best_step))
         self.trainer.load_state_dict(state["trainer"])
         watch.rolled_back()
         self.trainer.reseed(watch.rollbacks)
         step = self.trainer.step
-        self.say(f"back to step {step} with new randomness, {watch.rollbacks} of "
+        self.say(f"rolled back to step {step} with new random numbers, {watch.rollbacks} of "
                  f"{self.config.rollbacks} times")  # fmt: skip
-        self.traces.write_state()  # before the later ones go: there is one whenever this is killed
+        self.traces.write_state()  # before deleting later ones, so that one always exists
         if self.ranks.is_main:
             self.run.forget_after(step)
             album.forget_after(self.traces.samples, step)
@@ -196,15 +197,15 @@ class Loop:
 
     def _best_state(self, step: int) -> Any:
         state = checkpoint.load(self.run.best_state, "--on-collapse")
-        if state["trainer"]["step"] != step:  # another history's, after --allow-changes
+        if state["trainer"]["step"] != step:  # from before --allow-changes
             raise TrainingStopped(
-                f"--on-collapse rollback: {self.run.best_state} is not of step {step}, "
-                "this run's best; resume with --on-collapse=tell --allow-changes"
+                f"--on-collapse rollback: {self.run.best_state} is not from step {step}, the best "
+                "of this run; resume with --on-collapse=tell --allow-changes"
             )
         return state
 
     def end_epoch(self, epoch: int) -> None:
-        """Grids and weight files that are due after an epoch."""
+        """Write the grids and weight files that are due after an epoch."""
         due = epoch % self.config.save_every == 0
         if due or epoch in album.STRIP_EPOCHS:
             self.traces.save_grid()

@@ -1,12 +1,12 @@
-"""Objectives: pure functions of the discriminator's logits, and the table that names them.
+"""Objectives: losses as pure functions of the discriminator's logits, and the table of them.
 
-Logits are float32 of shape [B], or [B, H] from a discriminator with H heads: each loss is the mean
-over the batch, summed over heads. A loss is a scalar to minimise. `real` and `fake` are logits of
-real pictures and of generated ones.
+Logits are float32 of shape [B], or [B, H] from a discriminator with H heads. Each loss is a scalar
+to minimise: the mean over the batch, summed over heads. `real` and `fake` are the logits of real
+and of generated pictures.
 
-Over several processes the mean over the local batch is right, because gradients are averaged
-afterwards. Where a mean stands inside a non-linear function it has to cover all processes; such a
-loss takes it from its argument `mean` (dim 0 -> one value a head, differentiable).
+With several processes, the mean over the local batch is correct, because gradients are averaged
+afterwards. A mean inside a non-linear function, however, has to cover all processes; such a loss
+takes it from its argument `mean` (reduces dim 0 to one value per head; differentiable).
 """
 
 from __future__ import annotations
@@ -23,27 +23,31 @@ Mean = Callable[["Tensor"], "Tensor"]
 
 
 def local_mean(values: Tensor) -> Tensor:
-    """The mean over dim 0: what `mean` is when there is one process."""
+    """Return the mean over dim 0, the default of `mean` for a single process."""
     return values.mean(0)
 
 
 class LossD(Protocol):
+    """A discriminator loss: logits -> scalar."""
+
     def __call__(self, real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor: ...
 
 
 class LossG(Protocol):
+    """A generator loss: logits -> scalar; `real` is None unless `Objective.needs_real`."""
+
     def __call__(self, fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor: ...
 
 
 def _softplus(values: Tensor) -> Tensor:
-    """log(1 + e^x), safe for large x. torch is imported late: `--help` lists the table below."""
+    """log(1 + e^x), stable for large x. Imports torch late, since `--help` needs this module."""
     from torch.nn.functional import softplus
 
     return softplus(values)
 
 
 def _average(values: Tensor) -> Tensor:
-    """[B] or [B, H] -> scalar: mean over the batch, sum over heads."""
+    """Reduce [B] or [B, H] to a scalar: the mean over the batch, summed over heads."""
     return values.mean(0).sum()
 
 
@@ -58,7 +62,7 @@ def bce_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
 
 
 def minimax_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """log(1 - D(G(z))): the saturating loss; its gradient fades when the discriminator is sure."""
+    """log(1 - D(G(z))): the saturating loss; its gradient vanishes if the discriminator wins."""
     return -_average(_softplus(fake))
 
 
@@ -73,7 +77,7 @@ def lsgan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tenso
 
 
 def critic_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """D(G(z)) - D(x): minus the estimate of the Wasserstein distance."""
+    """D(G(z)) - D(x): the negative estimate of the Wasserstein distance."""
     return _average(fake) - _average(real)
 
 
@@ -88,18 +92,18 @@ def hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
 
 
 def ra_hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """Hinge on each logit less the other side's mean."""
+    """Hinge loss on each logit minus the mean logit of the other side."""
     return hinge_d(real - mean(fake), fake - mean(real))
 
 
 def ra_hinge_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """The discriminator's loss with the two sides exchanged."""
+    """The discriminator's loss with reals and fakes swapped."""
     assert real is not None
     return ra_hinge_d(fake, real, mean)
 
 
 def r3gan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """softplus(-(D(x) - D(G(z)))): i-th real paired with i-th fake; batches of one size."""
+    """softplus(-(D(x) - D(G(z)))), pairing the i-th real with the i-th fake; equal batch sizes."""
     return _average(_softplus(fake - real))
 
 
@@ -113,9 +117,9 @@ _GAMMAS = ((32, 0.05), (64, 2.0), (256, 150.0))  # published: CIFAR-10, FFHQ at 
 
 
 def r3gan_gamma(image_size: int) -> float:
-    """Weight of R1 and R2 at the start, for pictures of `image_size`.
+    """Return the initial weight of R1 and R2 for pictures of `image_size`.
 
-    A power law through the two published values around the size, or the two nearest: 7.1 at 96.
+    Interpolated by a power law between the two nearest published values, such as 7.1 at 96.
     """
     (low, one), (high, two) = _GAMMAS[:2] if image_size <= _GAMMAS[1][0] else _GAMMAS[1:]
     power = math.log(two / one) / math.log(high / low)
@@ -124,14 +128,15 @@ def r3gan_gamma(image_size: int) -> float:
 
 @dataclass(frozen=True)
 class Objective:
-    """A row of the table.
+    """An objective: a row of the table OBJECTIVES.
 
-    penalty: "gp" or "dragan" (`animegan/penalties.py`, weight `gp`), or None.
-    needs_real: the generator's loss looks at the logits of a real batch.
-    defaults: published values, by Config's option names; what is missing is Config's own default.
-    by_size: defaults that depend on the picture size.
-    boundary: the logit that parts reals from fakes, for `--augment auto`; None where only
-    differences of logits mean something: the mean of the fakes' logits then.
+    source: the paper, and the equation or algorithm in it.
+    defaults: published values by option name; options not listed keep Config's default.
+    by_size: defaults that depend on the image size.
+    penalty: "gp" or "dragan" (`animegan/penalties.py`, weighted by `gp`), or None.
+    needs_real: the generator's loss uses the logits of a real batch.
+    boundary: the logit that separates reals from fakes, for `--augment auto`. None if only
+    differences of logits are meaningful; the mean of the fakes' logits is used then.
     """
 
     name: str
@@ -145,14 +150,14 @@ class Objective:
     boundary: float | None = 0.0
 
     def defaults_at(self, image_size: int) -> dict[str, object]:
-        """All the defaults for pictures of `image_size`."""
+        """Return all defaults for pictures of `image_size`."""
         return {**self.defaults, **{key: rule(image_size) for key, rule in self.by_size.items()}}
 
 
 def _adam(
     lr1: float, lr2: float, beta1: float, beta2: float, g_every: int = 1
 ) -> dict[str, object]:
-    """Adam's options; the generator (lr1) is updated every `g_every` batches."""
+    """Return Adam's options; the generator (lr1) is updated every `g_every` batches."""
     rates: dict[str, object] = {"optimizer": "adam", "lr1": lr1, "lr2": lr2}
     return {**rates, "beta1": beta1, "beta2": beta2, "d_every": 1, "g_every": g_every}
 
@@ -190,15 +195,15 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
 def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> Tensor:
     """AC-GAN's loss: cross-entropy of the discriminator's class logits, summed over attributes.
 
-    class_logits [B, sum(sizes)]: the attributes' logits side by side; labels int64
-    [B, len(sizes)], -1 where unknown: that picture adds nothing for that attribute. The mean is
-    over all B, so that it is that of the batch's pieces.
+    class_logits: [B, sum(sizes)], the logits of all attributes concatenated.
+    labels: int64 [B, len(sizes)]; an unknown label, -1, contributes nothing. The mean is always
+    over all B pictures, so that the pieces of a batch average to the batch's loss.
 
-    The discriminator minimises it over reals and fakes, the generator over its fakes, at weight 1
-    beside the objective: Odena et al. 2017, where they maximise L_S + L_C and L_C - L_S. Several
-    attributes as in Jin et al. 2017 (make.girls.moe), where the adversarial loss has 34 times the
-    weight of this one, and 34 is the number of tags. Neither paper was at hand: the first is quoted
-    after accounts that agree, the weight after a reimplementation.
+    The discriminator minimises it over reals and fakes and the generator over its fakes, with
+    weight 1 relative to the objective, as in Odena et al. 2017, where the two maximise L_S + L_C
+    and L_C - L_S. Several attributes as in Jin et al. 2017 (make.girls.moe), where the adversarial
+    loss has 34 times the weight of this one, and there are 34 tags. Neither paper was at hand: the
+    first is cited from secondary sources that agree, the weight from a reimplementation.
     """
     from torch.nn.functional import cross_entropy
 

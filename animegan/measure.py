@@ -1,4 +1,4 @@
-"""What is measured of each picture of a set, in one pass, and kept where the set is a folder."""
+"""Per-picture measurements of a set, made in one pass and cached if the set is a folder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,49 +17,49 @@ from animegan.features import BATCH, Extractor
 from animegan.images import Draw, to_pil
 from animegan.metrics import thumbnails
 
-RECIPE = 1  # raise it when the same picture would give other numbers
+RECIPE = 1  # increment when the same picture would give different numbers
 
 
 class FaceFinder(Protocol):
-    """What the face rate needs of `animegan.detector.FaceDetector`."""
+    """The part of `animegan.detector.FaceDetector` that the face rate needs."""
 
     def has_face(self, image: Image.Image) -> bool:
-        """Whether a cut-out shows a face."""
+        """Return whether a cropped picture shows a face."""
         ...
 
 
 def too_many(asked: int, name: str, there: int) -> UsageError:
-    """What to raise where `name` has fewer pictures than --eval-num asks for."""
+    """Return the error for a set `name` that has fewer pictures than --eval-num asks for."""
     return UsageError(f"--eval-num {asked}: {name} has {there} pictures; take {there} or fewer")
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """A set to measure: pictures 0 .. count-1 of `draw`."""
+    """A set of pictures to measure: pictures 0 .. count-1 of `draw`."""
 
     name: str  # a folder or a weight file, for tables
     count: int
     draw: Draw
-    source: str | None = None  # hash of the pixels, under which results are kept; None: not kept
+    source: str | None = None  # hash of the pixels, under which to cache results; None: no cache
 
     def at(self, rows: Sequence[int]) -> Tensor:
-        """uint8 [len(rows), C, H, W]: single pictures, for sheets."""
+        """Return single pictures, uint8 [len(rows), C, H, W]."""
         return torch.cat([self.draw(row, 1) for row in rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A set in numbers."""
+    """The measurements of a set of N pictures."""
 
     features: NDArray[np.float32]  # [N, d]
     thumbs: NDArray[np.uint8]  # [N, C * 256]
-    faces: NDArray[np.bool_]  # [N], whether the detector finds a face; empty without a detector
+    faces: NDArray[np.bool_]  # [N], whether a face was detected; empty without a detector
 
     def __len__(self) -> int:
         return len(self.features)
 
     def rows(self, rows: NDArray[np.int64]) -> "Measured":
-        """Some of the pictures, in this order."""
+        """Return the measurements of some of the pictures, in this order."""
         faces = self.faces[rows] if len(self.faces) else self.faces
         return Measured(self.features[rows], self.thumbs[rows], faces)
 
@@ -67,9 +67,9 @@ class Measured:
 def of_array(
     name: str, images: NDArray[np.uint8], order: NDArray[np.int64] | None = None
 ) -> Pictures:
-    """A set out of an array [M, H, W, C], its pictures in the given order (default: as they lie).
+    """Make a set of an array [M, H, W, C], with its pictures in the given order (default: all).
 
-    Results are kept under the hash of the pixels, so an altered or reordered folder is another set.
+    Results are cached under a hash of the pixels, so a changed or reordered set is a new one.
     """
     rows = np.arange(len(images)) if order is None else order
 
@@ -82,9 +82,9 @@ def of_array(
 
 
 def measure(pictures: Pictures, extractor: Extractor, detector: FaceFinder | None) -> Measured:
-    """Features, thumbnails and faces of every picture, in one pass with a progress bar on stderr.
+    """Measure features, thumbnails and faces of every picture, with a progress bar on stderr.
 
-    Memory: the result, and one batch of pictures.
+    Uses cached results where there are any, otherwise one pass that holds one batch in memory.
     """
     steps: dict[str, Callable[[Tensor], NDArray[np.generic]]] = {
         f"features {RECIPE} {extractor.name} {extractor.weights}": lambda p: extractor(p).numpy(),

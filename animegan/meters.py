@@ -1,4 +1,4 @@
-"""Running means that stay on the device until somebody looks."""
+"""Running means that stay on the device until they are read."""
 
 import math
 
@@ -9,26 +9,27 @@ NAMES = ("loss_d", "loss_g", "d_x", "d_g_z", "penalty", "aux_x", "aux_g_z")
 
 
 class Meters:
-    """Means since the last look of both losses, of D(x) and of D(G(z)), and of AC-GAN's loss.
+    """Means, since they were last read, of the losses, D(x), D(G(z)), penalty and AC-GAN's loss.
 
-    `loss_d` and `loss_g` are the objective's; a penalty and AC-GAN's loss (`aux_x` of the reals,
-    `aux_g_z` of the discriminator's fakes, before `--aux` weighs them) are kept beside them.
+    `loss_d` and `loss_g` are those of the objective alone. The penalty and AC-GAN's loss (`aux_x`
+    for the reals, `aux_g_z` for the discriminator's fakes, both before weighting by `--aux`) are
+    separate.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.table = torch.zeros(2, len(NAMES), device=device)  # sums, counts
 
     def add(self, **values: Tensor) -> None:
-        """Take scalars in, by name; nothing is copied to the host."""
+        """Add scalar tensors by name, without copying anything to the host."""
         for name, value in values.items():
             column = self.table[:, NAMES.index(name)]
             column[0] += value.detach()
             column[1] += 1
 
     def read(self, *beside: Tensor) -> tuple[dict[str, float], list[float]]:
-        """The means, and the scalars `beside`, in one copy to the host; then start anew.
+        """Return the means and the scalars `beside`, in a single copy to the host, and reset.
 
-        A meter that saw nothing is left out.
+        Meters without values are left out.
         """
         flat = torch.cat([self.table.flatten(), *(one.to(torch.float32).view(1) for one in beside)])
         numbers = flat.tolist()
@@ -41,11 +42,11 @@ class Meters:
         return {"table": self.table}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        saved = state["table"]  # of fewer meters, if it is an old one
+        saved = state["table"]  # old states have fewer meters
         self.table.zero_()
         self.table[:, : saved.shape[1]] = saved
 
 
 def line(means: dict[str, float]) -> dict[str, str]:
-    """The means as a progress bar shows them."""
+    """Format the means for the progress bar, leaving out non-finite ones."""
     return {name: f"{value:.3f}" for name, value in means.items() if math.isfinite(value)}

@@ -1,8 +1,9 @@
 """Distances between two sets of pictures, as pure functions of their feature arrays.
 
-Everything is counted in float64 but KID's kernel, a chunk of rows at a time, so that 10,000 against
-10,000 needs the memory of a thousand rows. Conventions are those of torch-fidelity 0.4, which the
-tests compare with; own lines because the features are cached and shared by all the numbers.
+Everything except KID's kernel is computed in float64, and distance matrices in chunks of rows, so
+that 10,000 against 10,000 pictures only need the memory of 1,000 rows. The conventions are those of
+torch-fidelity 0.4, against which the tests check; it is not used directly because the features are
+cached and shared by all metrics.
 """
 
 from collections.abc import Iterator
@@ -14,21 +15,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-ROWS = 1000  # rows of a distance matrix held at once
+ROWS = 1000  # rows of a distance matrix in memory at once
 NEAREST = 3  # k of precision and recall
 NAEEM_NEAREST = 5  # k of density and coverage
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
-SAME_RMS = 14.0  # thumbnails nearer than this, root mean square of 255 levels, count as the same
+SAME_RMS = 14.0  # thumbnails closer than this count as the same (root mean square, 255 levels)
 
 Features = NDArray[np.floating]
 
 
 def frechet(real: Features, fake: Features) -> float:
-    """Fréchet distance of the Gaussians fitted to [N, d] and [M, d] (Heusel et al. 2017).
+    """Return the Fréchet distance of Gaussians fitted to [N, d] and [M, d] (Heusel et al. 2017).
 
-    ``|m1 - m2|² + tr(S1 + S2 - 2 sqrt(S1 S2))``; the trace of the root through two symmetric
-    eigenproblems, which also holds for fewer pictures than features. Biased: falls as N grows.
+    ``|m1 - m2|² + tr(S1 + S2 - 2 sqrt(S1 S2))``. The trace of the root is computed from two
+    symmetric eigenproblems, which also works for fewer pictures than features. Biased: decreases
+    with N.
     """
     mean_1, cov_1 = _gaussian(real)
     mean_2, cov_2 = _gaussian(fake)
@@ -37,7 +39,7 @@ def frechet(real: Features, fake: Features) -> float:
     inner = root.T @ cov_2 @ root
     cross = torch.linalg.eigvalsh((inner + inner.T) / 2).clamp(min=0).sqrt().sum()
     gap = (mean_1 - mean_2).square().sum()
-    # rounding can leave equal sets a hair below 0
+    # rounding can make it slightly negative for equal sets
     return max(0.0, float(gap + cov_1.trace() + cov_2.trace() - 2 * cross))
 
 
@@ -49,7 +51,7 @@ def _gaussian(features: Features) -> tuple[Tensor, Tensor]:
 
 
 def subset_size(count: int) -> int:
-    """Pictures of a KID subset: 1,000 as usual, or half of a set smaller than 2,000."""
+    """Return the size of KID's subsets: the usual 1,000, or half of a set smaller than 2,000."""
     return min(KID_SUBSET_SIZE, max(2, count // 2))
 
 
@@ -57,19 +59,19 @@ def kid(
     real: Features, fake: Features, *, norm_scaled: bool, subsets: int = KID_SUBSETS,
     size: int | None = None, seed: int = 0,
 ) -> tuple[float, float]:  # fmt: skip
-    """Mean and standard deviation, over subsets, of the kernel distance (Bińkowski et al. 2018).
+    """Return the kernel distance (Bińkowski et al. 2018): mean and standard deviation over subsets.
 
-    Squared maximum mean discrepancy, unbiased, kernel ``(x·y / d + 1)³``, between `subsets` pairs
-    of random subsets of `size` pictures (default `subset_size`). The mean does not depend on N and
-    is about 0, of either sign, for two sets from one source.
+    The unbiased squared maximum mean discrepancy with kernel ``(x·y / d + 1)³``, between `subsets`
+    pairs of random subsets of `size` pictures (default: `subset_size`). The mean does not depend on
+    N, and is about 0, of either sign, for two sets from the same source.
 
     norm_scaled: scale each vector to norm sqrt(d) first, so that the kernel lies between 1 and 8.
-    Lite0's own vectors have x·x / d of about 0.2, where the cube is nearly linear, so that KID
-    would see little more than the means; their length then no longer counts, only direction.
+    Lite0's unscaled vectors have x·x / d of about 0.2, where the cube is nearly linear and KID
+    would measure little more than the means. With scaling, only directions count, not lengths.
     """
     size = size or subset_size(min(len(real), len(fake)))
     x, y = _kernel_input(real, norm_scaled), _kernel_input(fake, norm_scaled)
-    source = np.random.RandomState(seed)  # torch-fidelity's draws
+    source = np.random.RandomState(seed)  # draws the same subsets as torch-fidelity
     values = np.empty(subsets)
     for k in range(subsets):
         b = y[source.choice(len(y), size, replace=False)]
@@ -79,7 +81,7 @@ def kid(
 
 
 def kid_of_all(real: Features, fake: Features, *, norm_scaled: bool) -> float:
-    """The same distance between whole sets of equal size: the steadiest for few pictures."""
+    """Return the same distance between whole sets of equal size: less noisy for few pictures."""
     assert len(real) == len(fake)
     return _mmd(_kernel_input(real, norm_scaled), _kernel_input(fake, norm_scaled))
 
@@ -112,7 +114,7 @@ def _kernel_diagonal(x: Tensor) -> float:
 
 
 class Prdc(NamedTuple):
-    """Precision and recall, density and coverage; all but density lie in [0, 1]."""
+    """Precision, recall, density and coverage; all but density are in [0, 1]."""
 
     precision: float
     recall: float
@@ -121,13 +123,13 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: Features, fake: Features) -> Prdc:
-    """How much of the fake lies among the real, and of the real among the fake.
+    """Return precision and recall, density and coverage for features [N, d] and [M, d].
 
-    Around each picture of a set lies a ball that reaches to its k-th nearest in the same set.
-    precision: share of fakes in some real ball; recall: share of reals in some fake ball
-    (Kynkäänniemi et al. 2019, k = 3). density: real balls that a fake lies in, over k, on average,
-    above 1 where fakes crowd; coverage: share of real balls with a fake in them (Naeem et al. 2020,
-    k = 5).
+    Each picture has a ball that reaches to its k-th nearest neighbour in the same set. Precision is
+    the share of fakes in some real's ball, recall the share of reals in some fake's ball
+    (Kynkäänniemi et al. 2019, k = 3). Density is the average number of real balls that contain a
+    fake, divided by k (above 1 where fakes are crowded); coverage is the share of real balls that
+    contain a fake (Naeem et al. 2020, k = 5).
     """
     x, y = (torch.from_numpy(f.astype(np.float64)) for f in (real, fake))
     around_real = radii(x, NEAREST, NAEEM_NEAREST)
@@ -148,8 +150,8 @@ def prdc(real: Features, fake: Features) -> Prdc:
 
 
 def radii(x: Tensor, *nearest: int) -> Tensor:
-    """Squared distance [len(nearest), N] to the k-th nearest other row, for each k."""
-    most = max(nearest) + 1  # each row finds itself first
+    """Return squared distances [len(nearest), N] to the k-th nearest other row, for each k."""
+    most = max(nearest) + 1  # each row's nearest is itself
     found = [
         squares.topk(most, dim=1, largest=False).values[:, list(nearest)]
         for _, squares in squared_distances(x, x)
@@ -158,9 +160,10 @@ def radii(x: Tensor, *nearest: int) -> Tensor:
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """(start, squared distances float64 [ROWS, M]) of rows of x from `start` on to all rows of y.
+    """Yield (start, squared distances) from ROWS rows of x, beginning at `start`, to all rows of y.
 
-    What is so small that it may be rounding is 0, so that equal rows have no distance.
+    The distances are float64 [ROWS, M]. Values within rounding error are set to 0, so that equal
+    rows have distance 0.
     """
     x, y = x.double(), y.double()
     of_x, of_y = x.square().sum(1, keepdim=True), y.square().sum(1)
@@ -172,17 +175,18 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def thumbnails(pixels: Tensor) -> Tensor:
-    """uint8 [n, C, H, W] -> uint8 [n, C * 256]: averaged down to 16 x 16."""
+    """Average uint8 [n, C, H, W] down to 16 x 16 and flatten to uint8 [n, C * 256]."""
     small = F.interpolate(pixels.float(), size=(16, 16), mode="area")
     return small.round_().to(torch.uint8).flatten(1)
 
 
 def near_identical(thumbs: NDArray[np.uint8]) -> int:
-    """How many of the pictures have a near-identical one before them: what could be dropped.
+    """Return how many pictures have a near-identical earlier one, and so could be dropped.
 
-    Pictures are near-identical when their thumbnails [N, p] differ by less than SAME_RMS levels,
-    root mean square. In 10,000 anime faces cut out of illustrations the typical nearest pair is 44
-    apart; of the pairs below 14, the fifteen looked at were all the same drawing twice.
+    Pictures are near-identical if their thumbnails [N, p] differ by less than SAME_RMS levels (root
+    mean square). Among 10,000 anime faces cropped from illustrations, nearest neighbours are
+    typically 44 levels apart; of the pairs below 14, all fifteen that were inspected were the same
+    drawing.
     """
     x = torch.from_numpy(thumbs.astype(np.float64))
     limit = SAME_RMS**2 * x.shape[1]

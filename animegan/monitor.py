@@ -1,4 +1,4 @@
-"""How a training is watched: the protocol, and a monitor that does nothing."""
+"""The protocol for displaying a training, and a monitor that displays nothing."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,32 +7,32 @@ from torch import Tensor
 
 
 class Monitor(Protocol):
-    """Takes what a training shows. No call blocks, and none raises for a fault outside."""
+    """Displays a training. Calls never block, and never raise because of an external failure."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of one step: loss_d, loss_g, d_x, d_g_z, images_per_second, kid, fd, ..."""
+        """Show the numbers of one step: loss_d, loss_g, d_x, d_g_z, images_per_second, kid, ..."""
 
     def images(self, name: str, step: int, pixels: Tensor) -> None:
-        """A sheet of images, uint8 [C, H, W] on the CPU; `name` is "fake" or "real"."""
+        """Show a grid of pictures, uint8 [C, H, W] on the CPU; `name` is "fake" or "real"."""
 
     def text(self, name: str, content: str) -> None:
-        """Plain text, such as the "options" of the run."""
+        """Show plain text, such as the "options" of the run."""
 
     def close(self) -> None:
-        """Send what is left, within about 2 s, and let go. Later calls do nothing."""
+        """Send what is pending, within about 2 s, and disconnect; later calls do nothing."""
 
 
 class NullMonitor:
-    """Nobody watches."""
+    """A monitor that displays nothing."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def images(self, name: str, step: int, pixels: Tensor) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def text(self, name: str, content: str) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""

@@ -87,10 +87,10 @@ def test_lookup_names_every_problem(csv: Path) -> None:
     with pytest.raises(UsageError) as caught:
         attributes.lookup(text)
     assert caught.value.problems == (
-        f"--label {text}: hair is never 'blond'; did you mean blonde?",
-        f"--label {text}: there is no 'eye'; did you mean eyes?",
-        f"--label {text}: eyes is never 'violet'; the values are blue, red",
-        f"--label {text}: there is no 'blonde'; the attributes are hair, eyes",
+        f"--label {text}: hair has no value 'blond'; did you mean blonde?",
+        f"--label {text}: no attribute 'eye'; did you mean eyes?",
+        f"--label {text}: eyes has no value 'violet'; the values are blue, red",
+        f"--label {text}: no attribute 'blonde'; the attributes are hair, eyes",
     )
 
 
@@ -107,19 +107,19 @@ def test_wrong_files(tmp_path: Path) -> None:
     for header in ("name,hair", "file", "file,,eyes", "file,hair,hair"):
         assert f"it is '{header}'" in problems(path, header + "\na.jpg,red,red\n")[0]
     assert problems(path, "file,hair\na.jpg\n,red\nb.jpg,red\nb.jpg,blue\n") == (
-        "--tags FILE: line 2 has 1 cells, the header 2",
-        "--tags FILE: line 3 names no file",
-        "--tags FILE: line 5: b.jpg has a row already",
+        "--tags FILE: line 2 has 1 cells, but the header 2",
+        "--tags FILE: line 3 has no file name",
+        "--tags FILE: line 5: b.jpg already has a row",
     )
     assert problems(path, "file,hair\n" + "a.jpg\n" * 9)[-1] == "--tags FILE: and 4 more lines"
     assert problems(path, "file,hair,eyes\na.jpg,,red\n") == (
         "--tags FILE: no row has a value for hair",
     )
     assert problems(path, "file,hair\nz.jpg,red\n")[0].startswith(
-        "--tags FILE: none of its 1 rows names one of the 4 pictures"
+        "--tags FILE: none of its 1 rows matches any of the 4 pictures"
     )
     path.write_bytes(b"file,hair\n\xff.jpg,red\n")
-    with pytest.raises(UsageError, match="cannot be read as a CSV in UTF-8"):
+    with pytest.raises(UsageError, match="cannot be read as a UTF-8 CSV"):
         read_tags(path, FILES)
     with pytest.raises(UsageError, match="cannot be read"):
         read_tags(tmp_path, FILES)
@@ -340,7 +340,7 @@ def test_a_label_is_drawn(
     assert checkpoint.load_net(path, "netg").spec.classes == (2,)
     capsys.readouterr()
     assert main.main(["generate", netg, "--label=rad", "--nogpu"]) == 2
-    assert "class is never 'rad'; did you mean red?" in capsys.readouterr().err
+    assert "class has no value 'rad'; did you mean red?" in capsys.readouterr().err
     warm = ["train", *colours, "--max-steps=1", netg, netd, "--name=b"]
     assert main.main([*warm, "--labels=folders", f"--condition={condition}"]) == 0
     assert main.main(warm) == 2
@@ -421,15 +421,15 @@ def test_an_evaluation_draws_labels_as_frequent_as_in_training(
 def test_labels_that_are_not_there(colours: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     flat = [*colours, "--data-path=data/red", "--max-steps=1", "--name=a"]
     assert main.main(["train", *flat, "--labels=folders"]) == 2
-    assert "there is one class only (red)" in capsys.readouterr().err
+    assert "there is only one class (red)" in capsys.readouterr().err
     assert main.main(["train", *flat, "--labels=no.csv"]) == 2
-    assert "--labels no.csv: there is no such file" in capsys.readouterr().err
+    assert "--labels no.csv: no such file" in capsys.readouterr().err
     Path("other.csv").write_text("file,hair\nelsewhere.png,red\n")
     assert main.main(["train", *flat, "--labels=other.csv"]) == 2
-    assert "other.csv: none of its 1 rows names one of the 8 pictures" in capsys.readouterr().err
+    assert "other.csv: none of its 1 rows matches any of the 8 pictures" in capsys.readouterr().err
     Path("bare.csv").write_text("hair\nred\n")
     assert main.main(["train", *flat, "--labels=bare.csv"]) == 2
-    assert "its first line must name the columns" in capsys.readouterr().err
+    assert "its first line must be a header" in capsys.readouterr().err
     assert main.main(["train", *flat]) == 0
     netg = "--netg-path=checkpoints/a/netg_last.pth"
     assert main.main(["generate", netg, "--label=red", "--nogpu"]) == 2

@@ -261,7 +261,7 @@ def test_limits(tmp_path, monkeypatch, options, steps, whole):
     assert one.fit(Asked()) is whole
     assert one.trainer.step == steps
     assert steps_of(one.run.state_files()) == [steps]
-    assert any("4.5 minutes are over" in line for line in one.said) is not whole
+    assert any("--max-minutes 4.5: time is up" in line for line in one.said) is not whole
 
 
 def test_minutes_are_those_of_the_call(tmp_path, monkeypatch):

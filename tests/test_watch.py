@@ -166,9 +166,9 @@ def fit(loop):
 def test_rollback_returns_to_the_best_with_other_randomness_and_then_stops(tmp_path):
     loop, said = loop_of(tmp_path / "run", 50, on_collapse="rollback", rollbacks=2)
     assert not fit(loop)
-    backs = [line for line in said if line.startswith("back to step")]
-    assert backs == ["back to step 1 with new randomness, 1 of 2 times",
-                     "back to step 1 with new randomness, 2 of 2 times"]  # fmt: skip
+    backs = [line for line in said if line.startswith("rolled back to step")]
+    assert backs == ["rolled back to step 1 with new random numbers, 1 of 2 times",
+                     "rolled back to step 1 with new random numbers, 2 of 2 times"]  # fmt: skip
     assert "2 rollbacks did not help" in said[-1]
     assert loop.trainer.seed != loop.config.seed
     assert (tmp_path / "run" / "netg_best.pth").exists()
@@ -207,7 +207,7 @@ def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
 def test_on_collapse_stop_and_tell(tmp_path):
     loop, said = loop_of(tmp_path / "stop", 50, on_collapse="stop")
     assert not fit(loop)
-    assert "stopping; netg_best.pth is of step 1" in said[-1]
+    assert "stopping; netg_best.pth is from step 1" in said[-1]
     loop, said = loop_of(tmp_path / "tell", 20)
     assert fit(loop)
     assert sum("KID turns upward" in line for line in said) == 1
