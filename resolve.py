@@ -113,7 +113,7 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         return {}, [
-            f"--config {path}: cannot be read ({error.__class__.__name__}); name a TOML file"
+            f"--config {path}: cannot be read ({error.__class__.__name__}); give a TOML file"
         ]
     except tomllib.TOMLDecodeError as error:
         return {}, [f"--config {path}: not valid TOML ({error})"]
@@ -171,7 +171,7 @@ def _conflicts(command: str, config: Config) -> list[str]:
     if command == "generate":
         if config.netg_path is None:
             found.append(
-                "--netg-path: missing; name the generator's weight file, "
+                "--netg-path: missing; give the generator's weight file, "
                 "such as checkpoints/RUN/netg_last.pth"
             )
         if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:

@@ -60,7 +60,7 @@ def write_report(found: Evaluation, path: Path) -> None:
         samples=_image(grid(found.samples.draw(0, shown)), "sheet of samples"),
         reals=_image(grid(found.reals.draw(0, shown)), "sheet of real pictures"),
         against=html.escape(found.reals.name), train=html.escape(found.train.name),
-        pairs=_image(pairs_sheet(found), "samples beside their nearest training pictures"),
+        pairs=_image(pairs_sheet(found), "samples next to their nearest training pictures"),
         histogram=_histogram(found.copying), unseen=html.escape(found.copying.unseen_are),
         copied=found.copying.copied, rms=SAME_RMS,
         protocol=html.escape(json.dumps(found.protocol, indent=1)),

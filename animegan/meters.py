@@ -39,10 +39,12 @@ class Meters:
         return means, numbers[2 * len(NAMES) :]
 
     def state_dict(self) -> dict[str, Tensor]:
+        """Return the sums and counts collected so far."""
         return {"table": self.table}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        saved = state["table"]  # old states have fewer meters
+        """Restore sums and counts; meters that an old state does not have start at zero."""
+        saved = state["table"]
         self.table.zero_()
         self.table[:, : saved.shape[1]] = saved
 

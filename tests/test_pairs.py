@@ -54,7 +54,7 @@ def test_clipping_weights_that_are_scaled_anyway_is_refused():
         ({"net": "fastgan", "clip": 0.05, "d_norm": "none"}, r"--clip 0\.05: leaves no signal"),
         ({"loss": "wgan-gp", "d_features": "lite0"}, "--loss wgan-gp with --d-features lite0"),
         ({"loss": "r3gan", "d_features": "lite0"}, "--loss r3gan with --d-features lite0"),
-        ({"loss": "lsgan", "gp": 10}, "--gp 10: lsgan has no such penalty"),
+        ({"loss": "lsgan", "gp": 10}, "--gp 10: --loss lsgan has no such penalty"),
     ],
 )
 def test_what_could_not_learn_is_refused(options, problem):
