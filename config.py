@@ -298,7 +298,8 @@ class Config:
         None, "anime-faces, mnist, cifar10, lsun-bedroom, archive or hf:OWNER/NAME",
         on="download", bare="NAME")
     out: str | None = option(
-        None, "folder to write to (default in download: data/NAME)", on="prepare download")
+        None, "folder to write to (required in prepare; default in download: data/NAME)",
+        on="prepare download")
     fix: str | None = option(
         None, "folder to write a copy to, without the pictures found faulty", on="doctor")
     archive: str | None = option(None, "local copy of the set to read instead", on="download")

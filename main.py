@@ -144,7 +144,7 @@ def doctor(**words: str) -> None:
         raise Ended(1)
 
 
-DOCTOR: dict[str, Any] = {"image_size": None}  # pictures are judged at their own size
+DOCTOR: dict[str, Any] = {"image_size": None}  # pictures are examined at their own size
 
 
 def download(**words: str) -> None:
@@ -191,7 +191,7 @@ OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults that differ from Config's, by
 
 
 def version() -> str:
-    """Return what a report of a bug should name."""
+    """Return the versions to quote in a bug report."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as version_of
 

@@ -51,7 +51,7 @@ def nets(
             if untyped:
                 told[name] = path
     untyped = sources.get("g_convs", "").startswith("d-features ") and "netg" not in loaded
-    if untyped and not hasattr(models.FAMILIES[config.net], "CONVS"):  # config.net is from netd's file
+    if untyped and not hasattr(models.FAMILIES[config.net], "CONVS"):  # net is from netd's file
         config = dataclasses.replace(config, g_convs=None)
     by_size: dict[str, Any] = {
         name: rule(config.image_size)

@@ -106,7 +106,7 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
 
 
 def bare_option(command: str, options: Mapping[str, Option]) -> Option | None:
-    """The option that a command takes as a word without a flag, if it has one."""
+    """Return the option that a command takes as a positional argument, if any."""
     return next((one for one in options.values() if one.bare and command in one.on), None)
 
 
@@ -143,10 +143,10 @@ def help_page(
         if command not in one.on or one is bare:
             continue
         value = own.get(one.name, one.default)
-        takes = one.wants + ("; optional" if value is None else f"; default {value}")
+        takes = one.wants + ("" if value is None else f"; default {value}")
         lines.append(f"  {one.flag}  ({takes})")
         lines.append(f"      {one.help}")
-    lines += ["", "Switches: --name or --name=true turns one on, --noname or --name=false off."]
+    lines += ["", "A switch is on with --name or --name=true, off with --noname or --name=false."]
     return "\n".join(lines)
 
 
@@ -162,6 +162,6 @@ def overview(summaries: Mapping[str, str]) -> str:
             *rows,
             "",
             "python main.py COMMAND --help lists a command's options,",
-            "python main.py --version names the versions.",
+            "python main.py --version prints the versions.",
         ]
     )

@@ -98,7 +98,7 @@ def test_help_page_names_meaning_default_and_range():
 def test_help_page_shows_the_defaults_of_its_own_command():
     page = flags.help_page("train", "Train.", OPTIONS, {"num_workers": 1, "data_path": None})
     assert "--num-workers  (a whole number of at least 0; default 1)" in page
-    assert "--data-path  (text, or left out)" in page
+    assert "--data-path  (text)" in page
 
 
 def test_help_page_names_the_bare_word():

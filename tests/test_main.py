@@ -353,7 +353,7 @@ def test_a_resume_with_other_options_is_refused(place):
         (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book, best"]),
         (["train", "--config=no.toml"], ["--config no.toml: cannot be read"]),
         (["train", *SMALL, "--background=blurple"], ["--background blurple"]),
-        (["generate"], ["--netg-path: missing; name the generator's weights"]),
+        (["generate"], ["--netg-path: missing; give the generator's weight"]),
         (["generate", "--netg-path=data/faces/1.png"], ["--netg-path data/faces/1.png: "]),
         (["generate", "--netg-path=none.pth"], ["--netg-path none.pth: no such file"]),
         (["monitor", "--visdom-port=99999"], ["--visdom-port: got '99999'"]),
