@@ -169,9 +169,7 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
     try:
         info = hub.HfApi().dataset_info(repo, files_metadata=True)
     except Exception as error:  # the library has a dozen kinds, httpx its own
-        raise UsageError(
-            f"NAME hf:{repo}: cannot be found on the hub ({reason(error)})"
-        ) from error
+        raise UsageError(f"NAME hf:{repo}: cannot be found on the hub ({reason(error)})") from error
     files = [
         file for file in info.siblings or ()
         if is_archive(file.rfilename)
