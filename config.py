@@ -252,9 +252,11 @@ class Config:
         64, "number of pictures to keep", on="generate", low=1, high=10**7, free=True)
     gen_search_num: int = option(
         512, "number of candidates to choose from", on="generate", low=1, high=10**9, free=True)
-    gen_mean: float = option(0, "mean of the noise", on="generate evaluate", free=True)
+    gen_mean: float = option(0, "mean of the noise", on="generate evaluate", low=-1e3, high=1e3,
+        free=True)
     gen_std: float = option(
-        1, "standard deviation of the noise", on="generate evaluate", above=0, free=True)
+        1, "standard deviation of the noise", on="generate evaluate", above=0, high=1e3,
+        free=True)
     diverse: bool = option(
         False, "among the 8 x gen_num best-scored candidates, keep those that differ most, so that "
         "ranking does not favour a single kind of face", on="generate", free=True)

@@ -50,7 +50,7 @@ def train(**words: str) -> None:
     """Train on a folder of pictures; Ctrl-C saves and stops, --resume continues."""
     resumed = to_resume(words)
     config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
-    if resumed and not config.allow_changes:
+    if resumed:
         refuse_changes(resumed[0], config, sources)
     from animegan.data.folder import find_pictures
 
@@ -238,7 +238,7 @@ def check(line: flags.Line) -> None:
         under: list[Layer] = []
         told: tuple[str, ...] = ()
         try:
-            if resumed := to_resume(line.values):
+            if line.command == "train" and (resumed := to_resume(line.values)):
                 under = saved_options(resumed[0])
         except UsageError as error:
             told = error.problems

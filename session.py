@@ -1,6 +1,7 @@
 """A training session: connects data, networks, trainer, monitor, watch and checkpoints."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -122,7 +123,8 @@ def _train(
                 ranks.each(lambda: traces.load_state(state))
             if resumed or begun:
                 ranks.from_main(lambda: _forget_later(run, traces, say))
-            ranks.from_main(lambda: run.write_options(options, sources))
+            if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
+                ranks.from_main(lambda: run.write_options(options, sources))
             if ranks.is_main:
                 remember_run(launch, str(run.path))
             monitor.text("options", text)
@@ -130,17 +132,19 @@ def _train(
             finished = loop.fit(stop)
         (asked,) = ranks.most(stop.asked)
     ranks.leave()
+    place = shlex.quote(str(run.path))
+    again = f"python main.py train --resume={place}"
     if asked:
-        say(f"saved; to continue: python main.py train --resume={run.path}")
+        say(f"saved; to continue: {again}")
         raise Ended(128 + asked)
     if not finished:
-        say(f"stopped before the last step; to continue: python main.py train --resume={run.path}")
+        say(f"stopped before the last step; to continue: {again}")
     if watch is not None and 0 <= watch.best_step < loop.trainer.step:
         say(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
     say(
         f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
-        f"faces:\npython main.py generate --netg-path={run.path}/netg_last.pth "
-        f"--netd-path={run.path}/netd_last.pth"
+        f"faces:\npython main.py generate --netg-path={place}/netg_last.pth "
+        f"--netd-path={place}/netd_last.pth"
     )
     return run
 

@@ -11,9 +11,9 @@ from animegan import budget, runtime
 from animegan.budget import Candidate
 from animegan.data.folder import Listing
 from animegan.errors import UsageError
-from animegan.options import Layer
+from animegan.options import Layer, seconds_of
 from config import OPTIONS, Config
-from resolve import resolve, seconds_of
+from resolve import resolve
 from session import check
 
 # options that affect the weights but not the quality of the faces

@@ -10,7 +10,8 @@ from animegan.labels import Attributes, Labels, sizes_of
 from animegan.losses import OBJECTIVES
 from animegan.models import has_batch_norm
 from config import OPTIONS, Config
-from resolve import brought, told_by, untrainable
+from conflicts import untrainable
+from resolve import brought, told_by
 
 
 def nets(

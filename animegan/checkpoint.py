@@ -36,8 +36,17 @@ class LoadedNet:
 
 def save(content: Mapping[str, Any], path: Path) -> None:
     """Write a file atomically and flush it to the disk. The folder must exist."""
-    with aside(path, sync=True) as half, half.open("wb") as file:
-        torch.save(dict(content), file)
+    with aside(path, sync=True) as half:
+        try:
+            with half.open("wb") as file:
+                torch.save(dict(content), file)
+        except RuntimeError as error:
+            cause = error.__context__
+            while cause is not None and not isinstance(cause, OSError):
+                cause = cause.__context__
+            if cause is None:
+                raise
+            raise cause from None  # torch's zip writer hides a full disk behind its own error
 
 
 def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any:

@@ -11,8 +11,8 @@ class UsageError(Exception):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
     def under(self, flag: str) -> "UsageError":
         """Return the same error with --data-path replaced by another flag for a folder."""
@@ -26,7 +26,9 @@ def reason(error: BaseException, limit: int | None = None, *, whole: bool = Fals
     said = error.strerror if isinstance(error, OSError) else None
     lines = str(said or error).strip().splitlines()
     text = " ".join(" ".join(lines if whole else lines[:1]).split())
-    return text[:limit] or type(error).__name__
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 3] + "..."
+    return text or type(error).__name__
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -41,7 +41,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         UsageError: conflicting options, missing folders or files, missing packages or weights; all
             before anything is measured.
     """
-    problems = _missing(config)
+    problems: tuple[str, ...] = ()
     for flag, path in (
         ("--against", config.against), ("--samples", config.samples),
         ("--floor-path", config.floor_path), ("--train-path", config.train_path),
@@ -120,22 +120,6 @@ def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.d
         return torch.cat(list(generate.draw(netg, noise, some, device, chunk)))
 
     return draw
-
-
-def _missing(config: "Config") -> list[str]:
-    problems = []
-    if config.against is None:
-        problems.append("--against: missing; give a folder of real pictures, ideally held-out ones")
-    if config.netg_path is None and config.samples is None:
-        problems.append(
-            "--netg-path: missing; give the generator's weight file, such as "
-            "checkpoints/RUN/netg_last.pth, or a folder of pictures with --samples"
-        )
-    if config.netg_path is not None and config.samples is not None:
-        problems.append(
-            f"--netg-path and --samples {config.samples}: both give the samples; keep one"
-        )
-    return problems
 
 
 def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
             with half.open("rb+") as file:
                 os.fsync(file.fileno())
         half.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a write that failed does not say where: the disk is full, ...
+            error.filename = str(path)
+        raise
     finally:
         half.unlink(missing_ok=True)
     if sync:

@@ -189,7 +189,7 @@ def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[
     """Read a CSV as (attribute names, {file: its values})."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file)]
+            lines = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True)]
     except FileNotFoundError:
         raise UsageError(f"{flag} {path}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -56,9 +56,10 @@ class Loop:
         now = start = last_state = last_tick = self._last_look = time.monotonic()
         self._last_look_step = trainer.step
         if trainer.step >= self.last_step:
-            self.say(
-                f"all {self.last_step:,} steps are already done; raise --max-epoch or --max-steps"
-            )
+            limit = f"--max-epoch={config.max_epoch}"
+            if self.last_step == config.max_steps:
+                limit = f"--max-steps={config.max_steps}"
+            self.say(f"all {self.last_step:,} steps of {limit} are already done; raise it")
         due = over = False
         with self._bar() as bar:
             while trainer.step < self.last_step:
@@ -139,6 +140,7 @@ class Loop:
             bar.clear()
             with suppress(BdbQuit):  # quitting the debugger does not stop training
                 breakpoint()
+                bar.refresh()  # pdb stops at the next line, and quits there
 
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
         """Evaluate the generator and act on the result; return False if training should stop."""

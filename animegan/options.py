@@ -6,6 +6,7 @@ name a path.
 """
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from animegan.errors import refuse
 
 C = TypeVar("C")
 
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # seconds per unit of --budget
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -84,6 +86,8 @@ class Option:
 
     def _convert(self, raw: object) -> Any:
         wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
+        if not isinstance(raw, str | int | float | None):  # a TOML array, table or date
+            raise wrong
         text = str(raw).strip()
         nothing = ("",) if "none" in self.choices else ("none", "")
         if raw is None or (text.lower() in nothing and types.NoneType in self.kinds):
@@ -109,6 +113,18 @@ class Option:
         if not number.is_integer():  # False for inf and nan as well
             raise wrong
         return int(text) if text.lstrip("+-").isdigit() else int(number)
+
+
+def seconds_of(text: str) -> float:
+    """Convert "90s", "30m", "1.5h" or "2d" to seconds.
+
+    Raises ValueError for anything else, and for zero or more than 365 days.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
+    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= 365 * UNITS["d"]:
+        raise ValueError(f"got '{text[:40]}'; it takes a time such as 30m, 3h or 1d, at most 365d")
+    return seconds
 
 
 def _shown(raw: object) -> str:

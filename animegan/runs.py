@@ -150,9 +150,9 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
         taken = {path.name for path in Path(root).glob(f"{stem}*")}
         name = next(one for one in (stem, *(f"{stem}-{k}" for k in range(2, 1000)))
                     if one not in taken)  # fmt: skip
-    elif not re.fullmatch(r"[\w.\-+=@ ]+", name) or name.startswith("."):
+    elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
         raise UsageError(
-            f"--name {name}: takes letters, digits, and . - _ + = @, for a folder name"
+            f"--name {name[:120]}: takes at most 100 letters, digits, and . - _ + = @, for a folder"
         )
     run = Run(Path(root) / name)
     if run.options_file.exists():
@@ -197,7 +197,7 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
                     f"--resume {path}: is no state; name states/state_*.pt of a run, or its folder"
                 )
             return Run(path.absolute().parent.parent), [path]
-        run = Run(path)
+        run = Run(path.parent if path.name == "states" else path)
     elif name is not None:
         run = Run(Path(root) / name)
     else:

@@ -7,6 +7,7 @@ A server that was away therefore needs no special care: what it lacks is sent ag
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -44,7 +45,7 @@ class VisdomServer:
             port = parts.port or port
         except ValueError:
             parts = parts._replace(scheme="")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", server):
             raise UsageError(
                 f"--visdom-server {server}: no address of a server; one is http://127.0.0.1"
             )

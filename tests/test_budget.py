@@ -12,10 +12,11 @@ from animegan import budget, launch
 from animegan.budget import Candidate, Measured, expected
 from animegan.data.folder import find_pictures
 from animegan.errors import TrainingStopped, UsageError
+from animegan.options import seconds_of
 from animegan.runtime import Runtime
 from animegan.trainer import Trainer
 from config import OPTIONS, Config
-from resolve import PRESETS, resolve, seconds_of
+from resolve import PRESETS, resolve
 from spend import within_budget
 from tests.tiny import GIVEN, config_of
 

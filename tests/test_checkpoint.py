@@ -1,6 +1,8 @@
 import io
 import os
 import pickle
+import resource
+import signal
 import warnings
 from collections import OrderedDict
 
@@ -192,6 +194,22 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         write_net(path, "netg")
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["net.pth"]
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path):
+    """torch's zip writer raises a RuntimeError on top of the OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    path = tmp_path / "a.pt"
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        with pytest.raises(OSError, match="File too large") as caught:
+            checkpoint.save({"a": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_newest_states_are_kept(tmp_path):

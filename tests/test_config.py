@@ -5,9 +5,11 @@ import pytest
 
 import main
 from animegan.errors import UsageError
+from animegan.models import Spec
 from animegan.options import Layer
+from animegan.runs import Run
 from config import OPTIONS, Config
-from resolve import PRESETS, resolve, to_resume
+from resolve import PRESETS, SHAPES, refuse_changes, resolve, to_resume
 
 BOOK = re.findall(
     r"\w+",
@@ -109,11 +111,92 @@ def test_wrong_files_are_told(tmp_path):
     assert "cannot be read" in problems_of("train", config=str(tmp_path / "none.toml"))[0]
     file = tmp_path / "my.toml"
     file.write_text("batch_size = = 3")
-    assert "not TOML" in problems_of("train", config=str(file))[0]
+    assert "not valid TOML" in problems_of("train", config=str(file))[0]
     file.write_text("batchsize = 3\nbatch_size = 'x'")
     found = problems_of("train", config=str(file))
     assert "'batchsize' is not an option of train" in found[0]
     assert found[1].startswith(f"--batch-size ({file}): got 'x'")
+    file.write_text("batch_size = 3\nbatch-size = 4")
+    same = "'batch-size' and 'batch_size' are the same option; keep one"
+    assert problems_of("train", config=str(file)) == (f"--config {file}: {same}",)
+    file.write_text('name = ["a", "b"]\nenv = {a = 1}')
+    found = problems_of("train", config=str(file))
+    assert found[0].startswith(f"--name ({file}): got ['a', 'b']; it takes text")
+    assert found[1].startswith(f"--env ({file}): got {{'a': 1}}; it takes text")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_bytes(b"\xef\xbb\xbfbatch_size = 3\n")
+    assert resolve("train", {"config": str(file)})[0].batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("save_path", "faces"), ("save_path", "faces/x"), ("runs_path", "link/x")]
+)
+def test_grids_are_not_written_among_the_training_pictures(tmp_path, name, place):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "faces")
+    (problem,) = problems_of(
+        "train", data_path=f"{tmp_path}/faces", **{name: f"{tmp_path}/{place}"}
+    )
+    assert problem.startswith(f"--{name.replace('_', '-')} {tmp_path}/{place}: lies in --data-path")
+    resolve("train", {"data_path": f"{tmp_path}/faces", name: f"{tmp_path}/faces2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "more"),
+    [
+        ("rollbacks", "2", {"on_collapse": "rollback", "eval_path": "."}),
+        ("penalty_every", "4", {"r1": "1"}),
+        ("penalty_end", "0.5", {"loss": "wgan-gp"}),
+        ("burn_in", "0.5", {"lr_end": "0"}),
+        ("instance_noise_pictures", "5.5", {"instance_noise": "0.1"}),
+        ("inception_file", "x", {"extractor": "inception"}),
+    ],
+)
+def test_what_does_nothing_is_refused_where_it_was_typed(name, value, more):
+    (problem,) = problems_of("train", **{name: value})
+    assert problem.startswith(f"--{name.replace('_', '-')} {value}: ")
+    assert problem.endswith(", or leave it out")
+    resolve("train", {name: value, **more})
+
+
+def test_what_an_objective_brings_is_not_what_was_typed():
+    resolve("train", {"loss": "r3gan", "r1": "0", "r2": "0"})  # it brings penalty_end, burn_in
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A run of the defaults on the folder `faces`."""
+    (tmp_path / "faces").mkdir()
+    config, sources = resolve("train", {"data_path": str(tmp_path / "faces")})
+    run = Run(tmp_path / "mine")
+    run.write_options(dataclasses.asdict(config), sources)
+    return run
+
+
+def test_the_same_folder_under_another_name_is_no_change(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("faces", "faces/", "../" + tmp_path.name + "/faces"):
+        refuse_changes(saved, *resolve("train", {"data_path": path}))
+    (tmp_path / "more").mkdir()
+    with pytest.raises(UsageError, match=r"^--data-path more: .* or add --allow-changes"):
+        refuse_changes(saved, *resolve("train", {"data_path": "more"}))
+
+
+def test_other_shapes_are_refused_even_if_changes_are_allowed(saved, tmp_path):
+    words = {"data_path": f"{tmp_path}/faces", "allow_changes": "true", "lr1": "1e-4", "ngf": "8"}
+    with pytest.raises(UsageError) as caught:
+        refuse_changes(saved, *resolve("train", words))
+    assert caught.value.problems == (
+        "--ngf 8: run mine has 32; leave it out, or start a new run",
+    )  # fmt: skip
+
+
+def test_shapes_are_those_of_the_nets():
+    spec = {one.name for one in dataclasses.fields(Spec)}
+    assert {*SHAPES} == spec - {"d_input", "classes", "condition"}  # what has no weights, labels
 
 
 @pytest.mark.parametrize(
@@ -123,6 +206,7 @@ def test_wrong_files_are_told(tmp_path):
         ("train", {"augment": "colour"}, "--augment colour: takes none, auto, or some of color"),
         ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
         ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: continues"),
+        ("train", {"resume": "main.py", "name": "a"}, "--name a: --resume main.py already says"),
         ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
         ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
         ("train", {"on_collapse": "stop"}, "--on-collapse stop: nothing is measured; add --eval"),
@@ -130,6 +214,9 @@ def test_wrong_files_are_told(tmp_path):
         ("train", {"condition": "acgan"}, "--condition acgan: there are no labels; add --labels"),
         ("train", {"aux": "2"}, "--aux 2.0: there are no labels; add --labels"),
         ("generate", {}, "--netg-path: missing"),
+        ("evaluate", {"netg_path": "x"}, "--against: missing"),
+        ("evaluate", {"against": "x"}, "--netg-path: missing; give the"),
+        ("evaluate", {"against": "x", "netg_path": "x", "samples": "x"}, "--netg-path and"),
         ("prepare", {"out": "x"}, "SRC: missing; see `python main.py prepare --help`"),
         ("prepare", {"src": "x"}, "--out: missing; see"),
         ("doctor", {}, "DIR: missing; see"),

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
         fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["one.txt"]
+
+
+def test_a_failed_write_names_the_file(tmp_path):
+    path = tmp_path / "one.txt"
+
+    def fill():
+        with files.aside(path) as half:
+            half.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a write: without a name
+
+    with pytest.raises(OSError, match="No space") as caught:
+        fill()
+    assert caught.value.filename == str(path)
 
 
 def test_a_failure_before_anything_is_written_is_told_as_it_is(tmp_path):

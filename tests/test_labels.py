@@ -118,6 +118,8 @@ def test_wrong_files(tmp_path: Path) -> None:
     assert problems(path, "file,hair\nz.jpg,red\n")[0].startswith(
         "--tags FILE: none of its 1 rows matches any of the 4 pictures"
     )
+    unclosed = problems(path, 'file,hair\na.jpg,"red\nb.jpg,blue\n')
+    assert unclosed == ("--tags FILE: cannot be read as a UTF-8 CSV file (unexpected end of data)",)
     path.write_bytes(b"file,hair\n\xff.jpg,red\n")
     with pytest.raises(UsageError, match="cannot be read as a UTF-8 CSV"):
         read_tags(path, FILES)

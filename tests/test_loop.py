@@ -1,7 +1,9 @@
 import builtins
 import dataclasses
+import io
 import json
 import math
+import pdb
 import sys
 
 import pytest
@@ -297,7 +299,7 @@ def test_nothing_left_to_do_is_said_and_leaves_the_record_alone(tmp_path, monkey
     again = resumed(tmp_path, max_epoch=1)
     monkeypatch.setattr(checkpoint, "save", None)  # the state is there: nothing is to be saved
     assert again.fit(Asked()) is True
-    assert any("done already" in line for line in again.said)
+    assert any("of --max-epoch=1 are already done" in line for line in again.said)
     assert again.run.metrics.read_text() == before
 
 
@@ -311,6 +313,19 @@ def test_the_debug_file_calls_the_debugger_on_a_terminal(tmp_path, monkeypatch, 
         (tmp_path / "debug").write_bytes(b"")
     one.fit(Asked())
     assert len(calls) == (2 if there and terminal else 0)
+
+
+def test_leaving_the_debugger_is_not_leaving_the_training(tmp_path, monkeypatch):
+    def leave_it():
+        debugger = pdb.Pdb(stdin=io.StringIO("q\n"), stdout=io.StringIO())
+        debugger.set_trace(sys._getframe().f_back)
+
+    monkeypatch.setattr(builtins, "breakpoint", leave_it)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    one = loop_of(tmp_path, max_steps=3, plot_every=1)
+    (tmp_path / "debug").touch()
+    assert one.fit(Asked()) is True
+    assert one.trainer.step == 3
 
 
 # --- losses that are not finite

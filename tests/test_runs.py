@@ -195,7 +195,9 @@ def test_names_that_are_taken_as_they_are(tmp_path, name):
     assert runs.new_run(str(tmp_path), name, None).path == tmp_path / name
 
 
-@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", "../a", "/tmp/a", "a\\b", "c:a", ""])
+@pytest.mark.parametrize(
+    "name", ["..", ".", ".hidden", "a/b", "../a", "/tmp/a", "a\\b", "c:a", "", "a" * 101]
+)
 def test_names_that_would_leave_the_folder_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="--name"):
         runs.new_run(str(tmp_path), name, None)

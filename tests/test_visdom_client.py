@@ -1,5 +1,6 @@
 """The client: what arrives, and that no server, however bad, gets in training's way."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -161,11 +162,10 @@ def test_a_server_killed_and_started_anew_gets_everything_again(
         monitor.close()
         again.stop()
     assert again.curve("losses", "discriminator") == [(n, float(n)) for n in range(1, 61)]
-    assert [line.split(" ", 3)[3] for line in said] == [
-        "lost (nothing listens there); training goes on, and its plots are made whole "
-        "when it is back",
-        "back, its plots are whole",
-    ]
+    lost, back = (line.split(" ", 3)[3] for line in said)
+    why = r"nothing listens there|Connection reset by peer"  # the latter if it was being written to
+    assert re.fullmatch(rf"lost \(({why})\); .*made whole when it is back", lost)
+    assert back == "back, its plots are whole"
 
 
 def test_a_restart_between_two_messages_is_noticed(
@@ -331,7 +331,9 @@ def test_addresses(server: str, url: str) -> None:
     assert VisdomServer(server, 8097, 1.0).url == url
 
 
-@pytest.mark.parametrize("server", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:port"])
+@pytest.mark.parametrize(
+    "server", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "not a url"]
+)
 def test_what_is_no_address_is_refused(server: str, said: list[str]) -> None:
     before = threading.active_count()
     with pytest.raises(UsageError, match=r"^--visdom-server .*: no address of a server"):
