@@ -15,10 +15,10 @@ class Config:
     """The options of one run; `resolve` builds and checks it, and it is immutable from then on."""
 
     # fmt: off
-    # --- the run
     name: str | None = option(
         None, "name of the run's folder (default: date, time and preset)", on="train demo",
-        free=True)
+        free=True,
+        heading="Run")
     preset: str | None = option(
         None, "named set of options, which your own override: book (the textbook's values) or "
         "best (far better faces; needs the eval extra)",
@@ -46,8 +46,8 @@ class Config:
         0, "seed for all random numbers", on="train generate demo evaluate prepare", low=0,
         high=2**31 - 1)
 
-    # --- data
-    data_path: str = option("data/", "folder of pictures, or of one subfolder per class")
+    data_path: str = option("data/", "folder of pictures, or of one subfolder per class",
+        heading="Data")
     image_size: int = option(
         96, "side length of the pictures in pixels; doctor keeps their own size unless this is "
         "set", low=8, high=1024, on="train evaluate prepare doctor")
@@ -68,10 +68,10 @@ class Config:
         0.01, "stop if more than this share of the pictures is broken", low=0, high=1, free=True,
         on="train evaluate")
 
-    # --- labels
     labels: str | None = option(
         None, "labels to condition on: folders (subfolders are classes), or a CSV file with a "
-        "header such as file,hair,eyes (default: unconditional)")
+        "header such as file,hair,eyes (default: unconditional)",
+        heading="Labels")
     condition: str = option(
         "projection", "how the discriminator uses labels: projection, or acgan (an auxiliary "
         "classifier)",
@@ -82,10 +82,10 @@ class Config:
         None, "what to draw: hair=blonde,eyes=blue, or just the value if there is only one "
         "attribute (default: labels as frequent as in training)", on="generate")
 
-    # --- networks
     net: str = option(
         "fastgan", "architecture of both networks",
-        choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"))
+        choices=("dcgan", "mlp", "resnet", "fastgan", "r3gan"),
+        heading="Networks")
     up: str | None = option(
         None, "upsampling in the generator (default: the architecture's own)",
         choices=("transposed", "nearest", "bilinear"))
@@ -116,10 +116,10 @@ class Config:
         None, "discriminator weights to score with; in train, to start from",
         on="train generate")
 
-    # --- objective
     loss: str = option(
         "lsgan", "objective; sets the learning rates, betas and penalty published with it",
-        choices=tuple(OBJECTIVES))
+        choices=tuple(OBJECTIVES),
+        heading="Objective")
     gp: float = option(0, "weight of wgan-gp's or dragan's gradient penalty", low=0, high=1e6)
     r1: float = option(0, "weight of the R1 gradient penalty on real pictures", low=0, high=1e6)
     r2: float = option(
@@ -136,17 +136,17 @@ class Config:
     instance_noise_pictures: float = option(
         1e6, "pictures over which instance noise decays to zero", above=0, high=1e12)
 
-    # --- aids
     augment: str = option(
         "color,translation",
-        "none, auto (adaptive probability) or any of color,translation,cutout")
+        "none, auto (adaptive probability) or any of color,translation,cutout",
+        heading="Augmentation and averaging")
     flip: bool = option(True, "mirror half of the pictures at random")
     ema: float = option(
         10_000, "half-life, in pictures, of the moving average of the generator's weights, which "
         "samples and weight files use; 0: no averaging", low=0, high=1e9)
 
-    # --- training
-    batch_size: int = option(64, "pictures per batch, over all processes", low=2, high=65536)
+    batch_size: int = option(64, "pictures per batch, over all processes", low=2, high=65536,
+        heading="Training")
     accumulate: int = option(
         1, "split each batch into this many pieces to save memory (gradient accumulation)", low=1,
         high=4096)
@@ -176,10 +176,10 @@ class Config:
         True, "when a batch updates both networks, use the same fakes for both updates (one pass "
         "through --d-features); false: draw new ones for the generator's, which is slower")
 
-    # --- machine
     gpu: bool | None = option(
         None, "true: CUDA, or an error; false: CPU (default: CUDA, else MPS, else CPU)",
-        on="train generate demo evaluate", free=True)
+        on="train generate demo evaluate", free=True,
+        heading="Machine")
     device: str | None = option(
         None, "device to use, instead of --gpu: cpu, cuda, cuda:1 or mps",
         on="train generate demo evaluate", free=True)
@@ -195,10 +195,10 @@ class Config:
         False, "compile the training passes with torch.compile; takes half a minute or more at "
         "the start", on="train demo")
 
-    # --- what a run leaves
     save_path: str | None = option(
         None, "folder in which to create the run's folder of sample grids (default: samples/ in "
-        "the run's folder)", free=True)
+        "the run's folder)", free=True,
+        heading="Files of a run")
     save_every: int = option(
         10, "write weight files and a sample grid every n epochs", low=1, high=1_000_000,
         free=True)
@@ -208,10 +208,10 @@ class Config:
     debug_file: str = option(
         "/tmp/debuggan", "enter the debugger when this file appears", free=True)
 
-    # --- watching
     vis: bool = option(
         True, "show losses and pictures in visdom; without a server, training continues",
-        on="train generate demo", free=True)
+        on="train generate demo", free=True,
+        heading="Watching")
     env: str = option(
         "GAN", "visdom environment; use a different one for each simultaneous run",
         on="train demo", free=True)
@@ -226,9 +226,9 @@ class Config:
     plot_every: int = option(
         20, "log and plot the losses every n batches", low=1, high=1_000_000, free=True)
 
-    # --- measuring while training
     eval_path: str | None = option(
-        None, "folder of held-out pictures to measure KID and FD against while training")
+        None, "folder of held-out pictures to measure KID and FD against while training",
+        heading="Measuring while training")
     eval_every: int = option(500, "measure every n steps", low=1, high=10**9)
     eval_num: int | None = option(
         None, "pictures on each side of the comparison (default: 1,000 while training; in "
@@ -245,9 +245,9 @@ class Config:
         choices=("tell", "stop", "rollback"))
     rollbacks: int = option(3, "maximum number of rollbacks", low=1, high=1000)
 
-    # --- drawing
     gen_img: str = option(
-        "result.png", "image file to write the grid to", on="generate", free=True)
+        "result.png", "image file to write the grid to", on="generate", free=True,
+        heading="Generating")
     gen_num: int = option(
         64, "number of pictures to keep", on="generate", low=1, high=10**7, free=True)
     gen_search_num: int = option(
@@ -267,11 +267,10 @@ class Config:
         None, "draw only these candidates, numbered as in a manifest: 3,17,40-44", on="generate",
         free=True)
 
-
-    # --- measuring
     against: str | None = option(
         None, "folder of held-out real pictures to compare with; in doctor, a second set to check "
-        "for shared pictures", on="evaluate doctor")
+        "for shared pictures", on="evaluate doctor",
+        heading="Evaluating")
     samples: str | None = option(
         None, "folder of pictures to evaluate instead of --netg-path", on="evaluate")
     floor_path: str | None = option(
@@ -291,9 +290,9 @@ class Config:
         on="evaluate doctor")
     json: bool = option(False, "print a JSON object instead of the table", on="evaluate")
 
-    # --- making a set
     src: str | None = option(
-        None, "folder, zip or tar archive of illustrations; only read", on="prepare", bare="SRC")
+        None, "folder, zip or tar archive of illustrations; only read", on="prepare", bare="SRC",
+        heading="Building a dataset")
     folder: str | None = option(
         None, "set of pictures to examine; only read", on="doctor", bare="DIR")
     dataset: str | None = option(

@@ -6,11 +6,13 @@ checked here first, collecting all problems, and Fire only gets valid `--name=va
 
 import difflib
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from animegan.options import Option
 
+WIDTH = 90  # columns of a help page
 HELP = ("--help", "-h", "help")
 
 
@@ -138,14 +140,18 @@ def help_page(
     """
     bare = bare_option(command, options)
     word = f" {bare.bare}" if bare else ""
-    lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary, ""]
+    lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary]
+    heading = None
     for one in options.values():
         if command not in one.on or one is bare:
             continue
+        if one.heading != heading:
+            heading = one.heading
+            lines += ["", f"{heading}:"]
         value = own.get(one.name, one.default)
         takes = one.wants + ("" if value is None else f"; default {value}")
         lines.append(f"  {one.flag}  ({takes})")
-        lines.append(f"      {one.help}")
+        lines += textwrap.wrap(one.help, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     lines += ["", "A switch is on with --name or --name=true, off with --noname or --name=false."]
     return "\n".join(lines)
 

@@ -36,6 +36,7 @@ class Option:
     choices: tuple[str | int, ...]
     free: bool  # may differ when a run is resumed, since it changes no weight
     bare: str | None  # its name as a word without a flag, such as SRC of `prepare SRC`
+    heading: str = ""  # of its section on help pages
 
     @property
     def flag(self) -> str:
@@ -142,10 +143,12 @@ def option(
     choices: Sequence[str | int] = (),
     free: bool = False,
     bare: str | None = None,
+    heading: str = "",
 ) -> Any:
     """A dataclass field that is an option; see `Option` for the arguments."""
     known: dict[str, Any] = {"help": help, "on": tuple(on.split()), "choices": tuple(choices)}
     known |= {"low": low, "high": high, "above": above, "free": free, "bare": bare}
+    known["heading"] = heading
     return dataclasses.field(default=default, metadata=known)
 
 
@@ -153,9 +156,12 @@ def options_of(cls: type) -> dict[str, Option]:
     """Every option that the dataclass declares, by name, in its order."""
     hints = typing.get_type_hints(cls)
     found = {}
+    heading = ""
     for field in dataclasses.fields(cls):
         kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
-        found[field.name] = Option(field.name, kinds, field.default, **field.metadata)
+        heading = field.metadata["heading"] or heading  # the first option of a section has it
+        known = {**field.metadata, "heading": heading}
+        found[field.name] = Option(field.name, kinds, field.default, **known)
     return found
 
 

@@ -8,8 +8,8 @@ from animegan.options import option, options_of
 
 @dataclass(frozen=True)
 class Some:
-    gpu: bool | None = option(None, "which device", on="train generate")
-    num_workers: int = option(4, "workers", low=0)
+    gpu: bool | None = option(None, "which device", on="train generate", heading="Device")
+    num_workers: int = option(4, "workers", low=0, heading="Machine")
     data_path: str = option("data/", "folder")
     resume: bool | str = option(False, "go on")
     gen_mean: float = option(0.0, "mean", on="generate")
@@ -93,6 +93,7 @@ def test_help_page_names_meaning_default_and_range():
     page = flags.help_page("train", "Train.", OPTIONS, {})
     assert "--num-workers  (a whole number of at least 0; default 4)\n      workers" in page
     assert "--gen-mean" not in page
+    assert page.index("\nMachine:\n") < page.index("--num-workers") < page.index("--data-path")
 
 
 def test_help_page_shows_the_defaults_of_its_own_command():
