@@ -65,7 +65,7 @@ def test_everything_is_told_before_anything_is_fetched(
     local = str(archive) if name == "archive" else None
     said = run(name, tmp_path / "out", dry_run=True, archive=local)
     text = "\n".join(said)
-    for field in ("source:", "size:", "licence:", "checksum:", "goes to:"):
+    for field in ("source:", "size:", "licence:", "checksum:", "output:"):
         assert field in text
     assert not (tmp_path / "out").exists()
 
