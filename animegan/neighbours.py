@@ -1,4 +1,4 @@
-"""Is the generator copying? Samples' nearest training pictures, beside those of unseen reals."""
+"""Memorisation check: distances from samples and from unseen reals to the training set."""
 
 from typing import NamedTuple
 
@@ -12,26 +12,31 @@ _QUANTILE = 0.01
 
 
 class Nearest(NamedTuple):
-    """For each query the nearest row of a base: distances float64 [n] and rows int64 [n]."""
+    """The nearest row of a base set for each query: distances float64 [n] and rows int64 [n]."""
 
     distances: NDArray[np.float64]
     rows: NDArray[np.int64]
 
 
 class Copying(NamedTuple):
-    """How near samples come to the training set, and how near real pictures it never saw come."""
+    """Distances to the training set, from samples and from reals outside it."""
 
     samples: Nearest
     unseen: NDArray[np.float64]  # distances
-    unseen_are: str  # where the unseen reals come from, for the report
-    near: float  # the distance below which 1 % of the unseen reals lie
-    copied: float  # share of samples below it: about 0.01 where nothing is copied
+    unseen_are: str  # source of the unseen reals, as named in the report
+    near: float  # 1st percentile of the unseen reals' distances
+    copied: float  # share of samples closer than `near`; about 0.01 if nothing is copied
 
 
 def nearest(queries: Features, base: Features, *, without_self: bool = False) -> Nearest:
-    """Each query's nearest row of base by Euclidean distance, in flat memory.
+    """Return the nearest row of `base` for each query, by Euclidean distance.
 
-    without_self: queries are the base itself, and a row is not its own neighbour.
+    Distances are computed in chunks, so memory does not grow with len(queries) * len(base).
+
+    Args:
+        queries: features [n, d].
+        base: features [m, d].
+        without_self: `queries` is `base` itself; a row does not count as its own neighbour.
     """
     distances, rows = [], []
     for start, squares in squared_distances(torch.from_numpy(queries), torch.from_numpy(base)):
@@ -49,8 +54,7 @@ def copying(
 ) -> Copying:
     """Compare samples and unseen reals by their distance to the training set.
 
-    Without unseen reals each training picture is measured against the others, which stands in for
-    one left out.
+    If `unseen` is None, each training picture is compared with the others instead (leave-one-out).
     """
     of_samples = nearest(samples, train)
     if unseen is None:
@@ -63,7 +67,7 @@ def copying(
 
 
 def closest_first(found: Nearest, count: int) -> list[int]:
-    """Queries to look at: the first half those closest to the base, the rest spread evenly."""
+    """Choose `count` queries to show: half the closest, the rest evenly spaced by distance."""
     order = np.argsort(found.distances, kind="stable")
     if len(order) <= count:
         return [int(i) for i in order]

@@ -1,8 +1,8 @@
-"""How an option is declared, read from text, and settled from several layers.
+"""Declare options, parse their values, and merge them from several layers.
 
 An option is a dataclass field made by `option()`. Its type is the field's annotation:
-int, float, str or bool, each also with `| None`, and `bool | str` for a switch that may
-name a path.
+int, float, str or bool, optionally `| None`, or `bool | str` for a switch that also
+accepts a path.
 """
 
 import dataclasses
@@ -23,19 +23,19 @@ TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 @dataclass(frozen=True)
 class Option:
-    """One option: what `--help` says of it and what its values may be."""
+    """One option: its type, default, allowed values and help text."""
 
     name: str
     kinds: tuple[type, ...]  # of int, float, str, bool, NoneType
     default: Any
     help: str
-    on: tuple[str, ...]  # the commands that take it
-    low: float | None
-    high: float | None
-    above: float | None  # like low, but the bound itself is refused
+    on: tuple[str, ...]  # commands that accept it
+    low: float | None  # inclusive
+    high: float | None  # inclusive
+    above: float | None  # exclusive lower bound
     choices: tuple[str | int, ...]
-    free: bool  # may differ when a run is resumed, since it changes no weight
-    bare: str | None  # its name as a word without a flag, such as SRC of `prepare SRC`
+    free: bool  # may change when a run is resumed, since no weight depends on it
+    bare: str | None  # name as a positional argument, such as SRC in `prepare SRC`
     heading: str = ""  # of its section on help pages
 
     @property
@@ -48,7 +48,7 @@ class Option:
 
     @property
     def wants(self) -> str:
-        """What a value must be, in words: `a whole number from 1 to 8`."""
+        """Describe the accepted values, such as `a whole number from 1 to 8`."""
         if self.choices:
             return "one of " + ", ".join(map(str, self.choices))
         if self.is_switch and str in self.kinds:
@@ -58,20 +58,22 @@ class Option:
         if str in self.kinds:
             return "text"
         noun = "a whole number" if int in self.kinds else "a number"
-        if self.above is not None:
-            noun += f" above {self.above:g}"
         if self.low is not None and self.high is not None:
-            return f"{noun} from {self.low:g} to {self.high:g}"
+            return f"{noun} from {_plain(self.low)} to {_plain(self.high)}"
+        limits = []
+        if self.above is not None:
+            limits.append(f"greater than {_plain(self.above)}")
         if self.low is not None:
-            noun += f" of at least {self.low:g}"
+            limits.append(f"at least {_plain(self.low)}")
         if self.high is not None:
-            noun += f" of at most {self.high:g}"
-        return noun
+            limits.append(f"at most {_plain(self.high)}")
+        joint = "" if self.above is not None else "of "
+        return f"{noun} {joint}{' and '.join(limits)}" if limits else noun
 
     def read(self, raw: object) -> Any:
-        """The value that `raw` stands for: text from the command line, or a TOML or JSON value.
+        """Parse and check a value: text from the command line, or a TOML or JSON value.
 
-        Raises ValueError, with what is wanted instead as its text.
+        Raises ValueError, whose message says which values are accepted.
         """
         value = self._convert(raw)
         wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
@@ -128,6 +130,11 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
+def _plain(bound: float) -> str:
+    """Format a number in full, not in scientific notation: `1,000,000`."""
+    return f"{bound:,.15g}"
+
+
 def _shown(raw: object) -> str:
     return f"'{raw}'" if isinstance(raw, str) else repr(raw)
 
@@ -145,7 +152,7 @@ def option(
     bare: str | None = None,
     heading: str = "",
 ) -> Any:
-    """A dataclass field that is an option; see `Option` for the arguments."""
+    """Declare a dataclass field as an option; `Option` documents the arguments."""
     known: dict[str, Any] = {"help": help, "on": tuple(on.split()), "choices": tuple(choices)}
     known |= {"low": low, "high": high, "above": above, "free": free, "bare": bare}
     known["heading"] = heading
@@ -153,7 +160,7 @@ def option(
 
 
 def options_of(cls: type) -> dict[str, Option]:
-    """Every option that the dataclass declares, by name, in its order."""
+    """Return the options declared by a dataclass, by name, in declaration order."""
     hints = typing.get_type_hints(cls)
     found = {}
     heading = ""
@@ -166,8 +173,9 @@ def options_of(cls: type) -> dict[str, Option]:
 
 
 def of_training(options: Mapping[str, Option], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A training's options, of those that were saved with it; one that its version did not have is
-    at its default, which means nothing new.
+    """Return the `train` options from a run's saved ones.
+
+    Options missing from older runs take their default.
     """
     return {
         name: saved.get(name, one.default) for name, one in options.items() if "train" in one.on
@@ -176,7 +184,7 @@ def of_training(options: Mapping[str, Option], saved: Mapping[str, Any]) -> dict
 
 @dataclass(frozen=True)
 class Layer:
-    """Values from one source, strongest last: `Layer("preset book", {"batch_size": 256})`."""
+    """Option values from one source: `Layer("preset book", {"batch_size": 256})`."""
 
     source: str
     values: Mapping[str, object]
@@ -184,20 +192,23 @@ class Layer:
 
 @dataclass(frozen=True)
 class Settled:
-    """Values checked one by one, and where each that is not the default came from."""
+    """Merged values, each checked on its own, and the source of each that was set."""
 
     values: dict[str, Any]
     sources: dict[str, str]
     problems: tuple[str, ...]
 
     def build(self, cls: type[C]) -> C:
-        """The dataclass made of the values; UsageError with every problem there is."""
+        """Build the dataclass. Raises UsageError listing every problem."""
         refuse(self.problems)
         return cls(**self.values)
 
 
 def settle(options: Mapping[str, Option], layers: Sequence[Layer]) -> Settled:
-    """Lay the layers over the defaults; a value that cannot be read becomes a problem."""
+    """Merge the layers over the defaults; later layers win.
+
+    Invalid values are collected in `Settled.problems`.
+    """
     values: dict[str, Any] = {name: one.default for name, one in options.items()}
     sources: dict[str, str] = {}
     problems = []

@@ -1,4 +1,4 @@
-"""What is plotted: which scalars share a panel, under which names, and series of points."""
+"""Plot panels: which scalars share one, their legend names, and series of points."""
 
 import math
 from array import array
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share a pair of axes. `name` is stable: the window's id in visdom."""
+    """Curves that share one pair of axes. `name` is also the window id in visdom; keep it."""
 
     name: str
     title: str
@@ -31,14 +31,15 @@ KNOWN_KEYS = frozenset(_PANEL_OF)
 
 
 def panel_of(key: str) -> Panel:
-    """The panel a scalar is drawn in; a key not in `PANELS` has one to itself."""
+    """Return the panel of a scalar; a key not in `PANELS` gets a panel of its own."""
     return _PANEL_OF.get(key) or Panel(key, key, {key: key})
 
 
 class Series:
-    """Points (step, value) with rising steps; a step seen again replaces it and what followed.
+    """Points (step, value) in increasing order of step.
 
-    That is what a run resumed from an earlier state writes: the later line is the one that holds.
+    Adding a step that is already there drops it and every later point, so a run resumed from an
+    earlier state overwrites what it repeats.
     """
 
     def __init__(self) -> None:
@@ -50,11 +51,11 @@ class Series:
 
     @property
     def last_step(self) -> int:
-        """The last point's step, -1 without points."""
+        """The step of the last point, or -1 if there is none."""
         return self._steps[-1] if self._steps else -1
 
     def add(self, step: int, value: float) -> None:
-        """Append a point. What is not finite becomes NaN: a gap in the curve."""
+        """Append a point. Non-finite values become NaN, a gap in the curve."""
         while self._steps and self._steps[-1] >= step:
             self._steps.pop()
             self._values.pop()
@@ -62,14 +63,14 @@ class Series:
         self._values.append(value if math.isfinite(value) else math.nan)
 
     def after(self, step: int) -> Iterable[tuple[int, float]]:
-        """The points with a larger step, in order."""
+        """Return the points after `step`, in order."""
         start = int(np.searchsorted(np.array(self._steps), step, side="right"))
         return list(zip(self._steps[start:], self._values[start:], strict=True))
 
     def points(self, limit: int | None = None) -> tuple[list[int], list[float]]:
-        """Steps and values; above `limit` points, means of neighbours, at most `limit` of them.
+        """Return steps and values, averaged down to at most `limit` points.
 
-        A mean stands at the last step of its neighbours and leaves NaN out.
+        Each mean covers a run of consecutive points, ignores NaN, and is placed at the last step.
         """
         steps, values = np.array(self._steps), np.array(self._values)
         if limit is None or len(steps) <= limit:
@@ -87,9 +88,11 @@ class Series:
 def collect(
     records: Iterable[Mapping[str, object]], keys: Iterable[str] | None = None
 ) -> dict[str, Series]:
-    """Records of `metrics.jsonl` -> one series a key.
+    """Turn records of `metrics.jsonl` into one series per key.
 
-    Only `keys` (default: all), only numbers; a record without a step is left out.
+    Args:
+        records: the records; those without a finite "step" are skipped.
+        keys: the keys to collect; None collects every numeric one.
     """
     wanted = None if keys is None else frozenset(keys)
     series: dict[str, Series] = {}

@@ -1,4 +1,4 @@
-"""A pen for the unit square, with smooth curves and colours: what the drawn faces are made with."""
+"""Drawing primitives for the demo's faces: smooth curves and colours in the unit square."""
 
 import colorsys
 import math
@@ -13,18 +13,19 @@ INK = (52, 36, 48)
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
+    """Convert HSV to 8-bit RGB. Hue wraps around at 1; the others are clamped to [0, 1]."""
     r, g, b = colorsys.hsv_to_rgb(hue % 1, min(max(saturation, 0), 1), min(max(value, 0), 1))
     return round(r * 255), round(g * 255), round(b * 255)
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """`share` of b in a."""
+    """Interpolate from `a` (share 0) to `b` (share 1)."""
     r, g, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return r, g, blue
 
 
 def smooth(points: Sequence[Point], closed: bool = True, steps: int = 8) -> list[Point]:
-    """Catmull-Rom curve through the points."""
+    """Return a Catmull-Rom spline through the points, sampled `steps` times per segment."""
     n = len(points)
     out: list[Point] = []
     for i in range(n if closed else n - 1):
@@ -42,7 +43,7 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 8) -> list
 
 
 class Pen:
-    """Draws in the unit square (y down), turned by `tilt` degrees and enlarged about its middle."""
+    """Draws in the unit square (y down), rotated by `tilt` degrees and scaled by `zoom`."""
 
     def __init__(self, canvas: Image.Image, tilt: float, zoom: float) -> None:
         self._draw = ImageDraw.Draw(canvas)
@@ -59,16 +60,18 @@ class Pen:
         ]  # fmt: skip
 
     def fill(self, points: Sequence[Point], colour: Colour, ink: Colour | None = None) -> None:
-        """A filled shape, with an outline when `ink` is given."""
+        """Draw a filled polygon, outlined in `ink` if given."""
         placed = self._place(points)
         self._draw.polygon(placed, fill=colour)
         if ink:
             self._draw.line([*placed, placed[0]], fill=ink, width=max(2, self._side // 110))
 
     def line(self, points: Sequence[Point], colour: Colour, width: float) -> None:
+        """Draw an open line; `width` is a fraction of the canvas side."""
         pixels = max(1, round(width * self._side))
         self._draw.line(self._place(points), fill=colour, width=pixels, joint="curve")
 
     def oval(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
+        """Draw a filled ellipse with centre (x, y) and radii rx, ry."""
         turns = [2 * math.pi * k / 28 for k in range(28)]
         self.fill([(x + rx * math.cos(a), y + ry * math.sin(a)) for a in turns], colour)

@@ -1,4 +1,4 @@
-"""A batch in pieces, whose gradients add up: by --accumulate, or where memory runs out."""
+"""Gradient accumulation: split a batch by --accumulate, or further after running out of memory."""
 
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 class Pieces:
-    """How this process's `share` of a batch is cut. `same`: the mean of the pieces' losses is the
-    loss of the batch, since no picture sees another one; only then does want of memory cut it.
+    """How this process's `share` of a batch is split into pieces.
+
+    `same` says whether splitting leaves the loss unchanged, i.e. no image influences another
+    (through BatchNorm or the loss). Only then is a batch split after running out of memory.
     """
 
     def __init__(
@@ -31,30 +33,38 @@ class Pieces:
         self._ranks = ranks
 
     def rows(self, piece: int) -> slice:
-        """A piece's rows of the whole batch."""
+        """Return the rows of a piece within the whole batch."""
         size = self.share // self.count
         start = self._ranks.rank * self.share + piece * size
         return slice(start, start + size)
 
     def cut(self, step: int, said: str) -> None:
-        """Smaller ones, for want of memory, of which the device `said` this; or training ends."""
+        """Split the batch further after running out of memory.
+
+        Args:
+            step: the step that failed.
+            said: the device's error message.
+
+        Raises:
+            TrainingStopped: the batch cannot be split (on processes other than the main: `Ended`).
+        """
         more = self._allowed(self.count * 2, self.share + 1)
         if self.same and more:
             self.count = more
             return
         fits = max(2, self.share // self.count // 2) * self._ranks.size
-        why = ("its pictures see each other through BatchNorm or the loss, so pieces would not be "
-               "the same") if more else "it cannot be cut smaller"  # fmt: skip
+        why = ("BatchNorm or the loss mixes its images, so splitting would change the "
+               "result") if more else "it is already as small as it gets"  # fmt: skip
         text = (
-            f"out of memory at step {step:,} ({said}); the batch was not cut, since {why}: try "
+            f"out of memory at step {step:,} ({said}); the batch was not split, since {why}: try "
             f"--batch-size {fits}"
         )
         raise self._ranks.stopped(text) if self.same else TrainingStopped(text)
 
     def resume(self, count: int) -> None:
-        """At least as many as a training had that goes on: it may have run out of memory."""
+        """Use at least the `count` pieces of a resumed run, which may have run out of memory."""
         self.count = self._allowed(max(self.count, count), self.share) or self.share
 
     def _allowed(self, least: int, end: int) -> int | None:
-        """The first number in the range by which the share divides."""
+        """Return the first divisor of the share in range(least, end), or None."""
         return next((n for n in range(least, end) if self.share % n == 0), None)

@@ -1,4 +1,4 @@
-"""The plan of a training in words: what will be done, with what, and who chose each option."""
+"""Describe a training run before it starts: options and their sources, nets, memory, steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +25,18 @@ def describe(
     processes: int = 1,
     labels: Labels | None = None,
 ) -> str:
-    """Several lines: the options `names` and their sources, pictures, nets, memory, steps."""
+    """Return the plan as several lines of text.
+
+    Args:
+        config: the run's options.
+        names: the options to list.
+        sources: where each option that was set came from.
+        pictures: number of training images.
+        device: the training device.
+        where: the run folder, as shown.
+        processes: number of processes that share a batch.
+        labels: labels of the training images, if any.
+    """
     names = [name for name in names if name not in ("dry_run", "config")]
     width = max(map(len, names))
     lines = ["options:"]
@@ -39,7 +50,7 @@ def describe(
     share = config.batch_size // processes
     keeps = config.share_fakes and config.accumulate == 1
     memory = _memory_of(netg, netd, spec.nz, share // config.accumulate, bool(config.ema), keeps)
-    others = [f"  processes   {processes}, of {share} pictures a batch each"]
+    others = [f"  processes   {processes}, each with {share} pictures per batch"]
     lines += [
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
@@ -49,26 +60,26 @@ def describe(
         f"  netd        {models.parameters_of(netd):,} parameters",
         f"  device      {device}, {torch.get_num_threads()} CPU threads",
         *(others if processes > 1 else ()),
-        f"  memory      about {memory / 2**30:.2f} GiB for a step, estimated from the shapes",
-        f"  steps       {per_epoch:,} an epoch, {steps:,} in all",
+        f"  memory      about {memory / 2**30:.2f} GiB per step, estimated from the shapes",
+        f"  steps       {per_epoch:,} per epoch, {steps:,} in total",
         *_scheduled(config, steps),
         f"  weights     {_files(config, netg, netd, steps / max(1, per_epoch))}",
         f"  run folder  {where}",
-        f"`python main.py doctor {config.data_path}` looks for what would hurt training",
+        f"`python main.py doctor {config.data_path}` checks the pictures for problems",
     ]
     return "\n".join(lines)
 
 
 def _files(config: "Config", netg: nn.Module, netd: nn.Module, epochs: float) -> str:
-    """How many weight files a run leaves, and what they take."""
+    """Describe how many weight files the run writes, and their total size."""
     pairs = int(epochs // config.save_every)
     size = 4 * sum(one.numel() for net in (netg, netd) for one in net.state_dict().values())
     every = f"a pair of files every {config.save_every:,} epochs (--save-every)"
-    return f"{every}, {pairs:,} in all, {pairs * size / 1e9:.2f} GB" if pairs else "the last alone"
+    return f"{every}, {pairs:,} in total, {pairs * size / 1e9:.2f} GB" if pairs else "the last only"
 
 
 def _scheduled(config: "Config", steps: int) -> list[str]:
-    """What changes over the run, and until when; nothing where nothing does."""
+    """Describe the values that change over the run; empty if none does."""
     schedule = Schedule(config, steps)
     last = max(1, round(schedule.end))
     values = {
@@ -94,18 +105,22 @@ def _labelled(labels: Labels | None) -> list[str]:
 def estimate_memory(
     spec: Spec, batch_size: int, averaged: bool = False, keeps: bool = False
 ) -> int:
-    """Bytes a step takes: weights, gradients, Adam's two moments, and what backward keeps.
+    """Estimate the peak memory of a training step, in bytes.
 
-    `averaged`: there is a second generator, of averaged weights. `keeps`: the fakes' graph is kept
-    while the discriminator is updated.
+    Counts weights, gradients, Adam's two moments, and the activations kept for the backward pass;
+    the latter are summed over a forward pass on the meta device, which computes nothing.
 
-    The activations are summed over a forward pass on the meta device, which computes nothing.
+    Args:
+        spec: the nets.
+        batch_size: images per step in this process.
+        averaged: count a second generator with averaged weights (EMA).
+        keeps: the graph of the fakes is kept while the discriminator is updated.
     """
     return _memory_of(*_nets(spec), spec.nz, batch_size, averaged, keeps)
 
 
 def _nets(spec: Spec) -> tuple[nn.Module, nn.Module]:
-    """Both nets on the meta device, where they compute nothing."""
+    """Build both nets on the meta device, without allocating weights."""
     with torch.device("meta"):
         return models.build_netg(spec), models.build_netd(spec)
 
@@ -119,14 +134,14 @@ def _memory_of(
         _, in_d = _activations(netd, fake)
     weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
     average = sum(one.numel() for one in netg.parameters()) if averaged else 0
-    # D keeps its graphs of the reals and of the fakes, G those of both nets in a row
+    # netd's step keeps its graphs of reals and fakes; netg's step keeps those of both nets
     in_step_d = 2 * in_d + 2 * fake.numel() + (in_g if keeps else 0)
     kept = max(in_step_d, in_g + in_d)
     return 4 * (4 * weights + average + kept)
 
 
 def _activations(net: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """The output, and the numbers that the leaves of the net put out on the way."""
+    """Return the net's output and the number of values its leaf modules output on the way."""
     total = 0
 
     def count(module: nn.Module, args: object, output: torch.Tensor | list[torch.Tensor]) -> None:

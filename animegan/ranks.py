@@ -1,8 +1,9 @@
-"""Several processes that train as one: the only module that names torch.distributed.
+"""Data-parallel training over several processes: the only module that imports torch.distributed.
 
-Every process holds the same weights and computes its rows of the batch. A loss is the mean over
-the local rows; the mean of the processes' gradients is then the gradient of the whole batch's
-loss, through `mean_of` too. All processes have to make the same calls in the same order.
+Every process holds the same weights and computes its own rows of the batch. A loss is the mean
+over the local rows, so the mean of the processes' gradients is the gradient of the loss over the
+whole batch; this holds through `mean_of` as well. All processes must make the same calls in the
+same order.
 """
 
 import json
@@ -23,27 +24,28 @@ from animegan.errors import Ended, TrainingStopped, UsageError, reason
 from animegan.launch import Launch
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=2)  # one process may decode a set while the others wait
+PATIENCE = timedelta(hours=2)  # long enough for one process to decode a set while others wait
 _RUN = "animegan/run"
 _ROUND = "animegan/round"
 _FAILED = "animegan/failed"
-_PAUSE = 0.05  # seconds between two looks at the store
+_PAUSE = 0.05  # seconds between polls of the store
 
 
 @contextmanager
 def _talking() -> Iterator[None]:
+    """Turn an error of torch.distributed into TrainingStopped."""
     try:
         yield
     except RuntimeError as error:
         why = re.sub(r"^\[\S*\] ", "", reason(error))[:120]
         raise TrainingStopped(
-            f"another process of this training is gone or not to be reached ({why}); "
-            "--resume goes on from the last state"
+            f"lost contact with another process of this training ({why}); "
+            "--resume continues from the last state"
         ) from None
 
 
 class _Mean(torch.autograd.Function):
-    """Its own adjoint: the gradient of a mean over processes is the mean of their gradients."""
+    """Differentiable mean over processes; its gradient is the mean of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -64,34 +66,37 @@ def _mean(tensor: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among the `size` that train together. Alone, every method does nothing."""
+    """This process's rank among the `size` that train together.
+
+    With one process, no method communicates.
+    """
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one process that writes, prints and talks to visdom."""
+        """Whether this is the process that writes files, prints and talks to visdom."""
         return self.rank == 0
 
     def rows(self, total: int) -> slice:
-        """This process's rows of a batch of `total`, which the number of processes divides."""
+        """Return this process's rows of a batch of `total`, a multiple of `size`."""
         share = total // self.size
         return slice(self.rank * share, (self.rank + 1) * share)
 
     # --- tensors, on the training's device
 
     def mean_of(self, tensor: Tensor) -> Tensor:
-        """The mean of a tensor over all processes, any number of times differentiable."""
+        """Return the mean of a tensor over all processes; differentiable any number of times."""
         return tensor if self.size == 1 else _mean(tensor)
 
     def batch_mean(self, values: Tensor) -> Tensor:
-        """The mean over dim 0 of all processes' shares of a batch, likewise."""
+        """Return the mean over dim 0 of the whole batch, differentiable like `mean_of`."""
         return self.mean_of(values.mean(0))
 
     @torch.no_grad()
     def share(self, tensors: Sequence[Tensor]) -> None:
-        """Make each tensor its mean over all processes, in one all-reduce of a flat buffer."""
+        """Average each tensor over all processes in place, in one all-reduce."""
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([one.reshape(-1) for one in tensors])
@@ -111,10 +116,10 @@ class Ranks:
                 dist.broadcast(theirs, 0)
             one.copy_(theirs)
 
-    # --- decisions, on the host; no device waits for them
+    # --- values on the host; no device synchronisation
 
     def most(self, *values: int) -> tuple[int, ...]:
-        """The largest of each value over all processes."""
+        """Return the maximum of each value over all processes."""
         if self.size == 1:
             return values
         numbers = torch.tensor(values, dtype=torch.long)
@@ -123,7 +128,7 @@ class Ranks:
         return tuple(numbers.tolist())
 
     def gather(self, value: T) -> list[T]:
-        """The values of all processes, by rank."""
+        """Return the values of all processes, in order of rank."""
         values = [value] * self.size
         if self.size > 1:
             with _talking():
@@ -131,7 +136,7 @@ class Ranks:
         return values
 
     def from_main(self, make: Callable[[], T]) -> T:
-        """What `make` returns on the main process, alone to call it; where it fails, all end."""
+        """Call `make` on the main process and return its result on all; errors as in `each`."""
         if self.size == 1:
             return make()
         made = [self.each(make if self.is_main else lambda: None)]
@@ -140,8 +145,9 @@ class Ranks:
         return made[0]  # type: ignore[return-value]
 
     def each(self, make: Callable[[], T]) -> T:
-        """What `make` returns here; where it fails on any process, all end, and the main one says
-        why: it raises the error, the others Ended.
+        """Call `make` on every process and return the local result.
+
+        If it fails on any process, all raise: the main process the error, the others Ended.
         """
         if self.size == 1:
             return make()
@@ -164,25 +170,26 @@ class Ranks:
         raise UsageError(*lines) if code == 2 else TrainingStopped(*lines)
 
     def stopped(self, text: str) -> Exception:
-        """What to raise when all processes find at once that training cannot go on."""
+        """Return the exception to raise when all processes must stop for the same reason."""
         return TrainingStopped(text) if self.is_main else Ended(1)
 
     def wait_for_main(self) -> None:
-        """On the other processes, until the main one is gone: torchrun ends all with the first,
-        and the main one may not have told yet what ended it.
+        """Block until the main process has exited; does nothing on the main process.
+
+        torchrun kills all processes once one exits, perhaps before the main one has printed why.
         """
         if not self.is_main and dist.is_initialized():
             with suppress(RuntimeError):
                 dist.all_reduce(torch.zeros(1))
 
     def leave(self) -> None:
-        """Nothing is exchanged after this."""
+        """Destroy the process group; nothing may be exchanged after this."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
 def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
-    """Exit code and lines of an error."""
+    """Return the exit code and message lines of an error."""
     if isinstance(error, UsageError):
         return 2, error.problems
     if isinstance(error, OSError):
@@ -191,7 +198,7 @@ def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
 
 
 def join(launch: Launch, cuda: bool) -> Ranks:
-    """Meet the other processes that torchrun started: gloo between CPUs, NCCL between GPUs."""
+    """Join the process group that torchrun started: gloo between CPUs, NCCL between GPUs."""
     if launch.size == 1:
         return Ranks()
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
@@ -207,11 +214,10 @@ def join(launch: Launch, cuda: bool) -> Ranks:
 
 
 def _fresh(launch: Launch) -> Any:
-    """torchrun's store, under a word that these processes have agreed on.
+    """Return torchrun's store under a key prefix that these processes have agreed on.
 
-    The store outlives them, with the addresses of processes that were ended before these started
-    (pytorch issue 135712). So each asks under a word of its own, which only a living main process
-    answers.
+    The store survives restarts and keeps the addresses of processes killed earlier (pytorch issue
+    135712). So each process asks with a unique id, which only a live main process answers.
     """
     store, mine = _store(launch), uuid4().hex
     if launch.rank:
@@ -228,7 +234,7 @@ def _fresh(launch: Launch) -> Any:
         for rank in tuple(missing):
             if store.check([f"{_ROUND}/heard/{mine}/{rank}"]):
                 missing.remove(rank)
-            elif store.check([f"{_ROUND}/asks/{rank}"]):  # or has asked once, and is gone
+            elif store.check([f"{_ROUND}/asks/{rank}"]):  # may be left by a dead process
                 asked = store.get(f"{_ROUND}/asks/{rank}").decode()
                 store.set(f"{_ROUND}/answer/{asked}", mine)
         time.sleep(_PAUSE)
@@ -236,7 +242,7 @@ def _fresh(launch: Launch) -> Any:
 
 
 def give_up(launch: Launch, problems: Sequence[str]) -> None:
-    """Tell those that wait to meet this process that it does not come, and why: the first alone."""
+    """Tell the waiting processes why this one will not join; only the first call counts."""
     if launch.elastic:
         told = json.dumps([f"{one} (process {launch.rank})" for one in problems])
         with suppress(RuntimeError):  # the others are gone with their store
@@ -244,22 +250,22 @@ def give_up(launch: Launch, problems: Sequence[str]) -> None:
 
 
 def _heed(launch: Launch, store: Any) -> None:
-    """Fail as a process did that has given up."""
+    """Raise UsageError if another process has given up, with its problems."""
     if store.check([key := f"{_FAILED}/{launch.restarts}"]):
         raise UsageError(*json.loads(store.get(key).decode()))
 
 
-# --- what torchrun keeps over restarts
+# --- state that torchrun keeps across restarts
 
 
 def remember_run(launch: Launch, folder: str) -> None:
-    """Leave word for the processes that torchrun may start again."""
+    """Store the run's folder for processes that torchrun may restart."""
     if launch.elastic:
         _store(launch).set(_RUN, folder)
 
 
 def remembered_run(launch: Launch) -> str | None:
-    """The folder of the run that this torchrun's processes have begun before."""
+    """Return the run folder stored before a restart, or None."""
     if not launch.elastic:
         return None
     store = _store(launch)

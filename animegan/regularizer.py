@@ -1,4 +1,4 @@
-"""Which gradient penalties a training puts on its discriminator, when, and with which weights."""
+"""Gradient penalties of a training: which ones, at which steps, with which weights."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Regularizer:
-    """The objective's own penalty, R1 on reals and R2 on fakes, as the options say."""
+    """The objective's own penalty, plus R1 on reals and R2 on fakes, as configured."""
 
     def __init__(
         self, config: "Config", objective: Objective, netd: nn.Module, on: Runtime
@@ -29,7 +29,7 @@ class Regularizer:
         self._on = on
 
     def due(self, step: int) -> bool:
-        """After every `penalty_every`-th update of netd."""
+        """Whether a penalty is due at this step: every `penalty_every`-th update of netd."""
         every = self.config.d_every * self.config.penalty_every
         return models.penalised(self.config) and (step + 1) % every == 0
 
@@ -41,10 +41,17 @@ class Regularizer:
         see: tuple[See, See],
         given: tuple[Given, Given],
     ) -> Tensor:
-        """The weighted sum; gradients run through the augmentation to the raw pictures.
+        """Return the weighted sum of the penalties, a scalar.
 
-        Reals come before fakes in each pair; mixtures of the two are judged as the reals are.
-        `rows` are the pictures' in the whole batch, for which the random numbers are drawn.
+        Gradients are taken at the raw images, through the augmentation. Pairs are (real, fake);
+        interpolates of the two use the view and labels of the reals.
+
+        Args:
+            step: the training step, which seeds the random numbers.
+            rows: the images' rows in the whole batch, for which random numbers are drawn.
+            images: [B, C, S, S] each, in [-1, 1].
+            see: augmentation of each.
+            given: labels of each.
         """
         config = self.config
         real, fake = images

@@ -1,4 +1,4 @@
-"""What `generate` is asked for: told before torch is imported, which takes seconds."""
+"""Validate a `generate` command before torch is imported, which takes seconds."""
 
 import os
 import re
@@ -18,7 +18,7 @@ MOST_INDICES = 10**7
 
 @dataclass(frozen=True)
 class Request:
-    """Files that are there, and the candidates to draw where they are named."""
+    """The weight files, which exist, and the candidates to draw, if named by --indices."""
 
     netg_path: Path
     netd_path: Path | None
@@ -26,10 +26,10 @@ class Request:
 
 
 def request_of(config: "Config", say: Callable[[str], None]) -> Request:
-    """The request of a command line; UsageError with all problems. Makes folders to write to."""
+    """Check the options and create the output folders. Raises UsageError listing all problems."""
     problems = [*writable("--gen-img", Path(config.gen_img).parent)]
     if Path(config.gen_img).is_dir():
-        problems.append(f"--gen-img {config.gen_img}: is a folder; name a file")
+        problems.append(f"--gen-img {config.gen_img}: is a folder; give a file name")
     if config.save_each:
         problems += writable("--save-each", Path(config.save_each))
     indices, wrong = parse_indices(config.indices)
@@ -43,7 +43,7 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
 
 
 def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
-    """`3,17,40-44` as a list, or what is wrong with it."""
+    """Parse `3,17,40-44`. Returns (indices, problems); indices are None if not given or invalid."""
     if text is None:
         return None, []
     found: list[int] = []
@@ -51,17 +51,18 @@ def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
         match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if last < first:
-            return None, [f"--indices {text}: '{part}' is no index; write 3,17,40-44"]
+            return None, [f"--indices {text}: '{part}' is not an index; write 3,17,40-44"]
         if len(found) + last - first >= MOST_INDICES:
-            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; name fewer"]
+            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; give fewer"]
         found += range(first, last + 1)
     return found, []
 
 
 def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Path | None]:
-    """The weight files named, or those of that name in the newest run that has them.
+    """Return the paths of netg's and netd's weight files.
 
-    The textbook keeps its files in checkpoints/ itself; ours lie in a run's folder below it.
+    A path directly in the runs folder that does not exist (the textbook writes its files there) is
+    looked up by name in the newest run that has it.
     """
     assert config.netg_path is not None
     wanted = [Path(config.netg_path)] + ([Path(config.netd_path)] if config.netd_path else [])
@@ -71,17 +72,17 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
         for run in reversed(all_runs(config.runs_path)):
             there = [run.path / path.name for path in wanted]
             if all(path.exists() for path in there):
-                say(f"{root}: has no {missing[0].name}; taking it from the newest run, {run.name}")
+                say(f"{root}: has no {missing[0].name}; using that of the newest run, {run.name}")
                 wanted = there
                 break
     return wanted[0], wanted[1] if len(wanted) > 1 else None
 
 
 def writable(flag: str, folder: Path) -> list[str]:
-    """What keeps a folder from being written to, if anything. It is made."""
+    """Create a folder; return the problem if it cannot be written to, else an empty list."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         why = "" if os.access(folder, os.W_OK) else "Permission denied"
     except OSError as error:
         why = reason(error)
-    return [f"{flag} {folder}: cannot be written ({why}); name another folder"] if why else []
+    return [f"{flag} {folder}: cannot be written to ({why}); use another folder"] if why else []

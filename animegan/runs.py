@@ -1,10 +1,10 @@
-"""A run's folder: what lies where, its lock, its options, its record. Needs no torch.
+"""A run's folder: layout, lock, options and metrics. Does not import torch.
 
 checkpoints/<name>/
-  options.json                  resolved options, where each came from, the command
-  metrics.jsonl                 a line a look: step, epoch, seconds, losses, ...
+  options.json                  resolved options, the source of each, the command line
+  metrics.jsonl                 one line per --plot-every steps: step, epoch, seconds, losses, ...
   netg_<epoch>.pth netd_<epoch>.pth netg_last.pth netd_last.pth
-  states/state_<step>.pt        all that is needed to go on
+  states/state_<step>.pt        everything needed to resume
   samples/fake_e<epoch>_s<step>.png
   curves.png strip.png timelapse.webp
 """
@@ -27,7 +27,7 @@ STATE = re.compile(r"state_(\d+)\.pt")
 
 
 def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
-    """The record's lines, in order; one that is no JSON object (cut off by a crash) is left out."""
+    """Yield the records of a metrics.jsonl in order, skipping lines truncated by a crash."""
     with metrics.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
@@ -40,7 +40,7 @@ def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run's folder."""
+    """The folder of one run."""
 
     path: Path
 
@@ -66,11 +66,11 @@ class Run:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; UsageError if another trains in it.
+        """Lock the folder for this process. Raises UsageError if another one is training in it.
 
-        The system drops the lock when the process ends, however it ends.
+        The operating system releases the lock when the process ends, however it ends.
         """
-        from filelock import FileLock, Timeout  # costs as much as all of `--help`
+        from filelock import FileLock, Timeout  # slow to import; keeps `--help` fast
 
         lock = FileLock(self.path / ".lock")
         try:
@@ -79,12 +79,12 @@ class Run:
         except Timeout:
             raise UsageError(
                 f"--name {self.name}: another process is training in {self.path}; "
-                "wait for it, or take another name"
+                "wait for it to finish, or use another name"
             ) from None
         except OSError as error:
             raise UsageError(
-                f"--runs-path {self.path.parent}: {self.path} cannot be written "
-                f"({reason(error)}); name another folder"
+                f"--runs-path {self.path.parent}: {self.path} cannot be written to "
+                f"({reason(error)}); use another folder"
             ) from None
         try:
             yield
@@ -92,19 +92,19 @@ class Run:
             lock.release()
 
     def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
-        """Keep the resolved options, their sources and the command that was typed."""
+        """Write the resolved options, their sources and the command line to options.json."""
         record = {"options": dict(values), "sources": dict(sources), "command": sys.argv[1:]}
         write_text(self.options_file, json.dumps(record, indent=1) + "\n")
 
     def read_options(self) -> dict[str, Any]:
-        """The record that `write_options` kept; UsageError if there is none."""
+        """Read what `write_options` wrote. Raises UsageError if it is missing or damaged."""
         try:
             record = json.loads(self.options_file.read_text(encoding="utf-8"))
             if not isinstance(record["options"], dict):
                 raise TypeError("options are no table")
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(
-                f"--resume {self.path}: no run's folder (its options.json is missing or damaged); "
+                f"--resume {self.path}: not a run (options.json is missing or damaged); "
                 "`python main.py runs` lists the runs"
             ) from None
         return record  # type: ignore[no-any-return]
@@ -115,15 +115,15 @@ class Run:
             file.write(json.dumps(dict(values)) + "\n")
 
     def history(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl; one cut short by a crash is passed over."""
+        """Yield the records of metrics.jsonl, if there is one; see `read_records`."""
         if not self.metrics.exists():
             return
         yield from read_records(self.metrics)
 
     def forget_after(self, step: int) -> None:
-        """Drop records and states of steps beyond `step`: a resumed run goes through them again.
+        """Delete records and states after `step`, which a resumed run will write again.
 
-        What a killed process left half written goes as well.
+        Also deletes temporary files left by a killed process.
         """
         kept = [line for line in self.history() if line.get("step", 0) <= step]
         write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
@@ -133,18 +133,21 @@ class Run:
             sweep(folder)
 
     def states_after(self, step: int) -> list[Path]:
-        """States of later steps, newest first."""
+        """Return the states after `step`, newest first."""
         return [one for one in self.state_files() if int(one.stem.rpartition("_")[2]) > step]
 
     def state_files(self) -> list[Path]:
-        """Resumable states, newest first."""
+        """Return the states that can be resumed from, newest first."""
         found = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
                  if (m := STATE.fullmatch(path.name))]  # fmt: skip
         return [path for _, path in sorted(found, reverse=True)]
 
 
 def new_run(root: str, name: str | None, preset: str | None) -> Run:
-    """The folder for a new run; UsageError if the name is taken."""
+    """Choose the folder of a new run; `name` defaults to the date, time and preset.
+
+    Raises UsageError if the name is invalid or taken, or the folder is not writable.
+    """
     if name is None:
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
         taken = {path.name for path in Path(root).glob(f"{stem}*")}
@@ -152,49 +155,50 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
                     if one not in taken)  # fmt: skip
     elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
         raise UsageError(
-            f"--name {name[:120]}: takes at most 100 letters, digits, and . - _ + = @, for a folder"
+            f"--name {name[:120]}: not a folder name; use at most 100 letters, digits and . - _ + = @"
         )
     run = Run(Path(root) / name)
     if run.options_file.exists():
-        way = "add --resume to go on with it" if run.state_files() else "it has no state, delete it"
+        way = "add --resume to continue it" if run.state_files() else "it has no state, delete it"
         raise UsageError(
-            f"--name {name}: {run.path} holds a run already; {way}, or take another name"
+            f"--name {name}: {run.path} already holds a run; {way}, or use another name"
         )
     there = next(folder for folder in (run.path, *run.path.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise UsageError(
-            f"--runs-path {root}: {there} is no folder that can be written; name another"
-        )
+        raise UsageError(f"--runs-path {root}: {there} is not a writable folder; use another")
     return run
 
 
 def all_runs(root: str) -> list[Run]:
-    """Every run below `root`, the one written to last at the end."""
+    """Return all runs in `root`, the most recently written last."""
     found = [Run(path.parent) for path in Path(root).glob("*/options.json")]
     return sorted(found, key=last_change)
 
 
 def last_change(run: Run) -> float:
-    """When a state, record or option of the run was written last, in seconds since 1970."""
+    """Return when the run was last written to, in seconds since the epoch (1970)."""
     files = [run.options_file, run.metrics, *run.state_files()[:1]]
     return max(path.stat().st_mtime for path in files if path.exists())
 
 
 def named(root: str, place: str) -> Path:
-    """A file or folder, or the folder of the run of that name below `root`, as `runs` lists it."""
+    """Resolve a path, or the name of a run in `root` if there is no such path."""
     path, below = Path(place), Path(root) / place
     other = path.is_dir() and not Run(path).options_file.exists()  # a folder that is no run's
     return path if path.exists() and not (other and below.exists()) else below
 
 
 def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:
-    """The run that `--resume` means, and its states to try in turn, newest first."""
+    """Return the run that `--resume` refers to and the states to try, newest first.
+
+    Raises UsageError if there is no such run or it has no state.
+    """
     if isinstance(resume, str):
         path = named(root, resume)
         if path.is_file():
             if not STATE.fullmatch(path.name):
                 raise UsageError(
-                    f"--resume {path}: is no state; name states/state_*.pt of a run, or its folder"
+                    f"--resume {path}: not a state; give a run's states/state_*.pt, or its folder"
                 )
             return Run(path.absolute().parent.parent), [path]
         run = Run(path.parent if path.name == "states" else path)
@@ -203,11 +207,11 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
     else:
         runs = [run for run in all_runs(root) if run.state_files()]
         if not runs:
-            raise UsageError(f"--resume: no run in {root} has a state; start one without --resume")
+            raise UsageError(f"--resume: no run in {root} has a state; train without --resume")
         run = runs[-1]
     if not run.state_files():
         raise UsageError(
             f"--resume: no state in {run.states}; `python main.py runs` lists the runs, "
-            "or start a new one, without --resume and under another name"
+            "or start a new one without --resume, under another name"
         )
     return run, run.state_files()

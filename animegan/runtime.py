@@ -1,4 +1,4 @@
-"""Device, threads, seeds: the only module that knows of CUDA and precision."""
+"""Device, threads, seeds and precision: the only module that uses torch.cuda."""
 
 import hashlib
 import os
@@ -20,10 +20,11 @@ BLOCK = 64  # rows that one generator makes for `in_blocks`; part of what a seed
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where tensors live. Every tensor of a run is made on `device` or moved to it by `place`.
+    """The device, process group and precision of a run.
 
-    `ranks` is this process among those that train together. `bf16`: nets compute in bfloat16 where
-    autocast says so; weights, gradients, losses, penalties and averages stay float32.
+    Every tensor of a run is created on `device` or moved to it by `place`. `ranks` is this process
+    within its group. With `bf16`, nets run under bfloat16 autocast; weights, gradients, losses,
+    penalties and averages stay float32.
     """
 
     device: torch.device
@@ -31,26 +32,26 @@ class Runtime:
     bf16: bool = False
 
     def place(self, tensor: Tensor) -> Tensor:
-        """The tensor on the device; from pinned memory without waiting where that is CUDA."""
-        if self.device.type == "cuda" and tensor.device.type == "cpu":  # only that can be pinned
+        """Move a tensor to the device; from CPU to CUDA through pinned memory, non-blocking."""
+        if self.device.type == "cuda" and tensor.device.type == "cpu":  # only these can be pinned
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
     def fused(self) -> bool:
-        """Whether torch has fused optimizers here; they can skip an update on the device itself."""
+        """Whether fused optimizers exist here; they can skip an update without a host sync."""
         return self.device.type != "meta"
 
     def lowered(self) -> AbstractContextManager[object]:
-        """For a net's forward pass alone: bfloat16 where the run computes in it."""
+        """Autocast to bfloat16 if the run uses it; for forward passes of nets only."""
         kind = self.device.type
-        if not self.bf16 or kind == "meta":  # which has no autocast
+        if not self.bf16 or kind == "meta":  # meta has no autocast
             return nullcontext()
         return torch.autocast(kind, torch.bfloat16)
 
     def precision(self, asked: str) -> str:
-        """fp32 or bf16: what `asked` (fp32, bf16 or auto) is on the devices of all processes.
+        """Resolve fp32, bf16 or auto to fp32 or bf16.
 
-        auto is bf16 where all have instructions for it.
+        auto means bf16 if the devices of all processes support it in hardware.
         """
         if asked != "auto":
             return asked
@@ -58,11 +59,11 @@ class Runtime:
         return "fp32" if lacking else "bf16"
 
     def at(self, asked: str) -> "Runtime":
-        """The same, its nets computing in what `asked` (fp32, bf16 or auto) is here."""
+        """Return this runtime with its precision set to `asked` (fp32, bf16 or auto)."""
         return replace(self, bf16=self.precision(asked) == "bf16")
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes may stay on the device: a quarter of a GPU's free memory."""
+        """Whether `size` bytes may stay on the device: at most a quarter of a GPU's free memory."""
         if self.device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -70,12 +71,12 @@ class Runtime:
 
 
 def full(device: torch.device) -> AbstractContextManager[object]:
-    """float32 within a net that computes in less."""
+    """Disable autocast, so that part of a net runs in float32."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 by itself; emulated it is slower than float32."""
+    """Whether the device supports bfloat16 in hardware; emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
@@ -84,10 +85,15 @@ def has_bf16(device: torch.device) -> bool:
 def start(
     gpu: bool | None = None, device: str | None = None, threads: int | None = None
 ) -> Runtime:
-    """Choose the device and set the threads.
+    """Choose the device and set the number of threads.
 
-    gpu True demands CUDA, False the CPU, None takes CUDA, then MPS, then the CPU; `device` names
-    one outright. Raises UsageError where the device is not to be had; never falls back in silence.
+    Args:
+        gpu: True requires CUDA, False uses the CPU, None takes CUDA, else MPS, else the CPU.
+        device: a torch device name, which overrides `gpu`.
+        threads: CPU threads; None leaves torch's setting.
+
+    Raises:
+        UsageError: the device is not available. There is no silent fallback.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -97,8 +103,8 @@ def start(
         return Runtime(_named(device))
     if gpu and not torch.cuda.is_available():
         raise UsageError(
-            "--gpu: torch finds no CUDA device here; leave it out to use what there is, "
-            "or --gpu=false for the CPU"
+            "--gpu: torch finds no CUDA device; omit it to use what is available, "
+            "or use --gpu=false for the CPU"
         )
     if gpu or (gpu is None and torch.cuda.is_available()):
         return Runtime(torch.device("cuda", torch.cuda.current_device()))
@@ -110,10 +116,10 @@ def start(
 def start_together(
     gpu: bool | None = None, device: str | None = None, threads: int | None = None
 ) -> Runtime:
-    """`start` for a training, and meet the other processes where torchrun started this one.
+    """Like `start`, and join the process group if started by torchrun.
 
-    On the CPU, freed memory stays with the process from here on (`animegan/heap.py`).
-    Each takes the CUDA device of its number on its machine, or its share of the CPU's cores.
+    Each process uses the CUDA device of its local rank, or its share of the CPU cores. On the CPU,
+    freed memory is kept by the process from here on (`animegan/heap.py`).
     """
     launch = launched()
     on = start(gpu, device, threads)
@@ -126,7 +132,7 @@ def start_together(
         raise UsageError(f"--device {kind}: {launch.size} processes cannot train on it; try cpu")
     if kind == "cuda":
         return Runtime(_own_card(launch, device), join(launch, cuda=True))
-    if threads is None and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # torchrun's own, if any
+    if threads is None and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # 1 is torchrun's default
         torch.set_num_threads(max(1, _cores() // launch.local_size))
     return Runtime(on.device, join(launch, cuda=False))
 
@@ -135,20 +141,20 @@ def _own_card(launch: Launch, device: str | None) -> torch.device:
     cards = torch.cuda.device_count()
     if device not in (None, "cuda"):
         raise UsageError(
-            f"--device {device}: each of the {launch.local_size} processes takes a device of its "
-            "own; write cuda, or leave it out"
+            f"--device {device}: each of the {launch.local_size} processes needs a device of its "
+            "own; use cuda, or omit it"
         )
     if launch.local_size > cards:
         raise UsageError(
             f"torchrun --nproc-per-node {launch.local_size}: there are {cards} CUDA devices here; "
-            f"start {cards} processes, or take the CPU (--nogpu)"
+            f"start {cards} processes, or use the CPU (--nogpu)"
         )
     torch.cuda.set_device(launch.local_rank)
     return torch.device("cuda", launch.local_rank)
 
 
 def _cores() -> int:
-    """Of the CPU, as far as this process may use them."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -160,22 +166,22 @@ def _named(name: str) -> torch.device:
             warnings.simplefilter("ignore")
             device = torch.device(name)
             torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ImportError) as error:  # some devices are a module
+    except (RuntimeError, AssertionError, ImportError) as error:  # some devices need a module
         why = reason(error).rstrip(".")[:120]
-        way = "write cuda, or cpu" if name == "gpu" else "try cpu"
+        way = "use cuda or cpu" if name == "gpu" else "try cpu"
         raise UsageError(f"--device {name}: cannot be used here ({why}); {way}") from None
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # what is asked without naming a device is asked of this one
+        torch.cuda.set_device(device)  # for calls that do not name a device
     if device.type == "meta":
-        raise UsageError("--device meta: holds no pictures; try cpu")
+        raise UsageError("--device meta: computes nothing; try cpu")
     return device
 
 
 def generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
-    """A CPU generator that depends on nothing but its key.
+    """Return a CPU generator seeded by (seed, stream, step) alone.
 
-    Randomness keyed by step needs no state of its own: a resumed run draws what an uninterrupted
-    one would, on any device and any number of processes.
+    Since the seed includes the step, no random state has to be saved: a resumed run draws the same
+    numbers as an uninterrupted one, on any device and any number of processes.
     """
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
@@ -200,7 +206,7 @@ def seed_everything(seed: int) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error says that a device, or the machine, has no memory left."""
+    """Whether the error means that a device or the machine ran out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
@@ -213,20 +219,20 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all it was given: before a clock is read."""
+    """Block until the device has finished its queued work, for timing."""
     if device.type in ("cuda", "mps"):
         getattr(torch, device.type).synchronize()
 
 
 def free_memory(device: torch.device) -> None:
-    """Give cached blocks back after an out-of-memory error."""
+    """Release cached blocks after an out-of-memory error."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 @contextmanager
 def evaluating(*nets: nn.Module) -> Iterator[None]:
-    """Nets in eval mode, gradients off; each module's own mode is given back afterwards."""
+    """Switch nets to eval mode without gradients; restore each module's mode afterwards."""
     modes = [(module, module.training) for net in nets for module in net.modules()]
     for net in nets:
         net.eval()
@@ -240,7 +246,7 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:
-    """Gradients flow through the net but none is computed for its weights."""
+    """Freeze the net's weights; gradients still flow through it to its input."""
     wanted = [one for one in net.parameters() if one.requires_grad]
     for one in wanted:
         one.requires_grad_(False)

@@ -1,7 +1,7 @@
-"""What changes in the course of a training: rates, beta2 and penalties, by a cosine to their ends.
+"""Cosine schedules for learning rates, beta2 and penalty weights.
 
-Huang et al. 2024 (R3GAN, appendix) call the time until then the burn-in. Their 20 million pictures
-are scaled: it is a share of the pictures that a run was planned to see when it began.
+Huang et al. 2024 (R3GAN, arXiv:2501.05441, appendix) call the scheduled phase the burn-in. Their
+20 million images become a share of the images that the run was planned to see when it started.
 """
 
 import math
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """Values for a step, from the options and the planned number of steps alone."""
+    """Scheduled values at a step; a pure function of the options and the planned steps."""
 
     def __init__(self, config: "Config", planned: int) -> None:
-        """`planned`: the steps of the whole run, as told when it began."""
+        """Create a schedule; `planned` is the number of steps of the whole run."""
         self.config = config
         self.planned = planned
 
     @property
     def end(self) -> float:
-        """The step from which nothing moves any more."""
+        """The step from which all values stay constant."""
         return self.config.burn_in * self.planned
 
     def remaining(self, step: int) -> float:
-        """1 at step 0, 0 from the end of the burn-in on: (1 + cos(pi t)) / 2 between."""
+        """Return (1 + cos(pi t)) / 2: 1 at step 0, 0 from the end of the burn-in on."""
         part = min(1.0, step / self.end)
         return (1 + math.cos(math.pi * part)) / 2
 
@@ -35,19 +35,20 @@ class Schedule:
         return start if start == end else end + (start - end) * self.remaining(step)
 
     def rate(self, lr: float, step: int) -> float:
-        """A learning rate that starts at `lr`."""
+        """Return the learning rate at a step, given its initial value `lr`."""
         return self._between(lr, lr * self.config.lr_end, step)
 
     def beta2(self, step: int) -> float:
+        """Return Adam's beta2 at a step."""
         end = self.config.beta2_end
         return self._between(self.config.beta2, self.config.beta2 if end is None else end, step)
 
     def penalty(self, step: int) -> float:
-        """What the weights of the penalties are multiplied by."""
+        """Return the factor by which penalty weights are multiplied at a step, 1 at step 0."""
         return self._between(1.0, self.config.penalty_end, step)
 
     def set(self, optimizer: torch.optim.Optimizer, lr: float, step: int) -> None:
-        """Give the optimizer the rate and betas of this step."""
+        """Set the optimizer's learning rate and betas for a step."""
         for group in optimizer.param_groups:
             group["lr"] = self.rate(lr, step)
             if "betas" in group:
@@ -57,11 +58,11 @@ class Schedule:
         return {"planned": self.planned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """A run that is prolonged keeps the end it was planned with."""
+        """Restore the planned number of steps, so an extended run keeps its original schedule."""
         self.planned = state["planned"]
 
 
 def planned_steps(config: "Config", per_epoch: int) -> int:
-    """Batches that the options ask for in all."""
+    """Return the total number of steps that --max-epoch and --max-steps allow."""
     steps = config.max_epoch * per_epoch
     return steps if config.max_steps is None else min(steps, config.max_steps)

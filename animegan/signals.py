@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks training to save and stop, the second ends it at once."""
+"""Ctrl-C and SIGTERM: the first saves and stops training, the second exits at once."""
 
 import os
 import signal
@@ -8,15 +8,15 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
-# a closed terminal too, where the system tells
+# SIGHUP: the terminal was closed
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 class Stop:
-    """Within `with Stop(say) as stop`, a signal sets `stop.asked` to its number.
+    """Context manager in which a signal sets `stop.asked` to its number.
 
-    A Ctrl-C in a terminal also ends the `tee` that may read our words; so stderr then goes nowhere
-    instead of ending the training that is about to save.
+    Ctrl-C in a terminal also kills a `tee` that reads our stderr, so a broken pipe there is ignored
+    rather than ending the training before it has saved.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -45,12 +45,12 @@ class Stop:
         if self.asked:
             os._exit(128 + number)
         self.asked = number
-        with suppress(RuntimeError):  # a print was interrupted: it cannot be entered twice
-            self._say("\nstopping after this batch and saving; once more to leave at once")
+        with suppress(RuntimeError):  # interrupted during a print, which is not reentrant
+            self._say("\nsaving and stopping after this batch; repeat to exit at once")
 
 
 class _Lasting:
-    """A stream on a pipe, whose words go to the null device once nobody reads them."""
+    """A stream that switches to the null device when its pipe is broken."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

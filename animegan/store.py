@@ -1,4 +1,4 @@
-"""Arrays that are costly to compute, kept between calls under the hash of what they come from."""
+"""Cache arrays that are expensive to compute on disk, keyed by the hash of their input."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from animegan.files import aside
 
 
 def fingerprint(chunks: Iterable[NDArray[np.uint8]]) -> str:
-    """Hash of uint8 pictures [n, ...], however they are cut into chunks; their shape counts too."""
+    """Hash uint8 images [n, ...] including their shape; independent of the chunk size."""
     digest = hashlib.blake2b(digest_size=16)
     shape: tuple[int, ...] = ()
     for chunk in chunks:
@@ -24,15 +24,20 @@ def fingerprint(chunks: Iterable[NDArray[np.uint8]]) -> str:
 
 
 def read(what: str, source: str) -> NDArray[np.generic] | None:
-    """The array kept as `what` (a recipe, versioned) of `source` (a hash), or None."""
+    """Return the cached array, or None.
+
+    Args:
+        what: how it was computed, with a version.
+        source: fingerprint of its input.
+    """
     try:
         return np.load(_path(what, source))  # type: ignore[no-any-return]
-    except (OSError, ValueError, EOFError):  # not there, cut short, not an array
+    except (OSError, ValueError, EOFError):  # missing, truncated, not an array
         return None
 
 
 def keep(what: str, source: str, array: NDArray[np.generic]) -> None:
-    """Keep the array for `read`; a folder that cannot be written costs only time later."""
+    """Cache the array for `read`; write errors are ignored."""
     path = _path(what, source)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""BatchNorm over the batches of all processes together, on any device.
+"""Synchronised BatchNorm for any device.
 
-torch's own SyncBatchNorm refuses the CPU and cannot be differentiated twice.
+torch's SyncBatchNorm does not support the CPU and is not twice differentiable.
 """
 
 import torch
@@ -11,13 +11,19 @@ from animegan.losses import Mean
 
 
 class SyncNorm(_BatchNorm):
-    """BatchNorm1d or 2d whose statistics are those of all processes' batches, of one size each.
+    """BatchNorm1d or 2d with statistics over the batches of all processes, of equal size.
 
-    `mean_of` is the differentiable mean over processes; one exchange forward, one backward.
+    It communicates once in the forward pass and once in the backward pass.
     """
 
     def __init__(self, plain: _BatchNorm, mean_of: Mean, size: int) -> None:
-        """Takes the weights and buffers of `plain` over, the very tensors; size: of processes."""
+        """Take over the weights and buffers of `plain` (the same tensors, not copies).
+
+        Args:
+            plain: an affine BatchNorm that tracks running statistics.
+            mean_of: differentiable mean of a tensor over processes.
+            size: number of processes.
+        """
         super().__init__(1, plain.eps, plain.momentum, affine=False, track_running_stats=False)
         assert plain.affine
         assert plain.track_running_stats
@@ -33,10 +39,10 @@ class SyncNorm(_BatchNorm):
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
-            raise ValueError(f"pictures [B, C, H, W] or features [B, F], not {input.dim()} dims")
+            raise ValueError(f"expected [B, C, H, W] or [B, F], got {input.dim()} dimensions")
 
     def forward(self, input: Tensor) -> Tensor:
-        """[B, C, H, W] or [B, F] -> the same shape, dtype and memory format."""
+        """Normalise [B, C, H, W] or [B, F]; shape, dtype and memory format are preserved."""
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)
@@ -44,7 +50,7 @@ class SyncNorm(_BatchNorm):
         precise = torch.promote_types(input.dtype, torch.float32)
         dims = [0, *range(2, input.dim())]
         var, mean = torch.var_mean(input.to(precise), dims, correction=0)
-        # moments about a point that is the same everywhere and near the mean: little cancels
+        # moments about the running mean, which all processes share: less cancellation
         point = self.running_mean.clone()
         off = mean - point
         off, square = self._mean_of(torch.stack((off, var + off.square()))).unbind()
@@ -57,13 +63,13 @@ class SyncNorm(_BatchNorm):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Move the running statistics; `count` values a channel, over all processes."""
+        """Update the running statistics; `count` is the values per channel over all processes."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
         if count < 2:
-            raise ValueError("BatchNorm needs more than one value a channel")
+            raise ValueError("BatchNorm needs more than one value per channel")
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         unbiased = var * (count / (count - 1))
@@ -71,7 +77,7 @@ class SyncNorm(_BatchNorm):
 
 
 def synchronise(net: nn.Module, mean_of: Mean, size: int) -> None:
-    """Replace each BatchNorm in the net; the names in its state dict stay."""
+    """Replace every BatchNorm of the net in place; state dict keys do not change."""
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""What a training leaves in its run's folder: grids, weight files, states, and what shows it."""
+"""Write the output of a training run: image grids, weight files, states and plots."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Traces:
-    """Writes them, on the main process alone, and goes on from them.
+    """Writes a run's files (on the main process only) and resumes from its states.
 
-    `options` are kept in each weight file; `seconds` is how long the run has trained in all calls.
+    `options` are stored in each weight file; `seconds` is the training time over all sessions.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Traces:
         self.options = options
         self.say = say
         self.watch = watch
-        self.ranks = trainer.ranks  # the main one writes, all the others only train
+        self.ranks = trainer.ranks
         self.samples = run.path / "samples"
-        if config.save_path:  # a folder of the run's own there: grids of two runs must not mix
+        if config.save_path:  # a subfolder per run, so that grids of two runs do not mix
             self.samples = Path(config.save_path) / run.name
         if self.ranks.is_main:
             self._make_folders()
@@ -59,14 +59,15 @@ class Traces:
         except OSError as error:
             flag = "--save-path" if self.config.save_path else "--runs-path"
             raise UsageError(
-                f"{flag} {self.samples}: cannot be written ({reason(error)}); name another folder"
+                f"{flag} {self.samples}: cannot be written to ({reason(error)}); use another folder"
             ) from None
 
     def draw_grid(self) -> torch.Tensor:
-        """The fixed noises as a sheet, uint8 [C, H, W]."""
+        """Return a grid of the images of the fixed noise, uint8 [C, H, W]."""
         return images.grid(images.to_uint8(self.trainer.sample(self.noise, self.given)))
 
     def save_grid(self) -> None:
+        """Write the grid of this step to the samples folder."""
         if not self.ranks.is_main:
             return
         name = album.grid_name(self.trainer.step // self.per_epoch, self.trainer.step)
@@ -84,14 +85,14 @@ class Traces:
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 
     def save_state(self) -> None:
-        """A state to resume from, and the newest weights; nothing if this step has one."""
+        """Write a state and the latest weights unless this step has them; delete old states."""
         if self.trainer.step != self._state_step:
             self.write_state()
             if self.ranks.is_main:
                 checkpoint.prune(self.run.state_files(), self.config.keep)
 
     def write_state(self) -> None:
-        """The weights go first: where a state is, the weights beside it are no older."""
+        """Write the latest weights, then a state, so the weights are never older than the state."""
         self.refuse_bad()
         self.trainer.pool()
         self.save_nets("last")
@@ -101,7 +102,7 @@ class Traces:
         self._state_step = step
 
     def refuse_bad(self) -> None:
-        """Stop before a state is written that holds a bad step in its meters, and hides it."""
+        """Stop if a step was not finite, before a state is written that would hide it."""
         bad = int(self.trainer.guard.bad_step)
         if bad >= 0:
             raise self.ranks.stopped(self.advice(bad))
@@ -117,7 +118,7 @@ class Traces:
         }
 
     def _circumstances(self) -> dict[str, Any]:
-        """What the bits of the weights depend on beside options and state."""
+        """Return what bitwise reproducibility depends on besides options and state."""
         return {
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
@@ -129,8 +130,9 @@ class Traces:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `save_state` wrote; UsageError if its networks are others, or
-        the labels that they know.
+        """Restore a state written by `save_state`.
+
+        Raises UsageError if its networks or their labels do not match.
         """
         changed = self.trainer.conditions.compare(state["labels"]) if "labels" in state else ""
         if changed:
@@ -140,8 +142,8 @@ class Traces:
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             why = reason(error, 160, whole=True)
             raise UsageError(
-                f"--resume: the state does not fit the networks asked for ({why}); leave the "
-                "options that shape them as the run has them"
+                f"--resume: the state does not fit the networks ({why}); keep the run's options "
+                "that shape them"
             ) from None
         if self.watch is not None and state["watch"] is not None:
             self.watch.load_state_dict(state["watch"])
@@ -153,10 +155,10 @@ class Traces:
             if state.get(name, now) != now
         ]
         if others:
-            self.say(f"{', '.join(others)}: the run goes on, but not to the same bits")
+            self.say(f"{', '.join(others)}: resuming, but results will not be bitwise identical")
 
     def finish(self) -> None:
-        """What is shown of a run: the last grid, the curves, the strip, the time-lapse."""
+        """Write the last grid, curves.png, strip.png and timelapse.webp."""
         if not self.ranks.is_main:
             return
         from animegan.curves import draw_curves  # matplotlib takes a second to import
@@ -167,15 +169,13 @@ class Traces:
         album.write_timelapse(self.samples, self.run.path / "timelapse.webp")
 
     def advice(self, bad: int) -> str:
-        """What to do after a step that was not finite."""
+        """Return the message for a step with a non-finite loss or gradient."""
         states = self.run.state_files()
         rates = f"--lr1={self.config.lr1 / 2:g} --lr2={self.config.lr2 / 2:g}"
-        way = f"no state was saved before it: start anew with lower rates ({rates})"
+        way = f"no state was saved before it: start again with lower rates ({rates})"
         if states:
             way = (
-                f"the last good state is {states[0]}: go on from it with lower rates "
+                f"the last good state is {states[0]}: resume from it with lower rates "
                 f"(--resume={self.run.path} --allow-changes {rates})"
             )
-        return (
-            f"a loss or gradient was not finite at step {bad}; the weights were kept from it; {way}"
-        )
+        return f"a loss or gradient was not finite at step {bad}; its update was skipped; {way}"

@@ -1,6 +1,6 @@
-"""The GAN step: one update of the discriminator, one of the generator, and what they need.
+"""The GAN training step: one update of the discriminator and one of the generator.
 
-Nothing here reads a value back to the host; the loop in `animegan/loop.py` does, now and then.
+Nothing here copies a value from the device to the host; `animegan/loop.py` does so occasionally.
 """
 
 from collections.abc import Callable
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class Trainer:
-    """Both nets, both optimizers, and the steps that train them.
+    """Both nets, both optimizers, and the training steps.
 
-    Every random number depends on the seed and the step alone, so `step` is all that a resumed run
-    needs to know of the randomness and of the place in the epoch. Numbers are drawn for the whole
-    batch, of which each process takes its rows, so that several see what one alone would.
+    All random numbers depend on the seed and the step alone, so a resumed run needs only `step` to
+    continue the random streams and the epoch. They are drawn for the whole batch and each process
+    takes its rows, so several processes see the same numbers as one.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Trainer:
         self.regularizer = Regularizer(config, objective, self.netd, on)
         self.passes = compiling.Passes(config, self.netg, self.netd, on, say)
         self.updates = Updates((self.netg, self.netd), self.guard, self.pieces, self.passes, on)
-        self.step = 0  # batches done
-        self._fakes: list[Tensor] = []  # of a batch between its two updates
-        self._seen: list[Tensor] = []  # what a projected netd made of them
+        self.step = 0  # completed batches
+        self._fakes: list[Tensor] = []  # shared by the two updates of a batch
+        self._seen: list[Tensor] = []  # a projected netd's features of them
         self._projected = isinstance(self.netd, projected.Discriminator)
         self.reseed(0)
         self._on = on
@@ -94,7 +94,7 @@ class Trainer:
     # --- one batch
 
     def train_batch(self) -> None:
-        """The updates that the next batch is due, as in the book: every d_every-th, g_every-th."""
+        """Process one batch: update netd every `d_every`-th batch, netg every `g_every`-th."""
         if self._due(self.step, self.config.d_every):
             self.updates.carry_out(self.step_d, self.step, self._forget)
         if self._due(self.step, self.config.g_every):
@@ -102,7 +102,7 @@ class Trainer:
         self.step += 1
 
     def _forget(self) -> None:
-        """Drop what the two updates of a batch share."""
+        """Drop the fakes and features shared by the two updates of a batch."""
         self._fakes, self._seen = [], []
 
     @staticmethod
@@ -110,21 +110,21 @@ class Trainer:
         return (step + 1) % every == 0
 
     def _shares(self, step: int) -> bool:
-        """Whether both updates of this batch are for the same fakes."""
+        """Whether both updates of this batch use the same fakes."""
         config = self.config
         both = self._due(step, config.d_every) and self._due(step, config.g_every)
         return config.share_fakes and both
 
     def _looks(self) -> bool:
-        """Whether the first part of netd's pass, which is frozen, can be called apart."""
+        """Whether the frozen part of a projected netd can be called separately."""
         whole = self.conditions.names or self.netd in self.passes.compiled
         return self._projected and not whole
 
     def step_d(self, step: int) -> None:
-        """Update netd: a real batch against fakes that are cut from netg's graph.
+        """Update netd on a batch of reals and of detached fakes.
 
-        The graph is kept for `step_g` where that is for the same fakes and the batch is whole, with
-        all that netd's frozen part makes of them: it will make the same when the rest has learned.
+        If `step_g` uses the same fakes and the batch is not split, netg's graph is kept for it,
+        with the features of netd's frozen part, which this update does not change.
         """
         keep = self._shares(step) and self.pieces.count == 1
         self.schedule.set(self.optd, self.config.lr2, step)
@@ -170,19 +170,19 @@ class Trainer:
         self.view.adapt(step // self.config.d_every, self.config.batch_size)
 
     def step_g(self, step: int) -> None:
-        """Update netg: its fakes judged as real. No gradient of netd's weights is computed."""
+        """Update netg to make netd judge its fakes real; netd's weights get no gradient."""
         kept, looked = self._fakes, self._seen
         self._forget()
         self.schedule.set(self.optg, self.config.lr1, step)
         with runtime.frozen(self.netd), self.updates.taking(self.netg, self.optg, step) as add:
-            # an objective that compares with reals gets other ones than the discriminator just had
+            # relativistic objectives use other reals than the discriminator's update just did
             reals = self._real(step + 1) if self.objective.needs_real else ()
             of_real = (
                 self.conditions.of(self.batches.rows(step + 1), self.pieces.count) if reals else ()
             )
             shares = self._shares(step)
             stream = "noise-d" if shares else "noise-g"
-            # a projected netd is shown shared fakes but once, whether what it made is kept or not
+            # the same view of shared fakes as in step_d, so results do not depend on `keep`
             side = "z" if shares and self._projected else "g-z"
             of_fake = self.conditions.drawn(self.seed, stream, step, self.pieces.count)
             pairs = zip(self._noise(stream, step), of_fake, strict=True)
@@ -204,20 +204,21 @@ class Trainer:
             self.ema.update(self.netg, seen, self.config.batch_size * self.config.g_every)
 
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
-        """The logit that parts reals from fakes, for `--augment auto`."""
+        """Return the logit at the boundary between reals and fakes, for `--augment auto`."""
         known = self.objective.boundary
         return self.ranks.batch_mean(fake_logits) if known is None else known
 
-    # --- what the steps share
+    # --- shared by the steps
 
     def _look(self, images: Tensor) -> list[Tensor]:
-        """What a projected netd's frozen part makes of pictures, in the run's precision."""
+        """Return the features of a projected netd's frozen part, in the run's precision."""
         with self._on.lowered():
             return cast(projected.Discriminator, self.netd).look(images)
 
     def _judge(self, shown: Tensor | list[Tensor], given: Given) -> tuple[Tensor, Tensor]:
-        """netd's logits, and AC-GAN's loss: zero for other conditions. Of pictures, or of what
-        `_look` made of them.
+        """Return netd's logits and the AC-GAN loss (0 for other conditions).
+
+        `shown` are images, or the features that `_look` returned for them.
         """
         if isinstance(shown, list):
             with self._on.lowered():
@@ -229,40 +230,48 @@ class Trainer:
         return logits, logits.new_zeros(())
 
     def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
-        """This process's noise [B / size, nz, 1, 1] ~ N(0, 1), in pieces; drawn on the CPU."""
+        """Return this process's noise, split into pieces; see `noise_at`."""
         return self.noise_at(stream, step).chunk(self.pieces.count)
 
     def noise_at(self, stream: str, step: int) -> Tensor:
-        """The same in one piece."""
+        """Return this process's noise [B / size, nz, 1, 1] ~ N(0, 1), drawn on the CPU."""
         source = runtime.generator(self.seed, stream, step)
         noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
         return self._on.place(noise[self.ranks.rows(self.config.batch_size)])
 
     def _real(self, step: int) -> tuple[Tensor, ...]:
-        """This process's real pictures [B / size, C, S, S] in [-1, 1], in pieces."""
+        """Return this process's reals [B / size, C, S, S] in [-1, 1], split into pieces."""
         images: Tensor = self.batches.images(step)
         return images.chunk(self.pieces.count)
 
     # --- sampling and state
 
     def sample(self, noise: Tensor, given: Given = ()) -> Tensor:
-        """Pictures in [-1, 1] for noise on any device; touches no buffer and no random state."""
+        """Generate images in eval mode, changing no buffer and no random state.
+
+        Args:
+            noise: [B, nz, 1, 1] on any device.
+            given: labels on the training device, if the generator takes them.
+
+        Returns:
+            Images [B, C, S, S]: in [-1, 1], unbounded for r3gan.
+        """
         netg = self.shown()
         with runtime.evaluating(netg):
             images: Tensor = netg(self._on.place(noise), *given)
         return images
 
     def shown(self) -> nn.Module:
-        """The generator that draws samples and that files hold: the average where there is one."""
+        """Return the generator used for samples and weight files: the EMA's if there is one."""
         return self.netg if self.ema is None else self.ema.net
 
     def fixed_noise(self, count: int = 64) -> Tensor:
-        """The same noise [count, nz, 1, 1] for every grid of a run."""
+        """Return the noise [count, nz, 1, 1] that all grids of a run use."""
         source = runtime.generator(self.config.seed, "fixed")
         return torch.randn(count, self.config.nz, 1, 1, generator=source)
 
     def reseed(self, salt: int) -> None:
-        """Draw batches, noise and views from another seed from here on: what a rollback wants."""
+        """Switch to another seed for batches, noise and views, after a rollback."""
         self.salt = salt
         self.seed = self.config.seed + salt * 1_000_003
         self.batches.seed = self.seed
@@ -270,11 +279,11 @@ class Trainer:
         self.regularizer.seed = self.seed
 
     def pool(self) -> None:
-        """Bring what the processes count each for itself to one mean: before it is read or kept."""
+        """Average the processes' own counts; call before they are read or saved."""
         self.ranks.share([self.meters.table, *self.view.counts()])
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes while training."""
+        """Return everything that changes during training."""
         return {
             "step": self.step,
             "salt": self.salt,
@@ -291,7 +300,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, at the rates and in the pieces of this config."""
+        """Restore a `state_dict`, with the learning rates and accumulation of this config."""
         self.step = state["step"]
         self.reseed(state["salt"])
         self.pieces.resume(state["pieces"])
@@ -300,10 +309,10 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         for optimizer, saved in ((self.optg, state["optg"]), (self.optd, state["optd"])):
             if saved["param_groups"][0].keys() != optimizer.param_groups[0].keys():
-                continue  # of another kind of optimizer, by --allow-changes: this one starts fresh
-            optimizer.load_state_dict(saved)  # its rates are set anew at each step
+                continue  # another optimizer (--allow-changes): start with fresh moments
+            optimizer.load_state_dict(saved)  # learning rates are set again at each step
         if self.ema is not None:
-            self.ema.load_state_dict(state["ema"] or state["netg"])  # netg where ema is new
+            self.ema.load_state_dict(state["ema"] or state["netg"])  # netg if the run had no EMA
         self.view.load_state_dict(state["view"])
         self.meters.load_state_dict(state["meters"])
         torch.set_rng_state(state["rng"].cpu())

@@ -1,4 +1,4 @@
-"""A trainer on given pictures, outside any run: for a budget's trials and for benchmarks."""
+"""Create trainers without a run folder, for the trials of --budget and for benchmarks."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def trainer_of(
     config: "Config", faces: FaceSet, on: Runtime, labels: Labels | None = None
 ) -> Trainer:
-    """A trainer at step 0 with new nets."""
+    """Return a trainer at step 0 with newly initialised nets."""
     runtime.seed_everything(config.seed)
     spec = Spec.of(config, sizes_of(labels))
     batches = Batches(
@@ -32,7 +32,7 @@ def trainer_of(
 
 
 def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
-    """Pictures of noise: how long a step takes does not depend on what they show."""
+    """Return a set of uniform noise, uint8 [count, size, size, channels], for timing."""
     source = np.random.default_rng(0)
     pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
     files = tuple(f"{k}.png" for k in range(count))

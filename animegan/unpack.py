@@ -1,4 +1,4 @@
-"""Pictures out of what a set comes as: torchvision's files, archives, an lmdb."""
+"""Unpack public data sets into image files: torchvision's, archives, an lmdb."""
 
 import importlib
 import re
@@ -21,7 +21,7 @@ from animegan.prepare.sources import DamagedMember, is_archive, walk
 
 
 class Writer:
-    """Writes pictures below a folder, each aside first; counts them; knows when it is enough."""
+    """Writes pictures into a folder atomically and counts them, up to an optional limit."""
 
     def __init__(self, out: Path, limit: int | None) -> None:
         self.out, self.limit = out, limit
@@ -29,16 +29,17 @@ class Writer:
 
     @property
     def full(self) -> bool:
+        """Whether the limit is reached."""
         return self.limit is not None and self.count >= self.limit
 
     def has(self, name: str) -> bool:
-        """Whether the picture lies there from an earlier call; it counts then."""
+        """Whether the picture exists from an earlier call; if so, it is counted."""
         found = (self.out / name).exists()
         self.count += found
         return found
 
     def write(self, name: str, content: bytes | Image.Image) -> None:
-        """Write a file's bytes, or a picture as PNG. Once for each name that `has` denies."""
+        """Write a file's bytes, or a picture as PNG, for a name for which `has` is false."""
         path = self.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside(path) as half:
@@ -51,7 +52,10 @@ class Writer:
 
 
 def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) -> None:
-    """MNIST or CIFAR-10 as PNG files in one folder a class."""
+    """Write MNIST or CIFAR-10 as PNG files, one folder per class.
+
+    Raises UsageError if torchvision is missing or does not accept the files in `root`.
+    """
     datasets = library("torchvision.datasets", "pip install torchvision")
     kind = datasets.MNIST if name == "mnist" else datasets.CIFAR10
     if may_fetch and name == "mnist":
@@ -63,8 +67,8 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
         pictures = kind(str(root), train=True, download=may_fetch)
     except (RuntimeError, OSError) as error:
         raise UsageError(
-            f"download: torchvision does not take what lies in {root} ({reason(error)}); "
-            "delete it and call again"
+            f"download: torchvision cannot read the files in {root} ({reason(error)}); "
+            "delete them and try again"
         ) from error
     names = [class_folder(label.split(" - ")[0]) for label in pictures.classes]
     for index in tqdm(range(len(pictures)), unit="picture", desc=name):
@@ -77,9 +81,9 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
 
 
 def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> None:
-    """The pictures of an archive, or of a folder of archives and pictures, as they are."""
+    """Extract the pictures of an archive, or of a folder of archives and pictures, unchanged."""
     if not source.is_dir() and not is_archive(source.name):
-        raise UsageError(f"--archive {source}: takes a zip or tar archive, a folder or an lmdb")
+        raise UsageError(f"--archive {source}: must be a zip or tar archive, a folder or an lmdb")
     left: Counter[str] = Counter()
     for entry in tqdm(walk(source), unit="file", desc=source.name):
         if writer.full:
@@ -97,41 +101,44 @@ def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> N
             continue
         writer.write(path, content)
     for why, times in left.most_common():
-        say(f"left out, {why}: {times:,}")
+        say(f"skipped, {why}: {times:,}")
 
 
 def is_lmdb(path: Path) -> bool:
-    """Whether it is the folder of an lmdb, or the file in it."""
+    """Whether the path is an lmdb's folder, or the data.mdb in it."""
     return (path / "data.mdb").is_file() or path.name == "data.mdb"
 
 
 def lmdb_folder(source: Path, raw: Path) -> Path:
-    """The folder with `data.mdb`, taken out of a zip if need be (nothing else of it is)."""
+    """Return the folder with data.mdb, extracting that file alone if `source` is a zip.
+
+    Raises UsageError if there is no lmdb in `source`, or too little disk space.
+    """
     if is_lmdb(source):
         return source if source.is_dir() else source.parent
     if not zipfile.is_zipfile(source):
-        raise UsageError(f"--archive {source}: takes LSUN's zip or the lmdb folder inside it")
+        raise UsageError(f"--archive {source}: must be LSUN's zip or the lmdb folder inside it")
     target = raw / "lmdb" / "data.mdb"
     with zipfile.ZipFile(source) as opened:
         found = next((i for i in opened.infolist() if i.filename.endswith("data.mdb")), None)
         if found is None:
-            raise UsageError(f"--archive {source}: no lmdb (data.mdb) in it")
+            raise UsageError(f"--archive {source}: contains no lmdb (data.mdb)")
         if not target.exists() or target.stat().st_size != found.file_size:
             target.parent.mkdir(parents=True, exist_ok=True)
             if found.file_size > shutil.disk_usage(target.parent).free:
-                raise UsageError(f"download: unpacking needs {found.file_size:,} bytes free")
+                raise UsageError(f"download: unpacking needs {found.file_size:,} free bytes")
             with opened.open(found) as packed, open(target, "wb") as file:
                 shutil.copyfileobj(packed, file, 2**20)
     return target.parent
 
 
 def write_lmdb(folder: Path, writer: Writer) -> None:
-    """Each value of an lmdb is one encoded picture; its key names the file."""
+    """Write each value of an lmdb, an encoded picture, to a file named after its key."""
     lmdb = library("lmdb", 'pip install -e ".[download]"')
     try:
         database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1)
     except lmdb.Error as error:
-        raise UsageError(f"--archive {folder}: no readable lmdb ({reason(error)})") from error
+        raise UsageError(f"--archive {folder}: not a readable lmdb ({reason(error)})") from error
     with database, database.begin(buffers=False) as transaction:
         total = transaction.stat()["entries"]
         for key, value in tqdm(transaction.cursor(), total=total, unit="picture", desc="lmdb"):
@@ -157,8 +164,8 @@ def _bytes(path: Path | None) -> bytes:
 
 
 def library(name: str, how: str) -> Any:
-    """A module of a package that is optional; UsageError, with how to get it, where it is not."""
+    """Import an optional module. Raises UsageError saying how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError(f"download: it needs {name} ({error}); {how}") from error
+        raise UsageError(f"download: needs {name} ({error}); {how}") from error

@@ -1,7 +1,7 @@
-"""One optimizer step from the losses of a batch's pieces, taken whole or not at all.
+"""Optimizer steps over the pieces of a batch, applied completely or not at all.
 
-What a failed pass wrote to buffers is put back, a step that is not finite is masked (guard.py), and
-where memory runs out or the compiler fails the step is done again in another way.
+Buffers written by a failed pass are restored, and non-finite steps are masked (guard.py). If memory
+runs out or the compiler fails, the step is retried in smaller pieces or uncompiled.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,19 +19,19 @@ from animegan.runtime import Runtime
 
 
 def _kept_buffers(net: nn.Module) -> list[Tensor]:
-    """The buffers that states hold, which a pass may write to; the others are frozen weights."""
+    """Return the buffers in the state dict, which a pass may write to; others are constants."""
     state = net.state_dict()
     return [one for name, one in net.named_buffers() if name in state]
 
 
 def _put_back(watched: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Give buffers the values of their copies."""
+    """Restore buffers from their copies."""
     for now, before in watched:
         now.copy_(before)
 
 
 class Updates:
-    """Steps of the optimizers of `nets`, on the device and for the processes of `on`."""
+    """Takes the optimizer steps of `nets`, on the device and over the processes of `on`."""
 
     def __init__(
         self,
@@ -52,7 +52,10 @@ class Updates:
     def taking(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
     ) -> Iterator[Callable[[Tensor], None]]:
-        """Collect gradients of the losses handed to `add`, then take a guarded optimizer step."""
+        """Yield a function that adds a piece's loss; on exit, take a guarded optimizer step.
+
+        Raises torch.OutOfMemoryError on all processes if memory ran out on one.
+        """
         watched = [(one, one.clone()) for one in self._written]
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self._device)
@@ -70,7 +73,7 @@ class Updates:
             _put_back(watched)
             if self._ranks.size == 1 or not (runtime.is_out_of_memory(error) and self._pieces.same):
                 raise
-            short = reason(error)  # its text alone: its frames hold the batch
+            short = reason(error)  # keep the text only: the traceback holds the batch
         if self._ranks.size > 1 and self._pieces.same and self._ranks.most(bool(short)) == (1,):
             _put_back(watched)
             raise torch.OutOfMemoryError(short or "on another process")
@@ -81,8 +84,8 @@ class Updates:
     def carry_out(
         self, update: Callable[[int], None], step: int, forget: Callable[[], None]
     ) -> None:
-        """Run an update; again without the compiler if that fails, and in smaller pieces where
-        memory runs out. `forget` drops what a failed one has kept for the next.
+        """Run an update, retrying uncompiled if the compiler fails and in smaller pieces if memory
+        runs out. `forget` drops what a failed update kept for the next one.
         """
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What netd sees of a picture: augmented, and noisy at first; alike for reals and fakes."""
+"""The discriminator's view of an image: augmentation and instance noise, for reals and fakes."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ See = Callable[[Tensor], Tensor]
 
 
 class View:
-    """Makes, for a step and a side, the function that pictures pass before netd sees them."""
+    """Creates the function that is applied to images before netd sees them."""
 
     def __init__(self, config: "Config", on: Runtime) -> None:
         self.config = config
@@ -28,9 +28,15 @@ class View:
         self._adaptive = AdaptiveAugment().to(on.device) if config.augment == "auto" else None
 
     def at(self, step: int, side: str, rows: slice) -> See:
-        """The view of some rows of a batch; called twice it does the same, as penalties want.
+        """Return the view of some rows of a batch, a function of images [B, C, S, S] in [-1, 1].
 
-        Numbers are drawn for the whole batch, however many pieces and processes share it.
+        Repeated calls apply the same transform, which penalties rely on. Random numbers are drawn
+        for the whole batch, so they do not depend on the number of pieces or processes.
+
+        Args:
+            step: the training step.
+            side: name of the random stream: "x" for reals, "z" for fakes, ...
+            rows: the images' rows in the whole batch.
         """
         source = runtime.generator(self.seed, f"view-{side}-0", step)
         whole = self.config.batch_size
@@ -54,33 +60,36 @@ class View:
         return see
 
     def _deviation(self, step: int) -> float:
-        """Of the instance noise: falls in a line to zero (Arjovsky & Bottou 2017, section 3)."""
+        """Return the std of the instance noise (Arjovsky & Bottou 2017, section 3).
+
+        It decays linearly to 0 over `instance_noise_pictures` images.
+        """
         seen = step * self.config.batch_size
         left = max(0.0, 1 - seen / self.config.instance_noise_pictures)
         return self.config.instance_noise * left
 
     @property
     def adapts(self) -> bool:
-        """Whether the augmentation adapts, and wants `watch`."""
+        """Whether the augmentation is adaptive and needs `watch`."""
         return self._adaptive is not None
 
     def watch(self, real_logits: Tensor, boundary: Tensor | float) -> None:
-        """Let `--augment auto` see how sure the discriminator is of the reals."""
+        """Record the logits of reals, from which `--augment auto` estimates overfitting."""
         assert self._adaptive is not None
         self._adaptive.watch(real_logits, boundary)
 
     def adapt(self, update: int, batch_size: int) -> None:
-        """Move the probability after every fourth update of netd, counted from 0."""
+        """Adjust the augmentation probability after every fourth update of netd."""
         if self._adaptive is not None and (update + 1) % 4 == 0:
             self._adaptive.adapt(4 * batch_size, self._on.ranks.mean_of)
 
     def counts(self) -> list[Tensor]:
-        """What each process has counted for itself since the last move."""
+        """Return this process's counts since the last adjustment, to be averaged over processes."""
         return [] if self._adaptive is None else [self._adaptive.signs]
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._adaptive is None else self._adaptive.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._adaptive is not None and state:  # empty where the run had no `auto`
+        if self._adaptive is not None and state:  # empty if the run did not use `auto`
             self._adaptive.load_state_dict(state)

@@ -1,8 +1,8 @@
-"""Sends what a training shows to a visdom server, from a thread of its own.
+"""Send curves, images and text to a visdom server from a background thread.
 
-Windows are written whole, as JSON over HTTP (the form visdom's README gives under "Customizing
-plots"), not with visdom's client: that one has no time-outs, prints, and starts threads of its own.
-A server that was away therefore needs no special care: what it lacks is sent again.
+Complete windows are posted as JSON over HTTP (the format in visdom's README under "Customizing
+plots"). visdom's own client is not used, since it has no timeouts, prints, and starts threads.
+After an outage, missing windows are simply sent again.
 """
 
 import http.client
@@ -27,16 +27,21 @@ from animegan.visdom_windows import image_window, order, plot_window, text_windo
 Record = Mapping[str, float]
 FAILURES = (OSError, http.client.HTTPException)
 
-MAX_WAITING = 10_000  # steps not yet taken by the thread; older ones are read back from history
+MAX_WAITING = 10_000  # queued steps; older ones are read back from history
 PROBE_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
 
 
 class VisdomServer:
-    """Where a visdom server listens, and how to post to it.
+    """The address of a visdom server, and a way to post to it. Proxies are not used.
 
-    `timeout` bounds each wait for the network, in seconds. Raises UsageError for an address that
-    is none. No proxy is used.
+    Args:
+        server: host or URL (http or https).
+        port: used unless the URL has one.
+        timeout: limit of each network operation, in seconds.
+
+    Raises:
+        UsageError: `server` is not an address.
     """
 
     def __init__(self, server: str, port: int, timeout: float) -> None:
@@ -47,7 +52,7 @@ class VisdomServer:
             parts = parts._replace(scheme="")
         if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", server):
             raise UsageError(
-                f"--visdom-server {server}: no address of a server; one is http://127.0.0.1"
+                f"--visdom-server {server}: not a server address; an example is http://127.0.0.1"
             )
         self.host, self.port = parts.hostname, port
         shown = f"[{self.host}]" if ":" in self.host else self.host
@@ -60,11 +65,11 @@ class VisdomServer:
 
     @property
     def is_here(self) -> bool:
-        """Whether it would run on this machine."""
+        """Whether the address is this machine."""
         return self.host in LOCAL
 
     def post(self, endpoint: str, message: Mapping[str, object]) -> str:
-        """Post a message, return the answer's text; any failure raises one of FAILURES."""
+        """Post a message and return the response text. Raises one of FAILURES on any failure."""
         body = json.dumps(message, allow_nan=False)
         connection = self._kind(self.host, self.port, timeout=self._timeout)
         self._connection = connection
@@ -80,7 +85,7 @@ class VisdomServer:
         return text
 
     def abort(self) -> None:
-        """From another thread: break off the post that is going on."""
+        """Interrupt a post in progress, from another thread."""
         connection = self._connection
         if connection is not None and connection.sock is not None:
             with suppress(OSError):
@@ -94,10 +99,10 @@ def connect(
     history: Callable[[], Iterable[Record]],
     say: Callable[[str], None],
 ) -> Monitor:
-    """The monitor for a visdom server; without one, a line that says so and a `NullMonitor`.
+    """Return a `VisdomMonitor`, or a `NullMonitor` (and a message) if no server answers.
 
-    Takes at most about 2 s. For `history` see `VisdomMonitor`. Raises UsageError for an address
-    that is none.
+    Takes at most about 2 s. See `VisdomMonitor` for the arguments. Raises UsageError if `server`
+    is not an address.
     """
     fault = ["it did not answer in time"]
     where = VisdomServer(server, port, timeout=PROBE_SECONDS)
@@ -107,7 +112,7 @@ def connect(
 
     thread = threading.Thread(target=probe, name="visdom-probe", daemon=True)
     thread.start()
-    thread.join(PROBE_SECONDS)  # names may take longer to look up than a socket may wait
+    thread.join(PROBE_SECONDS)  # a DNS lookup may outlast the socket's timeout
     if not fault[0]:
         return VisdomMonitor(server, port, env, history=history, say=say)
     command = "python main.py monitor"
@@ -115,31 +120,39 @@ def connect(
         command += f" --visdom-port {where.port}"
     place = "" if where.is_here else f" on {where.host}"
     say(
-        f"visdom: no server at {where.url} ({fault[0]}); training goes on without it. "
-        f"To watch, start one with `{command}`{place} before training"
+        f"visdom: no server at {where.url} ({fault[0]}); training continues without it. "
+        f"To watch, run `{command}`{place} before training"
     )
     return NullMonitor()
 
 
 def _fault(server: VisdomServer) -> str:
-    """What is wrong with a server, in words; empty if it is a visdom server that answers."""
+    """Describe what is wrong with a server; empty if a visdom server answers."""
     try:
         envs = json.loads(server.post("env_state", {}))
     except FAILURES as failure:
         return _words(failure)
     except ValueError:
         envs = None
-    return "" if isinstance(envs, list) else "what listens there is not visdom"
+    return "" if isinstance(envs, list) else "the server there is not visdom"
 
 
 class VisdomMonitor:
-    """A `Monitor` that shows curves, image sheets and texts in an environment of a visdom server.
+    """A `Monitor` that shows curves, image grids and text in an environment of a visdom server.
 
-    `history` yields the run's own records so far, each with "step" and scalars by key, as often as
-    it is called; whenever the server was away, curves are made whole from it. `say` takes lines
-    for the user. Calls only leave their values for the thread, which waits for the network at most
-    `timeout` s at a time and works at most the `share` of the time, every `interval` s or more
-    seldom; after a failure its pauses double up to `longest_pause` s.
+    Its methods only queue values; a background thread sends them.
+
+    Args:
+        server: host or URL.
+        port: used unless the URL has one.
+        env: visdom environment.
+        history: returns the run's records so far, each with "step" and scalars by key; after an
+            outage, curves are rebuilt from it.
+        say: called with messages for the user.
+        timeout: limit of each network operation, in seconds.
+        interval: minimum pause between updates, in seconds.
+        longest_pause: pauses double after each failure, up to this many seconds.
+        share: maximum share of one CPU that the thread uses, 0 to 1.
     """
 
     def __init__(
@@ -161,7 +174,7 @@ class VisdomMonitor:
         self._say = say
         self._interval, self._longest_pause, self._share = interval, longest_pause, share
 
-        # what the trainer left for the thread, under the lock
+        # queued by the trainer for the thread, guarded by the lock
         self._lock = threading.Lock()
         self._scalars: deque[tuple[int, dict[str, float]]] = deque()
         self._images: dict[str, tuple[int, Tensor]] = {}
@@ -171,19 +184,19 @@ class VisdomMonitor:
         self._closing = threading.Event()
         self._given_up = threading.Event()
 
-        # the thread's own: all there is to show, and the windows the server has yet to get
+        # owned by the thread: everything to show, and the windows still to be sent
         self._series: dict[str, Series] = {}
         self._keys = set(KNOWN_KEYS)
         self._sheets: dict[str, tuple[int, Tensor]] = {}
         self._notes: dict[str, str] = {}
         self._due: set[str] = set()
-        self._witness = ""  # a window the server has, unless it was started anew
+        self._witness = ""  # a window that exists on the server, unless it was restarted
         self._stale = True
         self._thread = threading.Thread(target=self._run, name="visdom", daemon=True)
         self._thread.start()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """As `Monitor.scalars`; past MAX_WAITING waiting steps the oldest are dropped."""
+        """See `Monitor.scalars`; beyond MAX_WAITING queued steps, the oldest are dropped."""
         with self._lock:
             self._scalars.append((step, dict(values)))
             if len(self._scalars) > MAX_WAITING:
@@ -192,20 +205,20 @@ class VisdomMonitor:
         self._news.set()
 
     def images(self, name: str, step: int, pixels: Tensor) -> None:
-        """As `Monitor.images`; an older sheet of that name which still waits is dropped."""
+        """See `Monitor.images`; replaces a queued grid of the same name."""
         sheet = (step, pixels.detach().cpu().clone())
         with self._lock:
             self._images[name] = sheet
         self._news.set()
 
     def text(self, name: str, content: str) -> None:
-        """As `Monitor.text`."""
+        """See `Monitor.text`."""
         with self._lock:
             self._texts[name] = content
         self._news.set()
 
     def close(self) -> None:
-        """Send what is left; a server that does not take it within 2 s is given up."""
+        """Send what is queued, for at most CLOSE_SECONDS."""
         self._closing.set()
         self._news.set()
         self._thread.join(CLOSE_SECONDS)
@@ -217,7 +230,7 @@ class VisdomMonitor:
         away = closing = False
         while not closing:
             self._news.wait()
-            self._news.clear()  # before what it announces is looked at
+            self._news.clear()  # before reading the queue, so that no news is lost
             closing = self._closing.is_set()
             started = time.thread_time()
             self._take()
@@ -228,8 +241,8 @@ class VisdomMonitor:
                     return
                 if not away and not self._closing.is_set():
                     self._say(
-                        f"visdom: {self._server.url} is lost ({_words(failure)}); training goes "
-                        "on, and its plots are made whole when it is back"
+                        f"visdom: lost {self._server.url} ({_words(failure)}); training continues, "
+                        "and the plots will be completed once it is back"
                     )
                 away = self._stale = True
                 self._news.set()
@@ -237,20 +250,20 @@ class VisdomMonitor:
                 pause = min(pause * 2, self._longest_pause)
             else:
                 if away:
-                    self._say(f"visdom: {self._server.url} is back, its plots are whole")
+                    self._say(f"visdom: {self._server.url} is back, plots are complete")
                 away = False
                 pause = self._interval
                 self._closing.wait(max(pause, (time.thread_time() - started) / self._share))
 
     def _take(self) -> None:
-        """Move what the trainer left into the thread's own record."""
+        """Move queued values into the thread's own state."""
         with self._lock:
             scalars, self._scalars = self._scalars, deque()
             images, self._images = self._images, {}
             texts, self._texts = self._texts, {}
             overflowed, self._overflowed = self._overflowed, False
         keys = {key for _, values in scalars for key in values}
-        if overflowed or keys - self._keys:  # a new key may have a past: the run was resumed
+        if overflowed or keys - self._keys:  # a new key may have history: the run was resumed
             self._stale = True
         self._keys |= keys
         if self._stale:
@@ -263,12 +276,12 @@ class VisdomMonitor:
         self._due |= {panel_of(key).name for key in keys} | images.keys() | texts.keys()
 
     def _recall(self) -> None:
-        """Read the series from history, keep what it does not have yet; every window is due."""
+        """Reload the series from history, keep newer points, and mark every window as due."""
         known, self._series = self._series, {}
         try:
             self._series = collect(self._history(), self._keys)
         except (OSError, ValueError) as failure:
-            self._say(f"visdom: the run's record cannot be read ({failure}); plots have gaps")
+            self._say(f"visdom: cannot read the run's metrics ({failure}); plots have gaps")
         for key, old in known.items():
             series = self._series.setdefault(key, Series())
             for step, value in old.after(series.last_step):
@@ -282,7 +295,7 @@ class VisdomMonitor:
         self._due |= self._sheets.keys() | self._notes.keys()
 
     def _deliver(self) -> None:
-        """Send every window that is due; raises one of FAILURES, what is not sent stays due."""
+        """Send every window that is due. Raises one of FAILURES; unsent windows stay due."""
         if self._witness and self._due:
             place = {"win": self._witness, "eid": self._env}
             if self._server.post("win_exists", place) != "true":
@@ -304,7 +317,7 @@ class VisdomMonitor:
 
 def _words(failure: Exception) -> str:
     if isinstance(failure, TimeoutError):
-        return "it does not answer"
+        return "no answer"
     if isinstance(failure, ConnectionRefusedError):
-        return "nothing listens there"
+        return "connection refused"
     return reason(failure)

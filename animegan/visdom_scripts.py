@@ -1,8 +1,8 @@
-"""The browser scripts that visdom's page needs and its wheel lacks, installed through npm.
+"""Install the browser scripts that visdom's page needs, but its wheel lacks, through npm.
 
-visdom's own server fetches them from three CDNs and crashes where one is out of reach. Here they
-come from the npm registry, pinned, each package's archive checked against its SHA-512, into a copy
-of visdom's static folder in the cache; visdom's own folder is never written to.
+visdom's own server downloads them from three CDNs and crashes if one is unreachable. Here pinned
+versions come from the npm registry, verified by SHA-512, and go into a copy of visdom's static
+folder in the cache; visdom's own folder is never written to.
 """
 
 import base64
@@ -23,21 +23,21 @@ NPM_SECONDS = 300
 
 @dataclass(frozen=True)
 class Package:
-    """One archive of the npm registry: files in it -> places under visdom's static folder."""
+    """A pinned npm package; `files` maps its files to paths in visdom's static folder."""
 
     name: str
     version: str
-    sha512: str  # base64, as the registry gives it
+    sha512: str  # base64, as in the registry's `integrity` field
     files: dict[str, str]
 
     @property
     def archive(self) -> str:
-        """The file `npm pack` writes."""
+        """Name of the file that `npm pack` writes."""
         return f"{self.name}-{self.version}.tgz"
 
 
 class ScriptsError(Exception):
-    """The scripts could not be installed; the text says why."""
+    """The scripts could not be installed; the message says why."""
 
 
 _FONT = "dist/fonts/glyphicons-halflings-regular"
@@ -154,12 +154,15 @@ _FOR_0_3 = (
 
 
 def packages_for(version: str) -> tuple[Package, ...]:
-    """What visdom of this version (0.2.x; 0.3 and later) wants: its `server/build.py`, as npm's."""
+    """Return the npm packages for a version of visdom (0.2.x, or 0.3 and later).
+
+    They correspond to the downloads in visdom's `server/build.py`.
+    """
     return _COMMON + (_FOR_0_2 if version.startswith("0.2.") else _FOR_0_3)
 
 
 def lacking(static: Path) -> list[str]:
-    """The files that a static folder's page asks for and that are not in it."""
+    """Return the files that the page in a static folder refers to but that are missing."""
     page = (static / "index.html").read_text(encoding="utf-8")
     wanted = re.findall(r"static_url\(\s*[\"']([^\"']+)[\"']\s*\)", page)
     return [file for file in wanted if not file.startswith("..") and not (static / file).is_file()]
@@ -172,10 +175,10 @@ def static_folder(
     say: Callable[[str], None],
     packages: tuple[Package, ...] | None = None,
 ) -> Path:
-    """A static folder with all scripts: visdom's `own` if it has them, else one in the cache.
+    """Return a static folder with all scripts: visdom's `own` if complete, else one in the cache.
 
-    The latter is made on first use, in `cache/visdom-<version>/static`, moved into place whole.
-    Raises ScriptsError where npm is missing, fails, or brings something else than what is pinned.
+    The latter, `cache/visdom-<version>/static`, is created atomically on first use. Raises
+    ScriptsError if npm is missing or fails, or a checksum does not match.
     """
     if not lacking(own):
         return own
@@ -187,10 +190,10 @@ def static_folder(
         with FileLock(home / "lock"):
             if not _complete(static, packages):
                 npm = _npm()
-                say(f"visdom: its page's scripts are installed through npm, once, into {static}")
+                say(f"visdom: installing the page's scripts through npm, once, into {static}")
                 _install(own, static, packages, npm)
     except OSError as failure:
-        raise ScriptsError(f"{home} cannot be written ({failure})") from failure
+        raise ScriptsError(f"{home} cannot be written to ({failure})") from failure
     return static
 
 
@@ -207,7 +210,7 @@ def _npm() -> str:
 
 
 def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -> None:
-    for left in static.parent.glob("unfinished-*"):  # by a process that was killed
+    for left in static.parent.glob("unfinished-*"):  # left by a killed process
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=static.parent) as name:
         folder = Path(name)
@@ -224,7 +227,7 @@ def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -
 
 
 def _fetch(packages: tuple[Package, ...], folder: Path, npm: str) -> None:
-    """Have npm write each package's archive into the folder, without running anything of it."""
+    """Download each package's archive into the folder with npm, running none of its scripts."""
     specs = [f"{package.name}@{package.version}" for package in packages]
     command = [npm, "pack", "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
     try:
@@ -238,19 +241,19 @@ def _fetch(packages: tuple[Package, ...], folder: Path, npm: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ScriptsError(f"npm was not done within {NPM_SECONDS} s") from None
+        raise ScriptsError(f"npm did not finish within {NPM_SECONDS} s") from None
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ScriptsError(f"npm could not fetch them ({lines[0]})")
+        raise ScriptsError(f"npm could not download the page's scripts ({lines[0]})")
 
 
 def _unpack(package: Package, archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (place, content) of the package's files, once its hash is checked."""
+    """Verify a package's checksum, then yield (target path, content) of its files."""
     if not archive.is_file():
         raise ScriptsError(f"npm did not write {archive.name}")
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != package.sha512:
-        raise ScriptsError(f"{archive.name} has not the content it must have, its hash is another")
+        raise ScriptsError(f"{archive.name}: checksum mismatch")
     with tarfile.open(archive) as tar:
         for name, target in package.files.items():
             try:
@@ -258,5 +261,5 @@ def _unpack(package: Package, archive: Path) -> Iterator[tuple[str, bytes]]:
             except KeyError:
                 member = None
             if member is None:
-                raise ScriptsError(f"{archive.name} has no file {name}")
+                raise ScriptsError(f"{archive.name}: no file {name}")
             yield target, member.read()

@@ -1,4 +1,4 @@
-"""Runs visdom's server: what `python main.py monitor` does."""
+"""Run visdom's server: the command `monitor`."""
 
 import errno
 import getpass
@@ -16,7 +16,7 @@ from animegan.errors import UsageError, reason
 from animegan.visdom_scripts import ScriptsError, lacking, static_folder
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
-MAX_MESSAGE = 1024**3  # bytes; visdom's own bound
+MAX_MESSAGE = 1024**3  # bytes; visdom's own limit
 
 
 def serve(
@@ -26,18 +26,25 @@ def serve(
     cache_dir: Path | None = None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl-C. `cache_dir`: default $ANIMEGAN_CACHE, else $XDG_CACHE_HOME/animegan.
+    """Serve until Ctrl-C.
 
-    Environments that are saved in the browser go to `visdom-environments` in the cache. Raises
-    UsageError where the address cannot be had.
+    Args:
+        port: port to listen on.
+        host: address to listen on.
+        cache_dir: folder for the scripts and, in `visdom-environments`, for environments saved in
+            the browser; None means `cache_root()`.
+        say: called with messages for the user.
+
+    Raises:
+        UsageError: the address is not available, or the cache is not writable.
     """
-    _listen(port, host).close()  # first of all: what follows may take a while
+    _listen(port, host).close()  # fail early: what follows may take a while
     cache = cache_root() if cache_dir is None else cache_dir
     _name_the_user()
     try:
         _serve(port, host, cache, say)
     except KeyboardInterrupt:
-        say("visdom: ended")
+        say("visdom: stopped")
 
 
 def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> None:
@@ -49,7 +56,7 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
     static = _static(Path(settings["static_path"]), cache, say)
     settings["static_path"] = settings["template_path"] = str(static)
     settings["static_handler_class"] = _static_files()
-    settings["autoreload"] = False  # visdom has tornado's debug mode on, which starts anew on edits
+    settings["autoreload"] = False  # visdom turns on tornado's debug mode, which restarts on edits
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
 
     environments = cache / "visdom-environments"
@@ -57,7 +64,7 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
         environments.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise UsageError(
-            f"ANIMEGAN_CACHE {cache}: cannot be written ({reason(failure)}); name another folder"
+            f"ANIMEGAN_CACHE {cache}: cannot be written to ({reason(failure)}); use another folder"
         ) from None
     application = visdom_app.Application(  # type: ignore[no-untyped-call]
         port=port, env_path=str(environments)
@@ -67,30 +74,30 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
     server.add_socket(_listen(port, host))
     if host not in LOCAL:
         say(
-            f"--host {host}: whoever reaches this machine can see and change the pages; "
+            f"--host {host}: anyone who can reach this machine can view and change the pages; "
             "visdom has no login"
         )
-    say(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C ends the server")
+    say(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C stops the server")
     IOLoop.current().start()
 
 
 def _static(own: Path, cache: Path, say: Callable[[str], None]) -> Path:
-    """The folder with the page and its scripts; where there are none, visdom's, and a line."""
+    """Return the folder with the page and its scripts, or visdom's own (and a message)."""
     try:
         return static_folder(own, metadata.version("visdom"), cache, say)
     except ScriptsError as failure:
         missing = len(lacking(own))
         say(
-            f"visdom: {failure}; trainings can log here all the same, but the page lacks {missing} "
-            "scripts and styles and stays blank until this is mended and the server started anew"
+            f"visdom: {failure}; runs can still log here, but the page lacks {missing} scripts and "
+            "styles and stays blank until this is fixed and the server restarted"
         )
         return own
 
 
 def _static_files() -> type:
-    """A handler of static files which lets visdom's page be drawn though files are not there.
+    """Return a static file handler that renders visdom's page even if files are missing.
 
-    The page asks for the version of `../user/style.css`, which no tornado since 6.6 gives (403).
+    The page requests a versioned URL of `../user/style.css`, which tornado >= 6.6 rejects (403).
     """
     from tornado.web import StaticFileHandler
 
@@ -106,7 +113,7 @@ def _static_files() -> type:
 
 
 def _no_icon() -> type:
-    """Answers for the icon that visdom's page names and visdom does not have (0.3: an error)."""
+    """Return a handler for the favicon that visdom's page links to but visdom lacks."""
     from tornado.web import RequestHandler
 
     class NoIcon(RequestHandler):
@@ -123,16 +130,16 @@ def _listen(port: int, host: str) -> socket.socket:
         )[0]
         listening = socket.create_server(address, family=family)
     except socket.gaierror:
-        raise UsageError(f"--host {host}: no such address; take 127.0.0.1 or 0.0.0.0") from None
+        raise UsageError(f"--host {host}: no such address; use 127.0.0.1 or 0.0.0.0") from None
     except PermissionError:
-        raise UsageError(f"--visdom-port {port}: not allowed; take one above 1023") from None
+        raise UsageError(f"--visdom-port {port}: not permitted; use one above 1023") from None
     except OSError as failure:
         if failure.errno == errno.EADDRINUSE:
             raise UsageError(
-                f"--visdom-port {port}: in use already, by a visdom server or by another program; "
-                "take another port, here and in training"
+                f"--visdom-port {port}: already in use by a visdom server or another program; "
+                "use another port, here and in training"
             ) from None
-        raise UsageError(f"--host {host}: {reason(failure)}; take 127.0.0.1 or 0.0.0.0") from None
+        raise UsageError(f"--host {host}: {reason(failure)}; use 127.0.0.1 or 0.0.0.0") from None
     listening.setblocking(False)
     return listening
 
@@ -144,7 +151,7 @@ def _in_url(host: str) -> str:
 
 
 def _name_the_user() -> None:
-    """visdom puts the user's name on its page, and fails where there is none (a bare container)."""
+    """Make sure a user name exists: visdom shows it, and fails without one (bare containers)."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -1,7 +1,7 @@
-"""What a visdom server is told of one window: curves, a sheet of images, a text.
+"""Build the messages that describe visdom windows: curves, image grids, text.
 
-Each function returns the "data", "opts" and, for curves, plotly's "layout" of the message, the form
-that visdom's README gives under "Customizing plots".
+Each function returns the "data", "opts" and, for curves, plotly "layout" of a message, in the
+format of visdom's README, section "Customizing plots".
 """
 
 import html
@@ -13,21 +13,21 @@ from torch import Tensor
 from animegan.images import data_uri
 from animegan.panels import Series, panel_of
 
-MAX_POINTS = 1000  # a curve in the browser; more are averaged
-MAX_SIDE = 600  # pixels of an image's window; the browser scales the picture to it
-TITLE_BAR = 16  # pixels of its height that a window keeps for its title
+MAX_POINTS = 1000  # per curve; longer ones are averaged
+MAX_SIDE = 600  # pixels; the browser scales larger images down
+TITLE_BAR = 16  # pixels of a window's height used by its title
 TEXT_SIZE = {"width": 320, "height": 600}
 PLOT_SIZE = {"width": 440, "height": 320}
 _FIRST = ("fake", "real", "losses", "scores")
 
 
 def order(name: str) -> tuple[int, str]:
-    """Sort key: windows stand on the page in the order in which the server first hears of them."""
+    """Sort key of windows; visdom lays them out in the order in which it first receives them."""
     return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
 
 def plot_window(curves: Mapping[str, Series]) -> dict[str, object]:
-    """The curves of one panel, in the legend under their names."""
+    """Return the window of one panel's curves, with a legend."""
     panel = panel_of(next(iter(curves)))
     data = []
     for key, label in panel.labels.items():
@@ -48,7 +48,7 @@ def plot_window(curves: Mapping[str, Series]) -> dict[str, object]:
 
 
 def image_window(name: str, step: int, pixels: Tensor) -> dict[str, object]:
-    """A sheet as a lossless picture, its window no larger than MAX_SIDE."""
+    """Return a window with an image, uint8 [C, H, W], as PNG, scaled to at most MAX_SIDE."""
     source = data_uri(pixels, compress_level=1)
     height, width = pixels.shape[-2:]
     scale = min(1.0, MAX_SIDE / max(height, width))
@@ -61,6 +61,6 @@ def image_window(name: str, step: int, pixels: Tensor) -> dict[str, object]:
 
 
 def text_window(name: str, content: str) -> dict[str, object]:
-    """Plain text, as it stands."""
+    """Return a window with preformatted plain text."""
     shown = f"<pre>{html.escape(content)}</pre>"
     return {"data": [{"type": "text", "content": shown}], "opts": {"title": name, **TEXT_SIZE}}

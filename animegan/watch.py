@@ -1,7 +1,7 @@
-"""A training that watches itself: distances to held-out faces, the best state, alarms, rollback.
+"""Evaluation during training: distances to held-out faces, best state, alarms, rollback.
 
-All decisions follow from steps and seeds, never from the clock, so a run that is stopped and
-resumed decides as an uninterrupted one.
+Decisions depend on steps and seeds, never on the clock, so a resumed run decides like an
+uninterrupted one.
 """
 
 from dataclasses import dataclass, field
@@ -18,19 +18,22 @@ from animegan.trainer import Trainer
 if TYPE_CHECKING:
     from config import Config
 
-MEMORY = 5  # evaluations that a bad sign has to last
-WON = 0.05  # a discriminator's loss below this share of its first is a win
-DEAD = 0.01  # a generator's gradient below this share of its largest is dead
-NARROW = 0.3  # a spread of the fixed pictures below this share of its largest is a collapse
-UPTURN = 1.25  # a KID above this multiple of the best is on its way up
+MEMORY = 5  # consecutive evaluations that a sign must last to raise an alarm
+WON = 0.05  # the discriminator wins below this share of its first loss
+DEAD = 0.01  # the generator's gradient vanishes below this share of its maximum
+NARROW = 0.3  # diversity collapses below this share of the maximum spread
+UPTURN = 1.25  # KID rises above this multiple of the best
 
 
 def probe(trainer: Trainer) -> dict[str, float]:
-    """Both nets on the next batch, in eval mode, nothing updated: `probe_loss_d`, and the norm of
-    the generator's loss gradient at its pictures, `probe_grad_g`. All processes call it.
+    """Evaluate both nets on the next batch without updating them. All processes must call it.
+
+    Returns:
+        `probe_loss_d`, the discriminator's loss in eval mode, and `probe_grad_g`, the L2 norm of
+        the gradient of the generator's loss with respect to its images.
     """
     step, netd, objective, ranks = trainer.step, trainer.netd, trainer.objective, trainer.ranks
-    count = trainer.pieces.count  # a batch that had to be cut would not fit here either
+    count = trainer.pieces.count  # a batch that had to be split would not fit here either
     reals = trainer.batches.images(step).chunk(count)
     noises = trainer.noise_at("probe", step).chunk(count)
     of_real = trainer.conditions.of(trainer.batches.rows(step), count)
@@ -48,58 +51,62 @@ def probe(trainer: Trainer) -> dict[str, float]:
         found += torch.stack([loss_d.detach(), gradient.square().sum()])
     ranks.share([found])
     loss, square = found.tolist()
-    # a gradient of the whole batch's loss at local pictures is 1 / size of the local loss's
+    # the loss of the whole batch is a mean over processes: its local gradient is 1 / size
     return {"probe_loss_d": loss, "probe_grad_g": (square / ranks.size) ** 0.5}
 
 
 class Yardstick(Protocol):
-    """What `animegan.yardstick.TrainingYardstick` does."""
+    """Interface of `animegan.yardstick.TrainingYardstick`."""
 
     n: int
 
     def score(self, draw: Draw) -> dict[str, float]:
-        """`kid` and `fd` of pictures 0 .. n-1, uint8 [count, C, S, S] from draw(start, count)."""
+        """Return `kid` and `fd` of `n` images; draw(start, count) gives uint8 [count, C, S, S]."""
         ...
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one evaluation found."""
+    """The result of one evaluation."""
 
     values: dict[str, float]
-    improved: bool  # the best KID so far
-    alarms: tuple[str, ...] = ()  # lines that were not told before
-    collapsed: bool = False  # some alarm is on
+    improved: bool  # KID is the best so far
+    alarms: tuple[str, ...] = ()  # new alarm messages
+    collapsed: bool = False  # any alarm is active
     out_of_patience: bool = False
 
 
 @dataclass
 class Watch:
-    """Evaluates every `every` steps, on pictures of fixed noises drawn by the shown generator.
+    """Evaluates images of fixed noise every `every` steps, drawn by `Trainer.shown`.
 
-    Without a yardstick, as on all processes but the main one, it only knows when.
+    On processes other than the main one there is no yardstick, and `evaluate` must not be called.
     """
 
     config: "Config"
     yardstick: Yardstick | None
     every: int
-    seen: list[dict[str, float]] = field(default_factory=list)  # one entry an evaluation
+    seen: list[dict[str, float]] = field(default_factory=list)  # one entry per evaluation
     best_step: int = -1
     rollbacks: int = 0
-    _on: set[str] = field(default_factory=set)  # alarms that are told already
+    _on: set[str] = field(default_factory=set)  # active alarms, already reported
 
     @property
     def best_kid(self) -> float:
+        """The lowest KID so far, or infinity."""
         return min((one["kid"] for one in self.seen if one["step"] == self.best_step),
                    default=float("inf"))  # fmt: skip
 
     def due(self, step: int) -> bool:
+        """Whether an evaluation is due at this step."""
         return step % self.every == 0
 
     def evaluate(self, trainer: Trainer, probed: dict[str, float]) -> Verdict:
-        """Score the generator and look for bad signs; leaves the trainer as it was.
+        """Score the generator and check for alarms, without changing the trainer.
 
-        `probed`: what `probe` has found on all processes.
+        Args:
+            trainer: the trainer.
+            probed: the result of `probe`.
         """
         assert self.yardstick is not None
         noise = trainer.fixed_noise(self.yardstick.n)
@@ -125,7 +132,7 @@ class Watch:
         return Verdict(values, improved, told, bool(signs), bool(patience and since >= patience))
 
     def _signs(self) -> dict[str, str]:
-        """Bad signs that have lasted `MEMORY` evaluations, and the advice for each, by name."""
+        """Return the alarms that have lasted `MEMORY` evaluations: name -> message with advice."""
         recent = self.seen[-MEMORY:]
         if len(self.seen) <= MEMORY:
             return {}
@@ -134,34 +141,34 @@ class Watch:
         strongest = max(one["probe_grad_g"] for one in self.seen)
         if all(abs(one["probe_loss_d"]) < WON * first for one in recent):
             found["won"] = (
-                "the discriminator wins outright: its loss is near 0 "
+                "the discriminator is winning: its loss is near 0 "
                 f"({recent[-1]['probe_loss_d']:.2g}); try a lower --lr2, --d-every=2, --r1=1 or "
                 "--augment=color,translation"
             )
         elif all(one["probe_grad_g"] < DEAD * strongest for one in recent):
             found["won"] = (
-                "the generator's gradients are dying "
-                f"({recent[-1]['probe_grad_g']:.2g}, once {strongest:.2g}); try --loss=bce, a "
+                "the generator's gradients are vanishing "
+                f"({recent[-1]['probe_grad_g']:.2g}, was {strongest:.2g}); try --loss=bce, a "
                 "lower --lr2 or --r1=1"
             )
         widest = max(one["spread"] for one in self.seen)
         if all(one["spread"] < NARROW * widest for one in recent):
             found["narrow"] = (
-                "diversity collapses: the pictures of the fixed noises grow alike (spread "
-                f"{recent[-1]['spread']:.1f}, once {widest:.1f}); try a lower --lr1, a larger "
+                "mode collapse: the pictures of the fixed noise are becoming alike (spread "
+                f"{recent[-1]['spread']:.1f}, was {widest:.1f}); try a lower --lr1, a larger "
                 "--batch-size or --loss=ra-hinge"
             )
         best = self.best_kid
         if best > 0 and all(one["kid"] > UPTURN * best for one in recent):
             found["upturn"] = (
-                f"KID turns upward: {recent[-1]['kid']:.3g}, at best {best:.3g} at step "
-                f"{self.best_step}; try --augment=color,translation or more pictures, or take "
+                f"KID is rising: {recent[-1]['kid']:.3g}, best was {best:.3g} at step "
+                f"{self.best_step}; try --augment=color,translation or more pictures, or use "
                 "netg_best.pth"
             )
         return found
 
     def rolled_back(self) -> None:
-        """Forget what came after the best; bad signs have to last anew."""
+        """Drop evaluations after the best one, so that alarms have to last again."""
         self.rollbacks += 1
         self.seen = [one for one in self.seen if one["step"] <= self.best_step]
         self._on = set()
@@ -182,13 +189,13 @@ class Watch:
 
 
 def interval(config: "Config", pictures: int) -> int:
-    """Steps between evaluations: `eval_every`, or more where that would cost too large a share.
+    """Return the steps between evaluations: `eval_every`, or more to respect `eval_share`.
 
-    An evaluation of so many `pictures` is counted as pictures / batch_size steps.
+    An evaluation of `pictures` images is assumed to cost as much as pictures / batch_size steps.
     """
     return max(config.eval_every, ceil(pictures / config.batch_size / config.eval_share))
 
 
 def spread_of(pixels: Tensor) -> float:
-    """Deviation over the pictures of uint8 [N, C, S, S], mean over positions, in grey levels."""
+    """Return the std over images uint8 [N, C, S, S], averaged over pixels, in grey levels."""
     return float(torch.std(pixels.float(), 0).mean())

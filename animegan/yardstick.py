@@ -1,4 +1,4 @@
-"""A cheap yardstick for a training that watches itself: few pictures, the reals measured once."""
+"""KID and Fréchet distance during training: few images, features of the reals computed once."""
 
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ from animegan.measure import measure, of_array, too_many
 if TYPE_CHECKING:
     from config import Config
 
-PICTURES = 1000  # a side, unless told
+PICTURES = 1000  # default number of reals and of fakes
 LEAST = 10
 
 
 def check(config: "Config") -> None:
-    """UsageError for what keeps `--eval-path` from being measured against, if it is given.
+    """Check `--eval-path` and its extractor, if given, without decoding or downloading.
 
-    Nothing is decoded or fetched.
+    Raises UsageError if the folder, the extractor or the number of pictures is unusable.
     """
     if config.eval_path is None:
         return
@@ -35,21 +35,21 @@ def check(config: "Config") -> None:
 
 
 def check_count(eval_path: str, eval_num: int | None, held_out: int) -> None:
-    """UsageError for fewer held-out pictures than can tell anything, or than are asked for."""
+    """Raise UsageError if there are fewer held-out pictures than LEAST or than `eval_num`."""
     if held_out < LEAST:
         raise UsageError(
-            f"--eval-path {eval_path}: {held_out} pictures are too few to measure against; "
-            f"{LEAST} or more, best {PICTURES:,}"
+            f"--eval-path {eval_path}: {held_out} pictures are too few; use at least {LEAST}, "
+            f"better {PICTURES:,}"
         )
     if eval_num and eval_num > held_out:
         raise too_many(eval_num, eval_path, held_out)
 
 
 class TrainingYardstick:
-    """KID and Fréchet distance of what a draw function gives, against the same reals every time.
+    """Measures KID and Fréchet distance of generated images against a fixed set of reals.
 
-    Comparable with itself only: FD depends on the number of pictures. Touches no global random
-    state, so a training that is watched goes on as one that is not.
+    Values are comparable only within one run, since FD depends on the number of images. It leaves
+    the global random state alone, so evaluation does not change training.
     """
 
     def __init__(
@@ -59,14 +59,17 @@ class TrainingYardstick:
         n: int = PICTURES,
         seed: int = 0,
     ) -> None:
-        """`n` pictures of `faces` (fewer if it has fewer) chosen by seed; features are kept."""
+        """Choose at most `n` images of `faces` by `seed` and compute their features."""
         self.n = min(n, len(faces))
         chosen = np.sort(np.random.RandomState(seed).permutation(len(faces))[: self.n])
         self._extractor = extractor
         self._real = measure(of_array("reals", faces.images, chosen), extractor, None).features
 
     def score(self, draw: Draw) -> dict[str, float]:
-        """`kid` (unbiased, about 0 for reals, over all n at once) and `fd` of pictures 0 .. n-1."""
+        """Return `kid` and `fd` of images 0 .. n-1 of `draw`.
+
+        KID is the unbiased estimate over all n images at once, about 0 for reals.
+        """
         fake = extract(self._extractor, draw, self.n)
         scaled = self._extractor.norm_scaled
         return {

@@ -350,7 +350,7 @@ def test_the_last_good_state_is_named_and_goes_on(tmp_path, monkeypatch):
     one = loop_of(tmp_path, plot_every=10, state_every_minutes=3.5)
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
     poison(one.trainer, 5)  # between the states of steps 4 and 8, before the first look
-    with pytest.raises(TrainingStopped, match=r"at step 5;.*state_00000004.pt: go on") as caught:
+    with pytest.raises(TrainingStopped, match=r"at step 5;.*state_00000004.pt: resume") as caught:
         one.fit(Asked())
     assert f"--resume={one.run.path} --allow-changes" in str(caught.value)
     assert steps_of(one.run.state_files()) == [4]
@@ -521,7 +521,7 @@ def test_another_torch_or_thread_count_is_said(tmp_path):
                    {"picture files (names and sizes)": "x"}):  # fmt: skip
         other = loop_of(tmp_path)
         other.traces.load_state(state | change)
-        assert any("not to the same bits" in line for line in other.said) is bool(change)
+        assert any("not be bitwise identical" in line for line in other.said) is bool(change)
 
 
 def test_rates_asked_for_count_although_the_state_has_others(tmp_path):

@@ -66,7 +66,7 @@ def test_train_and_generate_with_the_books_words(place):
         place, "generate", "--nogpu", "--vis=False", "--netd-path=checkpoints/netd_2.pth",
         "--netg-path=checkpoints/netg_2.pth", "--gen-img=result.png", "--gen-num=64",
     )  # fmt: skip
-    assert "taking it from the newest run, book" in done.stderr
+    assert "using that of the newest run, book" in done.stderr
     with Image.open(place / "result.png") as picture:
         assert picture.size == (8 * 18 + 2, 8 * 18 + 2)
 
@@ -285,7 +285,7 @@ def test_the_end_of_the_minutes_is_not_the_end_of_the_run(place):
     shutil.copytree(place / "data" / "faces", both / "two")
     done = run(place, "train", *SMALL, f"--data-path={both}", "--dry-run")
     assert "20 pictures, of the folders one 10, two 10" in done.stderr
-    assert re.search(r"weights +a pair of files every 10 epochs .*, 20 in all", done.stdout)
+    assert re.search(r"weights +a pair of files every 10 epochs .*, 20 in total", done.stdout)
 
 
 def test_places_that_cannot_be_written_are_told_before_any_work(place):
@@ -299,7 +299,7 @@ def test_places_that_cannot_be_written_are_told_before_any_work(place):
     ):
         done = run(place, *words, code=2)
         assert re.fullmatch(
-            r"--\w+ file.*: cannot be written \(.*\); name another folder\n", done.stderr
+            r"--\w+ file.*: cannot be written to \(.*\); use another folder\n", done.stderr
         )
 
 
@@ -343,12 +343,12 @@ def test_a_resume_with_other_options_is_refused(place):
         (["train", "--data-path", "2024"], ["--data-path 2024: no such file or folder"]),
         (["train", "--beta1=False", "--lr1"], ["--lr1: has no value", "--beta1: got 'False'"]),
         (["train", "--image-size=97"],
-         ["--image-size 97: fastgan cannot be built at this size; near ones that can: 80, 96"]),
-        (["train", "--gpu"], ["--gpu: torch finds no CUDA device here"]),
+         ["--image-size 97: fastgan does not support this size; nearest supported: 80, 96"]),
+        (["train", "--gpu"], ["--gpu: torch finds no CUDA device;"]),
         (["train", "--device=cuda:9"], ["--device cuda:9: cannot be used here"]),
         (["train", "--device=cup"], ["--device cup: cannot be used here"]),
         (["train", "--batch-size=11"], ["--batch-size 11: there are only 10 pictures"]),
-        (["train", "--name=../up"], ["--name ../up: takes letters, digits"]),
+        (["train", "--name=../up"], ["--name ../up: not a folder name; use letters, digits"]),
         (["train", "--resume"], ["--resume: no run in checkpoints/ has a state"]),
         (["train", "--preset=boko"], ["--preset: got 'boko'; it takes one of book, best"]),
         (["train", "--config=no.toml"], ["--config no.toml: cannot be read"]),

@@ -60,9 +60,9 @@ def test_reads_text_and_typed_values(name, raw, value):
         ("count", "nan", "a whole number"),
         ("count", True, "a whole number"),
         ("count", "none", "a whole number"),
-        ("rate", "0", "a number above 0"),
-        ("rate", "inf", "a number above 0"),
-        ("rate", "fast", "a number above 0"),
+        ("rate", "0", "a number greater than 0"),
+        ("rate", "inf", "a number greater than 0"),
+        ("rate", "fast", "a number greater than 0"),
         ("folder", True, "text"),
         ("folder", " ", "text"),
         ("gpu", "extra", "true or false"),
@@ -88,5 +88,5 @@ def test_all_problems_come_at_once():
         settled.build(Some)
     assert caught.value.problems == (
         "--count (my.toml): got 99; it takes a whole number from 1 to 8",
-        "--rate: got 'x'; it takes a number above 0",
+        "--rate: got 'x'; it takes a number greater than 0",
     )

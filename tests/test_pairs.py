@@ -30,8 +30,8 @@ def test_a_pair_trains_on_the_meta_device(loss, net, size):
         ({"r1": 1, "d_norm": "batch"}, "--d-norm batch: a gradient penalty needs"),
         ({"net": "r3gan", "d_norm": "spectral"}, r"--d-norm spectral: .*\(r3gan\) takes none"),
         ({"net": "r3gan", "ngf": 12, "ndf": 8}, "--ngf, --ndf: .*multiple of 8"),
-        ({"net": "mlp", "up": "nearest"}, "--up nearest: mlp has but one way up"),
-        ({"net": "resnet", "g_convs": 2}, r"--g-convs 2: resnet has but one way; leave"),
+        ({"net": "mlp", "up": "nearest"}, "--up nearest: mlp has no choice of upsampling"),
+        ({"net": "resnet", "g_convs": 2}, r"--g-convs 2: resnet has no such choice; omit"),
         ({"d_features": "lite0", "d_norm": "layer"}, r"--d-norm layer: .*\(lite0\) takes spectral"),
     ],
 )

@@ -31,10 +31,10 @@ def test_every_option_is_shown_with_its_source():
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
-        ({"max_epoch": 3}, "6 an epoch, 18 in all"),
-        ({"max_epoch": 3, "max_steps": 10}, "6 an epoch, 10 in all"),
-        ({"max_epoch": 1, "max_steps": 10}, "6 an epoch, 6 in all"),
-        ({"max_epoch": 2, "batch_size": 7}, "3 an epoch, 6 in all"),  # the rest is dropped
+        ({"max_epoch": 3}, "6 per epoch, 18 in total"),
+        ({"max_epoch": 3, "max_steps": 10}, "6 per epoch, 10 in total"),
+        ({"max_epoch": 1, "max_steps": 10}, "6 per epoch, 6 in total"),
+        ({"max_epoch": 2, "batch_size": 7}, "3 per epoch, 6 in total"),  # the rest is dropped
     ],
 )
 def test_steps_are_counted(options, steps):

@@ -106,7 +106,7 @@ def dies(on, folder):
 
 def test_a_process_that_is_gone_is_told(tmp_path):
     said = together(dies, tmp_path)[0]
-    assert said.startswith("another process of this training is gone")
+    assert said.startswith("lost contact with another process of this training")
     assert "--resume" in said
 
 

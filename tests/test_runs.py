@@ -208,7 +208,7 @@ def test_a_name_that_is_taken_is_refused_with_a_way_out(tmp_path):
     make_run(tmp_path, "killed early")
     with pytest.raises(UsageError, match="add --resume"):
         runs.new_run(str(tmp_path), "old", None)
-    with pytest.raises(UsageError, match="no state, delete it, or take another name"):
+    with pytest.raises(UsageError, match="no state, delete it, or use another name"):
         runs.new_run(str(tmp_path), "killed early", None)
 
 
@@ -285,7 +285,7 @@ def test_resume_without_anything_to_resume_is_told(tmp_path):
         ("empty", True, "no state in"),
         ("away", True, "no state in"),
         (None, str(tmp_path / "empty"), "no state in"),
-        (None, str(weights), "netg_last.pth: is no state"),
+        (None, str(weights), "netg_last.pth: not a state"),
     ]:
         with pytest.raises(UsageError, match=words):
             runs.to_resume(str(tmp_path), name, resume)

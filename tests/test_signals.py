@@ -19,7 +19,7 @@ def test_the_first_signal_only_asks(number):
         assert stop.asked == number
     (line,) = said
     assert "saving" in line
-    assert "once more" in line
+    assert "repeat to exit" in line
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])

@@ -107,7 +107,10 @@ def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
     run(place, "train", *words, "--max-steps=2", "--name=mixed")
     done = run_two(place, "train", *words, "--max-steps=4", "--name=mixed", "--resume")
     assert done.returncode == 0, done.stderr
-    assert "processes 2 instead of 1: the run goes on, but not to the same bits" in done.stderr
+    assert (
+        "processes 2 instead of 1: resuming, but results will not be bitwise identical"
+        in done.stderr
+    )
     assert done.stderr.count("from step 2") == done.stderr.count("done: ") == 1
     assert steps(place, "mixed") == [1, 2, 3, 4]
     assert furthest(place, "alone", "mixed") < BOUNDS[False]
@@ -117,7 +120,7 @@ def test_the_plan_is_printed_once_and_names_the_processes(place):  # noqa: F811
     done = run_two(place, "train", *SMALL, "--dry-run", "--name=plan")
     assert done.returncode == 0
     assert done.stdout.count("plan:") == 1
-    assert "processes   2, of 2 pictures a batch each" in done.stdout
+    assert "processes   2, each with 2 pictures per batch" in done.stdout
     assert not (place / "checkpoints" / "plan").exists()
 
 

@@ -163,9 +163,9 @@ def test_a_server_killed_and_started_anew_gets_everything_again(
         again.stop()
     assert again.curve("losses", "discriminator") == [(n, float(n)) for n in range(1, 61)]
     lost, back = (line.split(" ", 3)[3] for line in said)
-    why = r"nothing listens there|Connection reset by peer"  # the latter if it was being written to
-    assert re.fullmatch(rf"lost \(({why})\); .*made whole when it is back", lost)
-    assert back == "back, its plots are whole"
+    why = "connection refused|Connection reset by peer"  # the latter if it was being written to
+    assert re.fullmatch(rf"\(({why})\); training continues, .* once it is back", lost)
+    assert back == "back, plots are complete"
 
 
 def test_a_restart_between_two_messages_is_noticed(
@@ -222,7 +222,8 @@ def test_a_server_that_hangs_for_a_while_is_told_of(
     server.answers.clear()
     monitor.scalars(1, {"loss_d": 1.0})
     until(lambda: said)
-    assert "is lost (it does not answer)" in said[0]
+    assert said[0].startswith("visdom: lost ")
+    assert "(no answer)" in said[0]
     server.answers.set()
     until(lambda: len(said) == 2)
     assert "is back" in said[1]
@@ -251,7 +252,7 @@ def test_a_record_that_cannot_be_read_is_told_of_and_the_rest_goes_on(
     monitor.scalars(1, {"loss_d": 1.0})
     monitor.close()
     assert server.curve("losses", "discriminator") == [(1, 1.0)]
-    assert said == ["visdom: the run's record cannot be read (not yours); plots have gaps"]
+    assert said == ["visdom: cannot read the run's metrics (not yours); plots have gaps"]
 
 
 def test_little_of_the_time_is_spent(server: StandIn, watch: Callable[..., VisdomMonitor]) -> None:
@@ -287,8 +288,8 @@ def test_without_a_server_one_line_says_how_to_start_it(said: list[str]) -> None
     port = free_port()
     assert isinstance(connect("http://127.0.0.1", port, "main", list, said.append), NullMonitor)
     assert said == [
-        f"visdom: no server at http://127.0.0.1:{port} (nothing listens there); training goes on "
-        f"without it. To watch, start one with `python main.py monitor --visdom-port {port}` "
+        f"visdom: no server at http://127.0.0.1:{port} (connection refused); training "
+        f"continues without it. To watch, run `python main.py monitor --visdom-port {port}` "
         "before training"
     ]
 
@@ -305,7 +306,7 @@ def test_a_server_of_another_kind_is_not_taken_for_visdom(
 ) -> None:
     monkeypatch.setattr(server, "take", lambda path, message: "<html>")
     assert isinstance(connect("127.0.0.1", server.port, "main", list, said.append), NullMonitor)
-    assert "what listens there is not visdom" in said[0]
+    assert "the server there is not visdom" in said[0]
     server.status = 404
     assert isinstance(connect("127.0.0.1", server.port, "main", list, said.append), NullMonitor)
     assert "HTTP 404" in said[1]
@@ -336,6 +337,6 @@ def test_addresses(server: str, url: str) -> None:
 )
 def test_what_is_no_address_is_refused(server: str, said: list[str]) -> None:
     before = threading.active_count()
-    with pytest.raises(UsageError, match=r"^--visdom-server .*: no address of a server"):
+    with pytest.raises(UsageError, match=r"^--visdom-server .*: not a server address"):
         connect(server, 8097, "main", list, said.append)
     assert threading.active_count() == before

@@ -117,7 +117,7 @@ def test_scripts_that_visdom_has_already_are_used(scene: Scene) -> None:
 def test_a_package_with_another_content_is_refused(scene: Scene) -> None:
     scene.npm()
     pack(scene.registry / "b-1.0.0.tgz", {"dist/b.min.js": "evil()"})
-    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz .* its hash is another"):
+    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz: checksum mismatch"):
         scene.install()
     assert [path.name for path in (scene.cache / "visdom-9.9").iterdir()] == ["lock"]
 
@@ -126,7 +126,7 @@ def test_a_file_that_a_package_lacks_is_told_of(scene: Scene) -> None:
     scene.npm()
     first, second = scene.packages
     scene.packages = (first, replace(second, files={"gone.js": "js/b.js"}))
-    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz has no file gone\.js"):
+    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz: no file gone\.js"):
         scene.install()
 
 

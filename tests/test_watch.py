@@ -76,24 +76,24 @@ def test_the_discriminator_winning_is_told_once():
     told = alarms([1.0] * 9, lambda k, t: setattr(t, "loss_d", 1.0 if k < 2 else 0.01))
     lines = [line for verdict in told for line in verdict.alarms]
     assert len(lines) == 1
-    assert "wins outright" in lines[0]
+    assert "discriminator is winning" in lines[0]
     assert "--lr2" in lines[0]
     assert [verdict.collapsed for verdict in told] == [False] * 6 + [True] * 3
 
 
 def test_dying_gradients_are_told():
     told = alarms([1.0] * 8, lambda k, t: setattr(t, "grad_g", 1.0 if k < 2 else 0.001))
-    assert "gradients are dying" in told[6].alarms[0]
+    assert "gradients are vanishing" in told[6].alarms[0]
 
 
 def test_pictures_growing_alike_are_told():
     told = alarms([1.0] * 8, lambda k, t: setattr(t, "spread", 50 if k < 2 else 5))
-    assert "diversity collapses" in told[6].alarms[0]
+    assert "mode collapse" in told[6].alarms[0]
 
 
 def test_kid_turning_upward_for_long_is_told():
     told = alarms([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0], lambda k, t: None)
-    assert "KID turns upward: 2, at best 1 at step 2" in told[6].alarms[0]
+    assert "KID is rising: 2, best was 1 at step 2" in told[6].alarms[0]
     assert not any(verdict.alarms for verdict in told[:6])
 
 
@@ -210,7 +210,7 @@ def test_on_collapse_stop_and_tell(tmp_path):
     assert "stopping; netg_best.pth is from step 1" in said[-1]
     loop, said = loop_of(tmp_path / "tell", 20)
     assert fit(loop)
-    assert sum("KID turns upward" in line for line in said) == 1
+    assert sum("KID is rising" in line for line in said) == 1
 
 
 # --- over two processes

@@ -1,4 +1,4 @@
-"""Networks by name: what a net is made from, and the nets made from it."""
+"""Network families by name: the specification of a pair of nets, and the nets built from it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -26,10 +26,13 @@ FAMILIES: dict[str, ModuleType] = {
 
 @dataclass(frozen=True)
 class Spec:
-    """All that the shapes of a pair of nets depend on; saved beside the weights.
+    """Everything that determines the shapes of netg and netd; saved with the weights.
 
-    `up`, `g_convs` and `d_norm` are None where the family has but one way or takes its own.
-    `classes` says how many values each attribute of the labels has; none for nets without labels.
+    The defaults describe the textbook's nets, whose weight files are plain state dicts that say
+    nothing but their shapes. They are not the defaults of `train`; `Spec.of` takes those.
+
+    `up`, `g_convs` and `d_norm` are None if the family has no choice or its default is used.
+    `classes` is the number of values of each label attribute, empty for nets without labels.
     """
 
     image_size: int = 96
@@ -49,42 +52,46 @@ class Spec:
 
     @classmethod
     def of(cls, config: "Config", classes: tuple[int, ...] = ()) -> "Spec":
-        """The spec that a run's options ask for, and the sizes of its labels' attributes."""
+        """Create the spec for a run's options and the sizes of its label attributes."""
         options = (one.name for one in fields(cls) if one.name != "classes")
         known = {name: getattr(config, name) for name in options}
         if not classes:
             known["condition"] = None
         if penalised(config) and known["d_norm"] is None and known["d_features"] is None:
-            known["d_norm"] = "none"  # a gradient of one picture's logit must be that picture's
+            known["d_norm"] = "none"  # penalties need per-sample gradients
         return cls(**known, classes=classes)
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> "Spec":
-        """A spec from a file. Raises TypeError for what is no spec."""
+        """Create a spec from a file's `as_dict`. Raises TypeError if it is not one."""
         return cls(**{**saved, "classes": tuple(saved.get("classes", ()))})
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the spec as JSON-serialisable values."""
         return {**asdict(self), "classes": list(self.classes)}
 
 
 def penalised(config: "Config") -> bool:
-    """Whether the discriminator's gradient at single pictures is penalised."""
+    """Whether the options use a gradient penalty on the discriminator."""
     objective = OBJECTIVES[config.loss]
     return bool((objective.penalty and config.gp) or config.r1 or config.r2)
 
 
 def problems(spec: Spec, penalty: bool = False) -> list[str]:
-    """Why the nets cannot be built, or not trained with a gradient penalty; empty if they can."""
+    """Return why the nets cannot be built, or trained with a gradient penalty if `penalty`.
+
+    The list is empty if there is no problem; each line is ready for `UsageError`.
+    """
     family = FAMILIES[spec.net]
     found = [] if _has_size(spec) else [_size_problem(spec)]
     ups, norms = family.UPS, family.NORMS
     if spec.up is not None and spec.up not in ups:
-        ways = f"takes {', '.join(ups)}" if ups else "has but one way up; leave the option out"
+        ways = f"takes {', '.join(ups)}" if ups else "has no choice of upsampling; omit the option"
         found.append(f"--up {spec.up}: {spec.net} {ways}")
     convs = getattr(family, "CONVS", ())
     if spec.g_convs is not None and spec.g_convs not in convs:
         takes = f"takes {' or '.join(map(str, convs))}"
-        ways = takes if convs else "has but one way; leave the option out"
+        ways = takes if convs else "has no such choice; omit the option"
         found.append(f"--g-convs {spec.g_convs}: {spec.net} {ways}")
     if spec.d_features is not None:
         norms = projected.NORMS
@@ -95,18 +102,18 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
         )
     if spec.d_pixels and spec.d_features is None:
         found.append(
-            f"--d-pixels {spec.d_pixels}: stands beside a discriminator of features; add "
-            "--d-features=lite0, or leave it out"
+            f"--d-pixels {spec.d_pixels}: needs a discriminator of features; add "
+            "--d-features=lite0, or omit it"
         )
     if spec.d_input and spec.d_features is None:
         found.append(
-            f"--d-input {spec.d_input}: is the size at which features are taken; add "
-            "--d-features=lite0, or leave it out"
+            f"--d-input {spec.d_input}: is the input size of the feature network; add "
+            "--d-features=lite0, or omit it"
         )
     if spec.d_norm == "batch" and penalty:
         found.append(
-            "--d-norm batch: a gradient penalty needs the gradient of each picture alone, which "
-            "BatchNorm mixes; take none or layer"
+            "--d-norm batch: a gradient penalty needs per-picture gradients, which BatchNorm "
+            "mixes; use none or layer"
         )
     if not found:
         try:
@@ -118,7 +125,7 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
 
 
 def check(spec: Spec, penalty: bool = False) -> None:
-    """UsageError with every one of `problems`."""
+    """Raise UsageError with all `problems`, if any."""
     refuse(problems(spec, penalty))
 
 
@@ -137,13 +144,18 @@ def _sizes(spec: Spec) -> list[int]:
 def _size_problem(spec: Spec) -> str:
     near = sorted(sorted(_sizes(spec), key=lambda size: abs(size - spec.image_size))[:4])
     return (
-        f"--image-size {spec.image_size}: {spec.net} cannot be built at this size; "
-        f"near ones that can: {', '.join(map(str, near))}"
+        f"--image-size {spec.image_size}: {spec.net} does not support this size; "
+        f"nearest supported: {', '.join(map(str, near))}"
     )
 
 
 def build_netg(spec: Spec) -> nn.Module:
-    """Generator: noise [B, nz, 1, 1] and labels [B, A], if any -> pictures [B, channels, S, S]."""
+    """Build the generator.
+
+    It maps noise [B, nz, 1, 1] ~ N(0, 1), and labels int64 [B, A] if the spec has classes, to
+    images [B, channels, S, S] in [-1, 1]. Only r3gan has no Tanh: its images are unbounded, and
+    values outside [-1, 1] are clamped when they are shown or saved.
+    """
     ways: dict[str, Any] = {} if spec.up is None else {"up": spec.up}
     if spec.g_convs is not None:
         ways["convs"] = spec.g_convs
@@ -155,7 +167,11 @@ def build_netg(spec: Spec) -> nn.Module:
 
 
 def build_netd(spec: Spec) -> nn.Module:
-    """Discriminator: pictures -> logits [B], or [B, 4 or 5] over projected features."""
+    """Build the discriminator.
+
+    It maps images [B, channels, S, S] in [-1, 1], and labels int64 [B, A] if the spec has classes,
+    to unbounded logits: [B], or [B, 4] on projected features ([B, 5] with `d_pixels`).
+    """
     labels: dict[str, Any] = {"classes": spec.classes}
     if spec.condition is not None:
         labels["condition"] = spec.condition
@@ -178,10 +194,10 @@ def build_netd(spec: Spec) -> nn.Module:
 
 
 def parameters_of(net: nn.Module) -> int:
-    """How many numbers training adjusts."""
+    """Return the number of trainable parameters."""
     return sum(one.numel() for one in net.parameters() if one.requires_grad)
 
 
 def has_batch_norm(net: nn.Module) -> bool:
-    """Whether pictures of a batch see each other, so that a batch is more than its pieces."""
+    """Whether the net has a BatchNorm layer, so that images of a batch influence each other."""
     return any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in net.modules())

@@ -1,7 +1,7 @@
-"""DCGAN (Radford et al. 2015, arXiv:1511.06434) as the textbook example builds it, at any size.
+"""DCGAN (Radford et al. 2015, arXiv:1511.06434) as in the textbook example, for many image sizes.
 
-At 96 x 96: noise -> 4 -> 8 -> 16 -> 32 -> 96, the last layer with kernel 5 and stride 3. The names
-of the weights (`main.0.weight`, ...) are those of the original example, whose files load unchanged.
+At 96 x 96: noise -> 4 -> 8 -> 16 -> 32 -> 96, the last layer with kernel 5 and stride 3. State dict
+keys (`main.0.weight`, ...) match the original example, whose weight files load unchanged.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NORMS = ("batch", "spectral", "layer", "none")
 
 @dataclass(frozen=True)
 class Shape:
-    """How a side is built: from `base` by `doublings` of stride 2, then once by `last`."""
+    """Factors of an image side: base * 2^doublings * last, where `last` is the last stride."""
 
     base: int
     doublings: int
@@ -30,19 +30,19 @@ class Shape:
 
     @property
     def widths(self) -> list[int]:
-        """Multiples of the width, from the innermost stage out: [8, 4, 2, 1] at 96 x 96."""
+        """Multiples of the base width from the innermost stage outwards: [8, 4, 2, 1] at 96."""
         return [min(8, 2**k) for k in range(self.doublings, -1, -1)]
 
     @property
     def outer(self) -> tuple[int, int, int]:
-        """Kernel, stride and padding of the layer next to the picture."""
+        """Kernel size, stride and padding of the outermost layer."""
         return (5, 3, 1) if self.last == 3 else (4, 2, 1)
 
 
 def shape_of(image_size: int) -> Shape | None:
-    """The shape for a side in pixels, or None where there is none.
+    """Return the shape for an image side in pixels, or None if there is none.
 
-    4 x 4 is the first choice for the innermost map; 5, 6 and 7 serve sizes such as 28 = 7 * 2 * 2.
+    The innermost map is 4 x 4 if possible; 5, 6 and 7 allow sizes such as 28 = 7 * 2 * 2.
     """
     for base in (4, 5, 6, 7):
         for last in (2, 3):
@@ -57,12 +57,12 @@ def shape_of(image_size: int) -> Shape | None:
 def _shape(image_size: int) -> Shape:
     shape = shape_of(image_size)
     if shape is None:
-        raise ValueError(f"no DCGAN of {image_size} pixels")
+        raise ValueError(f"dcgan does not support {image_size} pixels")
     return shape
 
 
 def _outermost(width: int, channels: int, shape: Shape, up: str) -> nn.Module:
-    """The layer that makes the picture, `shape.last` times as large as its input."""
+    """Return the layer that outputs the image, upsampling by `shape.last`."""
     if up == "transposed":
         return nn.ConvTranspose2d(width, channels, *shape.outer, bias=False)
     enlarge = (
@@ -74,9 +74,13 @@ def _outermost(width: int, channels: int, shape: Shape, up: str) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
+    """Generate images [B, channels, image_size, image_size] in [-1, 1] from noise [B, nz, 1, 1].
 
-    An embedding of the labels, where there are classes, is joined to the noise.
+    If there are classes, an embedding of the labels is concatenated with the noise.
+
+    As in the textbook, convolutions keep PyTorch's default initialisation, uniform in
+    ±1 / sqrt(fan_in), and BatchNorm starts at weight 1 and bias 0; the DCGAN paper (section 4) uses
+    N(0, 0.02²). Convolutions after `up="nearest"` have He initialisation (`layers.NearestConv`).
     """
 
     def __init__(
@@ -107,14 +111,16 @@ class Generator(nn.Module):
         self.main = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] and labels [B, A] to images [B, C, S, S] in [-1, 1]."""
         images: Tensor = self.main(self.noise(noise, labels)[:, :, None, None])
         return images
 
 
 class Discriminator(Critic):
-    """Pictures [B, channels, image_size, image_size] in [-1, 1] -> logits [B].
+    """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
-    The textbook's ends in a Sigmoid; that is left to the loss, where it is numerically safe.
+    The textbook's net ends in a Sigmoid; here the loss applies it, which is numerically stable.
+    Initialisation as in `Generator`.
     """
 
     def __init__(
@@ -144,15 +150,16 @@ class Discriminator(Critic):
         self.main = nn.Sequential(*layers)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x: Tensor = self.main[:-1](images)
         return self.main[-1](x).flatten(), x.flatten(1)
 
 
 def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:
-    """The sizes of the net that a plain state dict of `main.*` belongs to, or None.
+    """Infer a net's sizes from a plain state dict with keys `main.*`, or return None.
 
-    Returns image_size, channels, and nz with ngf (a generator) or ndf (a discriminator); so it can
-    be told which of the two the file holds.
+    Returns image_size and channels, plus nz and ngf for a generator or ndf for a discriminator;
+    the keys thus tell which of the two it is.
     """
     convolutions = [
         weights[name]
@@ -165,8 +172,8 @@ def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:
     if len(convolutions) < 2:
         return None
     first, last = convolutions[0], convolutions[-1]
-    # a discriminator ends in one logit, from a kernel as large as its map; transposed convolutions
-    # keep (in, out, kernel, kernel), plain ones (out, in, kernel, kernel)
+    # a discriminator ends in one logit, with a kernel as large as its map; weights of transposed
+    # convolutions are (in, out, kernel, kernel), of plain ones (out, in, kernel, kernel)
     is_netd = (
         last.shape[0] == 1 and first.shape[1] in (1, 3) and last.shape[2] == last.shape[3] >= 4
     )

@@ -1,9 +1,9 @@
-"""FastGAN-style nets (Liu et al. 2021, arXiv:2101.04775): few parameters, quick to learn.
+"""FastGAN-style nets (Liu et al. 2021, arXiv:2101.04775): few parameters, fast to train.
 
-The generator upsamples with GLU and lets coarse maps gate finer ones (skip-layer excitation). The
-paper's self-supervised decoders and noise injection are left out; that the noise scales and shifts
-the channels of every stage (Chen et al. 2019, arXiv:1810.01365) and that a stage's second
-convolution adds to the first are not the paper's.
+The generator upsamples with GLU and gates fine maps by coarse ones (skip-layer excitation).
+Differences from the paper: no self-supervised decoders and no noise injection; the noise modulates
+the channels of every stage (Chen et al. 2019, arXiv:1810.01365); and a stage's second convolution
+is residual.
 """
 
 from itertools import pairwise
@@ -30,17 +30,19 @@ CONVS = (1, 2)
 
 
 def _widths(count: int, width: int) -> list[int]:
-    """Channels of `count` stages: 3, 2, 1, 1/2, 1/4 of the width towards the picture; 3 before."""
+    """Return the channels of `count` stages, innermost first.
+
+    The last five are 3, 2, 1, 1/2 and 1/4 of the width; any before them 3 times the width.
+    """
     shares = ((1, 4), (1, 2), (1, 1), (2, 1), (3, 1))
     stages = [shares[min(i, 4)] for i in reversed(range(count))]
     return [max(4, width * times // over) for times, over in stages]
 
 
 class _GLU(nn.Module):
-    """Half the channels times the sigmoid of the other half.
+    """Gated linear unit over channels, [B, 2C, H, W] -> [B, C, H, W].
 
-    `nn.GLU` hands back gradients in another memory format than channels-last ones, in which the
-    BatchNorm before it is slow.
+    Unlike `nn.GLU`, its gradients stay channels-last, which keeps the preceding BatchNorm fast.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +51,10 @@ class _GLU(nn.Module):
 
 
 class _Excite(nn.Module):
-    """Skip-layer excitation: a coarse map -> a gate in (0, 1) for each channel of a finer one."""
+    """Skip-layer excitation: scale the channels of a fine map by gates in (0, 1) of a coarse one.
+
+    Liu et al. 2021, section 3.1.
+    """
 
     def __init__(self, coarse: int, fine: int) -> None:
         super().__init__()
@@ -67,10 +72,10 @@ class _Excite(nn.Module):
 
 
 class _Modulated(nn.Module):
-    """A convolution to 2C channels, normalised, scaled and shifted by the noise [B, N], halved.
+    """Convolution to 2C channels, BatchNorm, modulation by the noise [B, N], GLU to C channels.
 
-    Self-modulation (Chen et al. 2019, section 2), here by one linear layer: y (1 + scale) + shift,
-    both at the start with a deviation of 0.02 times the noise's length.
+    Self-modulation (Chen et al. 2019, section 2) with a single linear layer: y (1 + scale) + shift.
+    Initially both have a standard deviation of 0.02 times the norm of the noise.
     """
 
     def __init__(self, conv: nn.Module, channels: int, noise: int) -> None:
@@ -86,7 +91,7 @@ class _Modulated(nn.Module):
 
 
 class _Stage(_Modulated):
-    """A map twice its side, and where it is `deep` the sum of that and a convolution of it."""
+    """Upsample a map by 2; if `deep`, add a second, residual convolution."""
 
     def __init__(self, wide: int, narrow: int, noise: int, up: str, deep: bool) -> None:
         super().__init__(up_conv(wide, 2 * narrow, up), narrow, noise)
@@ -101,11 +106,13 @@ class _Stage(_Modulated):
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
+    """Generate images [B, channels, image_size, image_size] in [-1, 1] from noise [B, nz, 1, 1].
 
-    At 96 and width 64: 6x6 with 192 channels, then 12, 24, 48, 96 with 128, 64, 32, 16; a map gates
-    the one four times its side; 2.4 M parameters with a noise of 100. `convs` of 2: a second
-    convolution at 12 and 24, a quarter of the picture's side; 2.8 M.
+    At 96 pixels and width 64: 6 x 6 with 192 channels, then 12, 24, 48 and 96 pixels with 128, 64,
+    32 and 16. Each map gates the one with four times its side. 2.4 M parameters at nz 100. With
+    `convs=2`, stages up to a quarter of the image side (12, 24) have a second convolution; 2.8 M.
+
+    Weights start at N(0, 0.02²), biases at 0.
     """
 
     def __init__(
@@ -139,6 +146,7 @@ class Generator(nn.Module):
         init_normal(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] and labels [B, A] to images [B, C, S, S] in [-1, 1]."""
         noise = self.noise(noise, labels)
         x = self.first(noise)
         maps = [x]
@@ -151,7 +159,7 @@ class Generator(nn.Module):
 
 
 class _Down(nn.Module):
-    """Halve the side: the mean of two convolutions' path and an average-pooled 1x1 path."""
+    """Downsample by 2: the mean of a path of two convolutions and an average-pooled 1x1 path."""
 
     def __init__(self, narrow: int, wide: int, norm: str) -> None:
         super().__init__()
@@ -176,9 +184,12 @@ class _Down(nn.Module):
 
 
 class Discriminator(Critic):
-    """Pictures -> logits [B]: halved to width / 2 channels, then doubling them with each halving.
+    """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
-    Up to 8 · width channels, down to 4 to 7 pixels, then one convolution over what is left.
+    The first halving outputs width / 2 channels; each further one doubles them, up to 8 · width.
+    At 4 to 7 pixels, one convolution over the whole map gives the logit.
+
+    Weights start at N(0, 0.02²), or He initialisation with `norm="none"`.
     """
 
     def __init__(
@@ -200,11 +211,12 @@ class Discriminator(Critic):
             *(_Down(a, b, norm) for a, b in pairwise(widths)),
         )
         self.last = spectral(nn.Conv2d(widths[-1], 1, shape.base, bias=bias), norm)
-        if norm == "none":  # nothing brings small weights up to size
+        if norm == "none":  # no normalisation to compensate for small weights
             init_he(self)
         else:
             init_normal(self)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x.flatten(1)

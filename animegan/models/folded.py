@@ -1,4 +1,4 @@
-"""A net for drawing alone: BatchNorm folded into the convolutions, channels last."""
+"""Optimise nets for inference: fold BatchNorm into convolutions, channels-last."""
 
 import copy
 
@@ -8,10 +8,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(net: nn.Module) -> nn.Module:
-    """A copy in eval mode that computes the same to rounding, in fewer passes over the maps.
+    """Return an equivalent copy in eval mode, equal up to rounding, with BatchNorm folded.
 
-    A BatchNorm that follows a convolution in a Sequential is a factor and an offset for each
-    channel, by its running statistics; they go into the convolution's weight and bias.
+    Each BatchNorm that directly follows a convolution in a Sequential is merged into its weight
+    and bias, using the running statistics.
     """
     net = copy.deepcopy(net).eval()
     for chain in [one for one in net.modules() if isinstance(one, nn.Sequential)]:
@@ -22,7 +22,7 @@ def folded(net: nn.Module) -> nn.Module:
 def _fold(chain: nn.Sequential) -> None:
     for k in range(len(chain) - 1):
         one, norm = chain[k], chain[k + 1]
-        # by exact type: a parametrised convolution makes its weight anew at every call
+        # exact types only: a parametrised convolution recomputes its weight at every call
         if type(one) in (nn.Conv2d, nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
             transposed = isinstance(one, nn.ConvTranspose2d)
             chain[k] = fuse_conv_bn_eval(one, norm, transposed)  # type: ignore[type-var]

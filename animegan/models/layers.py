@@ -1,4 +1,4 @@
-"""What the families share: sizes, upsampling, the discriminator's normalisation, labels."""
+"""Building blocks shared by the families: sizes, upsampling, normalisation, labels."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -18,39 +18,44 @@ CONDITIONS = ("projection", "acgan")
 
 @dataclass(frozen=True)
 class Pyramid:
-    """A picture size as base · 2^doublings, base 4 to 7."""
+    """An image size as base * 2^doublings, with base 4 to 7."""
 
     base: int
     doublings: int
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """Sides of the maps from the innermost to the picture: (6, 12, 24, 48, 96)."""
+        """Sides of the maps from the innermost to the image: (6, 12, 24, 48, 96) at 96."""
         return tuple(self.base * 2**i for i in range(self.doublings + 1))
 
 
 def pyramid(image_size: int) -> Pyramid:
-    """The size's factors, at least two doublings. Raises ValueError with the near sizes."""
+    """Factorise an image size, with at least two doublings.
+
+    Raises ValueError, naming the nearest supported sizes.
+    """
     base, doublings = image_size, 0
     while base > 7 and base % 2 == 0:
         base, doublings = base // 2, doublings + 1
     if 4 <= base <= 7 and doublings >= 2:
         return Pyramid(base, doublings)
     built = sorted(sizes(), key=lambda size: abs(size - image_size))[:4]
-    raise ValueError(f"no net of {image_size} pixels; near: {', '.join(map(str, sorted(built)))}")
+    near = ", ".join(map(str, sorted(built)))
+    raise ValueError(f"{image_size} pixels are not supported; nearest supported: {near}")
 
 
 def sizes(limit: int = 1024) -> tuple[int, ...]:
-    """Every picture size up to `limit` that has a pyramid."""
+    """Return all image sizes up to `limit` that `pyramid` supports, in ascending order."""
     found = {base * 2**k for base in (4, 5, 6, 7) for k in range(2, limit.bit_length())}
     return tuple(sorted(size for size in found if size <= limit))
 
 
 class NearestConv(nn.Module):
-    """Nearest-neighbour upsampling by 2, then a 3x3 convolution without bias, in one operation.
+    """Nearest-neighbour upsampling by 2 and a 3x3 convolution without bias, as one operation.
 
-    The two together are a transposed convolution of kernel 4 and stride 2 whose kernel is the 3x3
-    one summed over 2x2 shifts: 4 multiplications an output instead of 9, and no enlarged map.
+    Together they equal a transposed convolution of kernel 4 and stride 2 whose kernel is the 3x3
+    one summed over 2x2 shifts: 4 multiplications per output instead of 9, and no upsampled map in
+    memory. Weights have He initialisation (gain of ReLU).
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -59,14 +64,17 @@ class NearestConv(nn.Module):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, 2H, 2W]."""
+        """Map [B, in, H, W] to [B, out, 2H, 2W]."""
         k = self.weight.flip(2, 3).transpose(0, 1)
         shifts = [F.pad(k, (i, 1 - i, j, 1 - j)) for i in (0, 1) for j in (0, 1)]
         return F.conv_transpose2d(x, torch.stack(shifts).sum(0), stride=2, padding=1)
 
 
 def up_conv(in_channels: int, out_channels: int, up: str) -> nn.Module:
-    """[B, in, H, W] -> [B, out, 2H, 2W] by one of UPS, without bias."""
+    """Return a module without bias that maps [B, in, H, W] to [B, out, 2H, 2W].
+
+    `up` is one of UPS. Raises ValueError for another name.
+    """
     if up == "nearest":
         return NearestConv(in_channels, out_channels)
     if up == "transposed":
@@ -76,31 +84,35 @@ def up_conv(in_channels: int, out_channels: int, up: str) -> nn.Module:
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
             nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
         )
-    raise ValueError(f"up is one of {', '.join(UPS)}; got {up}")
+    raise ValueError(f"up must be one of {', '.join(UPS)}; got {up}")
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """The layer after a discriminator's convolution; `layer` normalises each picture alone."""
+    """Return the normalisation that follows a discriminator's convolution.
+
+    `layer` normalises each image on its own; `spectral` applies to weights (see `spectral`), so
+    like `none` it gives an identity here. Raises ValueError for a name not in NORMS.
+    """
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "layer":
         return nn.GroupNorm(1, channels)
     if norm in NORMS:
         return nn.Identity()
-    raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm}")
+    raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm}")
 
 
 def needs_bias(norm: str) -> bool:
-    """Whether a discriminator's convolution must have a bias of its own, `norm` bringing none.
+    """Whether a discriminator's convolutions need a bias, because `norm` does not add one.
 
-    Without any, LeakyReLU makes the net homogeneous: D(a x) = a D(x) for a > 0, so that D(0) is 0
-    whatever it learns, and a generator whose fakes are worth less escapes into plain grey.
+    A LeakyReLU net without biases is positively homogeneous: D(a x) = a D(x) for a > 0. D(0) is
+    then 0 whatever it learns, and a generator whose fakes score lower can collapse to plain grey.
     """
     return norm in ("none", "spectral")
 
 
 class _Spectral(_SpectralNorm):
-    """torch's own in float32: CUDA's autocast would round the power iteration's products."""
+    """Spectral norm in float32; autocast would round the products of the power iteration."""
 
     def forward(self, weight: Tensor) -> Tensor:
         with runtime.full(weight.device):
@@ -108,9 +120,9 @@ class _Spectral(_SpectralNorm):
 
 
 def spectral(module: nn.Module, norm: str = "spectral") -> nn.Module:
-    """The module, its weight divided by its largest singular value if `norm` says so.
+    """Add spectral normalisation to a module if `norm` is "spectral"; return the module.
 
-    The weight's first dimension is that of the outputs, as in a convolution or a linear layer.
+    The first dimension of its weight must be the outputs, as in a convolution or a linear layer.
     """
     if norm == "spectral":
         register_parametrization(module, "weight", _Spectral(cast(Tensor, module.weight)))
@@ -118,7 +130,7 @@ def spectral(module: nn.Module, norm: str = "spectral") -> nn.Module:
 
 
 def init_normal(net: nn.Module, deviation: float = 0.02) -> None:
-    """Weights of every convolution and linear layer ~ N(0, deviation²), biases zero."""
+    """Initialise convolutions and linear layers: weights N(0, deviation²), biases 0."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | NearestConv):
             nn.init.normal_(module.weight, 0.0, deviation)
@@ -127,9 +139,9 @@ def init_normal(net: nn.Module, deviation: float = 0.02) -> None:
 
 
 def init_he(net: nn.Module) -> None:
-    """Weights of every convolution ~ N(0, gain² / fan_in), gain that of LeakyReLU 0.2, biases zero.
+    """Initialise convolutions: weights N(0, gain² / fan_in) with LeakyReLU 0.2's gain, biases 0.
 
-    He et al. 2015, equation 15: the size of what passes through stays the same.
+    He et al. 2015, equation 15; keeps the scale of activations constant through the net.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -139,9 +151,10 @@ def init_he(net: nn.Module) -> None:
 
 
 class LabelEmbedding(nn.Module):
-    """Labels int64 [B, A] or [B] -> [B, width]: one learned row per class, attributes added up.
+    """Embed labels int64 [B, A] (or [B] if A = 1) as [B, width], summed over attributes.
 
-    A is the number of attributes, `classes` how many values each has. -1 (unknown) adds nothing.
+    A is the number of attributes, and `classes` the number of values of each. An unknown value (-1)
+    contributes zero.
     """
 
     def __init__(self, classes: tuple[int, ...], width: int) -> None:
@@ -149,13 +162,17 @@ class LabelEmbedding(nn.Module):
         self.tables = nn.ModuleList(nn.Embedding(count + 1, width, 0) for count in classes)
 
     def forward(self, labels: Tensor) -> Tensor:
+        """Map labels [B, A] or [B] to embeddings [B, width]."""
         columns = labels.reshape(labels.shape[0], -1).unbind(1)
         rows = [table(column + 1) for table, column in zip(self.tables, columns, strict=True)]
         return torch.stack(rows).sum(0)
 
 
 class ProjectLabels(nn.Module):
-    """<embedding of the labels, features>, [B]: zero for unknown labels and before training."""
+    """Inner product of the labels' embedding and features: [B, A], [B, F] -> [B].
+
+    The projection of Miyato & Koyama 2018. Zero for unknown labels, and at initialisation.
+    """
 
     def __init__(self, classes: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -164,16 +181,18 @@ class ProjectLabels(nn.Module):
             nn.init.zeros_(table)
 
     def forward(self, labels: Tensor, features: Tensor) -> Tensor:
+        """Map labels [B, A] and features [B, F] to values [B] to add to the logits."""
         match: Tensor = (self.embed(labels) * features).sum(1)
         return match
 
 
 class LabelledNoise(nn.Module):
-    """Noise [B, nz, 1, 1] (or [B, nz]) and labels -> [B, width]: the noise, then the embedding.
+    """Concatenate noise [B, nz, 1, 1] (or [B, nz]) and an embedding of the labels: [B, width].
 
-    An attribute's embedding begins with a length of about 1 against the noise's sqrt(nz); were its
-    numbers ~ N(0, 1), a generator would soon know nothing but labels, and draw one picture of each.
-    Without classes it only flattens. Labels left out count as unknown.
+    Without classes it only flattens. Missing labels count as unknown.
+
+    Each attribute's embedding starts with a norm of about 1, against sqrt(nz) for the noise. With
+    N(0, 1) entries the labels would dominate, and the generator would draw one image per label.
     """
 
     def __init__(self, nz: int, classes: tuple[int, ...]) -> None:
@@ -188,6 +207,7 @@ class LabelledNoise(nn.Module):
                     table.mul_(embedding**-0.5)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] or [B, nz] and labels [B, A] to [B, width]."""
         noise = noise.flatten(1)
         if self.embed is None:
             return noise
@@ -199,16 +219,18 @@ class LabelledNoise(nn.Module):
 
 
 class Critic(nn.Module):
-    """A discriminator: a subclass makes `features`, this makes logits and class logits of them.
+    """Base class of discriminators; subclasses implement `features`.
 
-    condition "projection" (Miyato & Koyama 2018): the logit gains <embedding of the labels,
-    features>. "acgan" (Odena et al. 2017): the logit is blind to labels, `judge` names them too.
+    With labels, `condition` is one of:
+
+    - "projection" (Miyato & Koyama 2018): adds <label embedding, features> to the logit.
+    - "acgan" (Odena et al. 2017): the logit ignores the labels; `judge` also classifies them.
     """
 
     def __init__(self, features: int, classes: tuple[int, ...], condition: str, norm: str) -> None:
         super().__init__()
         if condition not in CONDITIONS:
-            raise ValueError(f"condition is one of {', '.join(CONDITIONS)}; got {condition}")
+            raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}; got {condition}")
         self.width = features
         self.project: nn.Module | None = None
         self.classify: nn.Module | None = None
@@ -218,18 +240,18 @@ class Critic(nn.Module):
             self.classify = spectral(nn.Linear(features, sum(classes)), norm)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures [B, C, S, S] in [-1, 1] -> (logits [B], features [B, F])."""
+        """Map images [B, C, S, S] in [-1, 1] to (logits [B], features [B, F])."""
         raise NotImplementedError
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures, and labels where there are any -> logits [B]."""
+        """Map images [B, C, S, S] in [-1, 1] and optional labels [B, A] to logits [B]."""
         logits, features = self.features(images)
         if self.project is not None and labels is not None:
             logits = logits + self.project(labels, features)
         return logits
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures -> (logits [B], class logits [B, sum(classes)]), for an "acgan" critic."""
+        """Map images to (logits [B], class logits [B, sum(classes)]); "acgan" only."""
         assert self.classify is not None
         logits, features = self.features(images)
         return logits, self.classify(features)

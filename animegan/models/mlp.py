@@ -1,7 +1,7 @@
-"""Multilayer perceptrons as in the first GAN (Goodfellow et al. 2014), for digits.
+"""Multilayer perceptrons as in the original GAN (Goodfellow et al. 2014), for digits.
 
-The generator: two hidden layers of ReLU. The discriminator: two hidden layers of maxout units, five
-pieces each. The paper's dropout is left out: its masks would be random numbers without a step.
+The generator has two hidden ReLU layers, the discriminator two hidden maxout layers of five pieces.
+The paper's dropout is omitted: its masks could not be keyed by step, as resuming requires.
 """
 
 from torch import Tensor, nn
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from animegan.models.layers import NORMS as NORMS
 from animegan.models.layers import Critic, LabelledNoise, spectral
 
-UPS: tuple[str, ...] = ()  # there is nothing to upsample
+UPS: tuple[str, ...] = ()  # no upsampling
 PIECES = 5
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
+    """Generate images [B, channels, image_size, image_size] in [-1, 1] from noise [B, nz, 1, 1].
 
-    Hidden layers of 16 · width units: 1,024 at width 64 (the paper's: 1,200).
+    Hidden layers have 16 · width units: 1,024 at width 64 (1,200 in the paper).
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] and labels [B, A] to images [B, C, S, S] in [-1, 1]."""
         images: Tensor = self.main(self.noise(noise, labels))
         return images
 
@@ -47,10 +48,10 @@ def _norm(norm: str, features: int) -> nn.Module:
 
 
 class Discriminator(Critic):
-    """Pictures -> logits [B], through two layers of 4 · width maxout units (the paper's: 240).
+    """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
-    A normalisation stands before the maxout: after it, with only a linear layer to follow, that of
-    a batch would give all batches the same mean logit.
+    Two layers of 4 · width maxout units (240 in the paper). Normalisation precedes maxout: after the
+    last one, BatchNorm followed by a linear layer would give every batch the same mean logit.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Discriminator(Critic):
         self.last = spectral(nn.Linear(hidden, 1), norm)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, S, S] to (logits [B], last hidden layer [B, F])."""
         x = images.flatten(1)
         for layer, norm in zip((self.first, self.second), self.norms, strict=True):
             x = norm(layer(x)).unflatten(1, (-1, PIECES)).amax(2)

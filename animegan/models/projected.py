@@ -1,9 +1,9 @@
-"""The projected discriminator (Sauer et al. 2021, arXiv:2111.01007) over EfficientNet-Lite0.
+"""Projected discriminator (Sauer et al. 2021, arXiv:2111.01007) on EfficientNet-Lite0 features.
 
-Frozen features of the picture at four scales are mixed by random, fixed convolutions, first across
-channels, then across scales from coarse to fine, so that no scale can be ignored; a small
-spectrally normalised net a scale judges them. Train it with `--loss hinge`, summed over the heads.
-A net that sees the pixels themselves may judge beside them (Kumari et al. 2022, arXiv:2112.09130).
+Frozen features at four scales are mixed by random, fixed convolutions, first across channels, then
+across scales from coarse to fine. One small, spectrally normalised head per scale outputs a logit;
+losses are summed over the heads. Train it with the paper's `--loss hinge`. Optionally, a
+discriminator on raw pixels is added (cf. the ensembles of Kumari et al. 2022, arXiv:2112.09130).
 """
 
 from itertools import pairwise
@@ -16,14 +16,17 @@ from torch import Tensor, nn
 from animegan.models import fastgan, lite0
 from animegan.models.layers import CONDITIONS, ProjectLabels, spectral
 
-MIXED = (32, 64, 96, 128)  # channels after mixing, at width 64
+MIXED = (32, 64, 96, 128)  # channels after mixing at width 64
 NORMS = ("spectral",)
 
 
 class Mixing(nn.Module):
-    """Random fixed mixing of the four feature maps: 1x1 across channels, 3x3 across scales.
+    """Fixed random projections of the four feature maps: CCM, then CSM.
 
-    Its weights are buffers: saved with the discriminator, never trained.
+    Cross-channel mixing (CCM) is a random 1x1 convolution of each map; cross-scale mixing (CSM)
+    adds a random 3x3 convolution of the next coarser map, upsampled, from coarse to fine. Sauer et
+    al. 2021, "Projected GANs Converge Faster", section 3.2. Weights are buffers: saved with the
+    discriminator, never trained.
     """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
@@ -35,7 +38,7 @@ class Mixing(nn.Module):
             self.register_buffer(f"down{i}", torch.randn(fine, coarse, 3, 3) * deviation)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Four feature maps -> four mixed ones of the same sides, finest first."""
+        """Mix four feature maps, finest first; the sides stay the same, channels are `widths`."""
         mixed = [F.conv2d(one, self._weight(f"across{i}")) for i, one in enumerate(features)]
         for i in reversed(range(len(mixed) - 1)):
             coarse = F.conv2d(mixed[i + 1], self._weight(f"down{i}"), padding=1)
@@ -49,9 +52,10 @@ class Mixing(nn.Module):
 
 
 class Head(nn.Module):
-    """A mixed map [B, C, s, s] -> (logits [B], features [B, `width`]).
+    """Map a mixed feature map [B, C, s, s] to (logits [B], pooled features [B, `width`]).
 
-    Halved to 6 pixels or fewer, at least one convolution, then one over what is left.
+    It is downsampled to at most 6 pixels by one convolution or more; a last convolution over the
+    whole map gives the logit.
     """
 
     def __init__(self, channels: int, side: int, hidden: int) -> None:
@@ -70,18 +74,28 @@ class Head(nn.Module):
         self.width = channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map [B, C, s, s] to (logits [B], features averaged over positions [B, width])."""
         x = self.main(x)
         return self.last(x).flatten(), x.mean((2, 3))
 
 
 class Discriminator(nn.Module):
-    """Pictures [B, 1 or 3, S, S] in [-1, 1] -> logits [B, 4], one a scale; [B, 5] with `pixels`.
+    """Map images [B, 1 or 3, S, S] in [-1, 1] to logits [B, 4], or [B, 5] with `pixels`.
 
-    At width 64 and 96 pixels: 0.65 M trained numbers. `input_size` resizes the pictures before the
-    features: smaller is faster, but judges less. No graph is kept of the features of pictures that
-    need no gradient, such as reals.
-    Conditions as in `layers.Critic`, the projection at each scale. `pixels` is the width of a
-    fastgan discriminator, with layer norm, that judges the picture itself; 0: none.
+    There is one logit per scale, and one for the raw pixels if `pixels` is not 0.
+
+    At width 64 and 96 pixels it has 0.65 M trainable parameters. No graph is kept for the features
+    of images that need no gradient, such as reals.
+
+    Args:
+        image_size: side of the images.
+        channels: 1 or 3.
+        width: sets the channels after mixing (MIXED) and those of the heads (at most 2 * width).
+        classes: number of values of each label attribute.
+        condition: as in `layers.Critic`; "projection" is applied at each scale.
+        input_size: images are resized to it before the features; smaller is faster, but less
+            discriminating. None keeps `image_size`.
+        pixels: width of an additional fastgan discriminator (layer norm) on raw pixels; 0 for none.
     """
 
     def __init__(
@@ -96,7 +110,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
-            raise ValueError(f"Lite0's features need 1 or 3 channels; got {channels}")
+            raise ValueError(f"Lite0 features need 1 or 3 channels; got {channels}")
         self.input_size = input_size or image_size
         self.backbone = lite0.Lite0()
         widths = tuple(max(1, one * width // 64) for one in MIXED)
@@ -107,7 +121,7 @@ class Discriminator(nn.Module):
         )
         self.pixels: fastgan.Discriminator | None = None
         found = [cast(Head, head).width for head in self.heads]
-        if pixels:  # spectral normalisation would leave it a slope far below the features' heads'
+        if pixels:  # with spectral norm its slope would be far below that of the feature heads
             self.pixels = fastgan.Discriminator(image_size, channels, pixels, "layer")
             found.append(self.pixels.width)
         self.project: nn.ModuleList | None = None
@@ -118,9 +132,9 @@ class Discriminator(nn.Module):
             self.classify = spectral(nn.Linear(sum(found), sum(classes)))
 
     def look(self, images: Tensor) -> list[Tensor]:
-        """Pictures -> what the trained part judges: four mixed maps, and the pictures for `pixels`.
+        """Map images to the heads' inputs: four mixed maps, plus the images if `pixels`.
 
-        Nothing on the way is trained, so it holds good when the heads have moved on.
+        This part has no trainable weights, so the result stays valid after an update.
         """
         seen = [] if self.pixels is None else [images]
         if images.shape[-1] != self.input_size:
@@ -130,7 +144,7 @@ class Discriminator(nn.Module):
         return mixed + seen
 
     def decide(self, seen: list[Tensor], labels: Tensor | None = None) -> Tensor:
-        """What `look` gave, and labels where there are any -> logits [B, 4 or 5]."""
+        """Map the output of `look` and optional labels [B, A] to logits [B, 4 or 5]."""
         logits, found = self._features(seen)
         if self.project is None or labels is None:
             return logits
@@ -138,17 +152,17 @@ class Discriminator(nn.Module):
         return logits + torch.stack(matches, 1)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures, and labels where there are any -> logits [B, 4 or 5]."""
+        """Map images [B, C, S, S] in [-1, 1] and optional labels [B, A] to logits [B, 4 or 5]."""
         return self.decide(self.look(images), labels)
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures -> (logits [B, 4 or 5], class logits [B, sum(classes)]), for "acgan"."""
+        """Map images to (logits [B, 4 or 5], class logits [B, sum(classes)]); "acgan" only."""
         assert self.classify is not None
         logits, found = self._features(self.look(images))
         return logits, self.classify(torch.cat(found, 1))
 
     def _features(self, seen: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """What `look` gave -> (logits [B, 4 or 5], the heads' features, [B, F] each)."""
+        """Map the output of `look` to (logits [B, 4 or 5], features of each head [B, F])."""
         judged = [head(one) for head, one in zip(self.heads, seen, strict=False)]
         if self.pixels is not None:
             judged.append(self.pixels.features(seen[-1]))

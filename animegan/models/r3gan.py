@@ -1,9 +1,9 @@
-"""R3GAN (Huang et al. 2024, arXiv:2501.05441): residual nets without normalisation, both alike.
+"""R3GAN (Huang et al. 2024, arXiv:2501.05441): symmetric residual nets without normalisation.
 
-A stage is two blocks x + f(x): f is a 1x1 convolution C -> 2C, a grouped 3x3 convolution of 16
-channels a group and a 1x1 convolution 2C -> C, with bias and LeakyReLU 0.2 between; there are no
-other biases. Stages meet in a resampling with the [1, 3, 3, 1] filter and, where widths differ, a
-1x1 convolution.
+A stage has two blocks x + f(x), where f is a 1x1 convolution C -> 2C, a grouped 3x3 convolution
+with 16 channels per group, and a 1x1 convolution 2C -> C, with bias and LeakyReLU 0.2 in between;
+there are no other biases. Between stages, maps are resampled with the [1, 3, 3, 1] filter, and a
+1x1 convolution changes the width if needed.
 """
 
 import math
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from animegan.models.layers import Critic, LabelledNoise, pyramid
 
-UPS: tuple[str, ...] = ()  # the filter is part of the design
+UPS: tuple[str, ...] = ()  # the resampling filter is part of the design
 NORMS = ("none",)
-BLOCKS = 2  # a stage
-GROUP = 16  # channels of a group
+BLOCKS = 2  # per stage
+GROUP = 16  # channels per group
 
 
 def _conv(
     wide: int, out: int, kernel: int, gain: float, groups: int = 1, bias: bool = False
 ) -> nn.Conv2d:
-    """Convolution that keeps the side, weights ~ N(0, gain² / fan_in), a bias of zeros if any."""
+    """Return a "same" convolution with weights N(0, gain² / fan_in) and, if any, zero bias."""
     conv = nn.Conv2d(wide, out, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.normal_(conv.weight, 0.0, gain / math.sqrt(conv.weight[0].numel()))
     if conv.bias is not None:
@@ -33,7 +33,7 @@ def _conv(
 
 
 class _Block(nn.Module):
-    """x + f(x); the scale of its weights depends on `blocks`, the number of blocks in the net."""
+    """Residual block with initial weights scaled by `blocks`^(-1/4), the number of blocks."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Block(nn.Module):
 
 
 class _Resample(nn.Module):
-    """Twice or half the side, each channel through the [1, 3, 3, 1] filter in both directions."""
+    """Upsample or downsample by 2 with a separable [1, 3, 3, 1] filter."""
 
     def __init__(self, up: bool) -> None:
         super().__init__()
@@ -70,18 +70,18 @@ class _Resample(nn.Module):
 
 
 def _widths(stages: int, width: int) -> list[int]:
-    """Channels from the innermost stage to the picture's: doubling inwards up to 8 · width."""
+    """Return the channels of the stages, innermost first; they double inwards up to 8 · width."""
     if width % (GROUP // 2):
         near = max(GROUP // 2, round(width / (GROUP // 2)) * (GROUP // 2))
-        raise ValueError(f"r3gan's width is a multiple of {GROUP // 2}; got {width}, try {near}")
+        raise ValueError(f"r3gan needs a multiple of {GROUP // 2}; got {width}, try {near}")
     return [width << min(i, 3) for i in reversed(range(stages))]
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size].
+    """Generate images [B, channels, image_size, image_size] from noise [B, nz, 1, 1].
 
-    The published noise has 64 values, width 96 at 256 pixels. There is no Tanh: values may leave
-    [-1, 1], what is shown is clamped.
+    There is no Tanh: the output is unbounded, and clamped to [-1, 1] when shown or saved. The paper
+    uses nz 64, and width 96 at 256 pixels.
     """
 
     def __init__(
@@ -105,13 +105,17 @@ class Generator(nn.Module):
         self.main = nn.Sequential(*layers, _conv(widths[-1], channels, 1, 1.0))
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] and labels [B, A] to images [B, C, S, S], unbounded."""
         scale = self.scale(self.noise(noise, labels))
         images: Tensor = self.main(self.basis * scale[:, :, None, None])
         return images
 
 
 class Discriminator(Critic):
-    """Pictures -> logits [B]; the generator's mirror, ended by a depthwise convolution."""
+    """Map images [B, channels, image_size, image_size] to logits [B].
+
+    It mirrors the generator and ends in a depthwise convolution and a linear layer.
+    """
 
     def __init__(
         self,
@@ -139,5 +143,6 @@ class Discriminator(Critic):
         nn.init.normal_(self.last.weight, 0.0, widths[-1] ** -0.5)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, S, S] to (logits [B], features [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x

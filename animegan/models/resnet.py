@@ -1,7 +1,7 @@
-"""Residual nets: an SRResNet-style generator and a residual critic, as make.girls.moe drew faces.
+"""Residual nets of make.girls.moe: an SRResNet-style generator and a residual critic.
 
-Jin et al. 2017 (arXiv:1708.05509), figures 4 and 5, made smaller: widths halve towards the picture,
-and the critic starts at half its size, so that a CPU can train them.
+Jin et al. 2017 (arXiv:1708.05509), figures 4 and 5, made small enough for a CPU: widths halve
+towards the image, and the critic starts at half its resolution.
 """
 
 from itertools import pairwise
@@ -20,18 +20,18 @@ from animegan.models.layers import (
     up_conv,
 )
 
-BLOCKS = 8  # of the generator's body; 16 in the paper
+BLOCKS = 8  # in the generator's body; 16 in the paper
 
 
 def _inner(image_size: int) -> tuple[int, int]:
-    """(side of the generator's body, doublings after it): a body of 7 to 14 pixels."""
+    """Return (side of the generator's body, 7 to 14 pixels if possible; doublings after it)."""
     shape = pyramid(image_size)
     skipped = 1 if shape.doublings > 2 else 0
     return shape.sides[skipped], shape.doublings - skipped
 
 
 class _Block(nn.Module):
-    """x + BN(conv(ReLU(BN(conv(x))))): SRResNet's."""
+    """SRResNet's residual block: x + BN(conv(ReLU(BN(conv(x)))))."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -49,10 +49,11 @@ class _Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """Noise [B, nz, 1, 1] -> pictures [B, channels, image_size, image_size] in [-1, 1].
+    """Generate images [B, channels, image_size, image_size] in [-1, 1] from noise [B, nz, 1, 1].
 
-    At 96: a linear layer to width x 12 x 12, eight residual blocks with a skip around them all,
-    three upsamplings with BatchNorm and ReLU, a 9x9 convolution, Tanh.
+    At 96 pixels: a linear layer to width x 12 x 12, eight residual blocks with a skip connection
+    around them, three upsamplings with BatchNorm and ReLU, a 9x9 convolution, Tanh. Weights start
+    at N(0, 0.02²), biases at 0.
     """
 
     def __init__(
@@ -88,13 +89,14 @@ class Generator(nn.Module):
         init_normal(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map noise [B, nz, 1, 1] and labels [B, A] to images [B, C, S, S] in [-1, 1]."""
         x = self.first(self.noise(noise, labels))
         images: Tensor = self.rise(x + self.body(x))
         return images
 
 
 class _Residual(nn.Module):
-    """x + f(x), f twice (norm, LeakyReLU 0.2, 3x3 convolution): the critic's."""
+    """The critic's residual block: x + f(x), f being twice (norm, LeakyReLU 0.2, 3x3 conv)."""
 
     def __init__(self, width: int, norm: str) -> None:
         super().__init__()
@@ -113,10 +115,11 @@ class _Residual(nn.Module):
 
 
 class Discriminator(Critic):
-    """Pictures -> logits [B].
+    """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
-    Halved at once to width / 2 channels; then a residual block and a halving that doubles the
-    width, up to 8 · width, until 4 to 7 pixels are left; a last block, and a linear layer.
+    The first convolution halves the side and outputs width / 2 channels. A residual block and a
+    halving that doubles the channels, up to 8 · width, alternate down to 4 to 7 pixels. A last
+    block and a convolution over the whole map follow.
     """
 
     def __init__(
@@ -139,5 +142,6 @@ class Discriminator(Critic):
         self.last = spectral(nn.Conv2d(widths[-1], 1, shape.base), norm)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x.flatten(1)
