@@ -179,15 +179,15 @@ def problem(**how: int) -> str:
 
 def test_fewer_pictures_than_a_batch() -> None:
     assert problem(batch_size=11) == (
-        "--batch-size 11: there are only 10 pictures; take 10 or fewer"
+        "--batch-size 11: there are only 10 pictures; use 10 or fewer"
     )
-    assert problem(batch_size=12, world_size=4).endswith("take 8 or fewer")
+    assert problem(batch_size=12, world_size=4).endswith("use 8 or fewer")
     assert Batches(face_set(10), 8, 0, world_size=4).steps_per_epoch == 1
     assert "16 processes need more" in problem(batch_size=16, world_size=16)
 
 
 def test_a_batch_that_does_not_divide() -> None:
-    assert "does not divide among 4 processes; take 8" in problem(batch_size=10, world_size=4)
+    assert "not divisible by 4 processes; use 8" in problem(batch_size=10, world_size=4)
     assert "take 4" in problem(batch_size=3, world_size=4)
 
 

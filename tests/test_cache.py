@@ -300,7 +300,7 @@ def test_broken_pictures_are_named_and_skipped(faces: Path) -> None:
         assert found.files == ("000.png", "001.png", "003.png", "004.png", "006.png", "007.png")
         assert np.array_equal(found.images, whole[[0, 1, 3, 4, 6, 7]])
         assert len(found.labels) == len(found) == 6
-        named = [line for line in said if "broken picture skipped" in line]
+        named = [line for line in said if "skipped broken picture" in line]
         assert len(named) == 3
         assert "002.png: " in named[0]
         assert "No such file" in named[2]
@@ -310,7 +310,7 @@ def test_many_broken_pictures_are_counted(tmp_path: Path, make_faces: Make) -> N
     make_faces(tmp_path / "set", 20)
     spoil(tmp_path / "set", *range(9))
     _, said = opened(tmp_path / "set", max_broken=0.5)
-    assert sum("broken picture skipped" in line for line in said) == 5
+    assert sum("skipped broken picture" in line for line in said) == 5
     assert any("4 more, 9 of 20" in line for line in said)
 
 

@@ -123,13 +123,13 @@ def problem(path: Path | str) -> str:
 def test_mix_is_refused_with_the_reason(tmp_path: Path) -> None:
     touch(tmp_path, "1.png", "2.png", "faces/3.png")
     line = problem(tmp_path)
-    assert "2 pictures (1.png, 2.png) lie beside subfolders" in line
+    assert "2 pictures (1.png, 2.png) are next to subfolders" in line
     assert "(faces)" in line
     assert f"--data-path {tmp_path / 'faces'}" in line
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    assert "there is no such folder" in problem(tmp_path / "nowhere")
+    assert "no such folder" in problem(tmp_path / "nowhere")
 
 
 def test_file_instead_of_folder(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("word", "problem"),
     [
-        ("--batch-size=5", "--batch-size 5: does not divide among 2 processes; take 4"),
+        ("--batch-size=5", "--batch-size 5: not divisible by 2 processes; use 4"),
         ("--batch-size=many", "--batch-size: got 'many'"),
     ],
 )

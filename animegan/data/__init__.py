@@ -1,1 +1,1 @@
-"""From a folder of pictures to batches in [-1, 1]: list, decode once into a cache, draw by step."""
+"""Data loading: list a folder, decode it once into a cache, draw batches in [-1, 1] by step."""

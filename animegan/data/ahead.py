@@ -1,4 +1,4 @@
-"""Rows of a memory-mapped set, read by the system while other work goes on."""
+"""Readahead for memory-mapped sets."""
 
 import mmap
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 def read_ahead(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-    """Have the system bring these rows of `images` [N, S, S, C]; does not wait for them.
+    """Ask the system to read rows of `images` [N, S, S, C] in the background.
 
-    A row that is met without this costs a page fault, and the system then reads a lot around it:
-    64 rows chosen at random pull in up to 64 times its readahead (128 KB to 8 MB). Does nothing
-    for a set in memory, or where the system takes no advice.
+    Otherwise each row costs a page fault, for which the system reads a lot around it: 64 random
+    rows pull in up to 64 times its readahead (128 KB to 8 MB). Does nothing for arrays in memory,
+    or where madvise is not available.
     """
-    advise = getattr(images.base, "madvise", None)  # of a map, on systems that have it
+    advise = getattr(images.base, "madvise", None)  # of an mmap, where supported
     if advise is None:
         return
     size = images.nbytes // len(images)

@@ -1,4 +1,4 @@
-"""Batches by step: what step 1,234 sees follows from the seed alone, so a resume needs no state."""
+"""Batches by step: a batch depends on the seed and the step alone, so resuming needs no state."""
 
 import numpy as np
 import torch
@@ -15,24 +15,24 @@ _CPU = torch.device("cpu")
 
 
 def check_batch(pictures: int, batch_size: int, world_size: int = 1) -> None:
-    """UsageError for fewer pictures than a batch, or a batch that does not divide evenly."""
+    """Raise UsageError for fewer pictures than a batch, or a batch not divisible by processes."""
     if pictures < batch_size:
         most = pictures // world_size * world_size
-        way_out = f"take {most} or fewer" if most else f"{world_size} processes need more"
+        way_out = f"use {most} or fewer" if most else f"{world_size} processes need more"
         raise UsageError(
             f"--batch-size {batch_size}: there are only {pictures} pictures; {way_out}"
         )
     if batch_size % world_size:
         raise UsageError(
-            f"--batch-size {batch_size}: does not divide among {world_size} processes; take "
+            f"--batch-size {batch_size}: not divisible by {world_size} processes; use "
             f"{batch_size // world_size * world_size or world_size}"
         )
 
 
 class Batches:
-    """Endless batches of a set; each epoch is one permutation, its incomplete last batch dropped.
+    """Endless shuffled batches; every epoch is a permutation, without the incomplete last batch.
 
-    Every process of a distributed run draws the same batch and takes its own slice of it.
+    In a distributed run, every process draws the same batch and takes its own slice of it.
     """
 
     def __init__(
@@ -47,15 +47,21 @@ class Batches:
         device: torch.device = _CPU,
         resident: bool = False,
     ) -> None:
-        """`batch_size` counts all processes together.
+        """Create the batches of a set.
 
         Args:
-            flip: mirror half of the pictures, chosen anew each step.
-            resident: keep the whole set on the device, as uint8; otherwise it is read batch by
-                batch from where `faces` keeps it.
+            faces: the set.
+            batch_size: images per step over all processes.
+            seed: seed of order and mirroring.
+            flip: mirror each image with probability 1/2.
+            rank: index of this process.
+            world_size: number of processes.
+            device: where batches are placed.
+            resident: keep the whole set on the device, as uint8; otherwise read it batch by batch.
 
         Raises:
-            UsageError: fewer pictures than a batch, or a batch that does not divide evenly.
+            UsageError: there are fewer pictures than a batch, or the batch size is not divisible
+                by the number of processes.
         """
         assert batch_size > 0
         assert 0 <= rank < world_size
@@ -73,7 +79,7 @@ class Batches:
         self._order: tuple[tuple[int, int], NDArray[np.int64]] = ((0, -1), np.empty(0, np.int64))
 
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Indices of this process's share of global batch `step` (from 0), int64 [B / world]."""
+        """Return this process's indices of batch `step` (from 0), int64 [B / world_size]."""
         assert step >= 0
         epoch, index = divmod(step, self.steps_per_epoch)
         order = self._order
@@ -85,7 +91,10 @@ class Batches:
         return batch[self._slice]
 
     def images(self, step: int) -> Tensor:
-        """float32 [B / world, C, S, S] in [-1, 1] on the device, channels_last."""
+        """Return this process's images of a step on the device, channels-last.
+
+        float32 [B / world_size, C, S, S] in [-1, 1].
+        """
         rows = self.rows(step)
         if self._resident is None:
             pixels = self._runtime.place(torch.from_numpy(self._read(step, rows)))
@@ -100,20 +109,20 @@ class Batches:
         return to_float(pixels.permute(0, 3, 1, 2))
 
     def _read(self, step: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Rows of the set, uint8 [B / world, S, S, C]; those of the next step are on their way."""
+        """Return rows of the set, uint8 [B / world_size, S, S, C], and prefetch the next step's."""
         images = self.faces.images
         if step != self._expected:
             read_ahead(images, rows)
         pixels = images[rows]
-        if (step + 1) % self.steps_per_epoch:  # an epoch's order is kept until its end
+        if (step + 1) % self.steps_per_epoch:  # not across epochs: only one epoch's order is kept
             self._expected = step + 1
             read_ahead(images, self.rows(self._expected))
         return pixels
 
     def _whole(self, rows: int = 4096) -> Tensor:
-        """The set on the device, uint8 [N, S, S, C], moved piece by piece."""
+        """Return the whole set on the device, uint8 [N, S, S, C], copied in chunks."""
         whole = torch.empty(self.faces.images.shape, dtype=torch.uint8, device=self._runtime.device)
         for start in range(0, len(whole), rows):
-            piece = np.array(self.faces.images[start : start + rows])  # torch warns of read-only
+            piece = np.array(self.faces.images[start : start + rows])  # copy: torch wants writable
             whole[start : start + rows] = self._runtime.place(torch.from_numpy(piece))
         return whole

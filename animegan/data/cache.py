@@ -1,7 +1,7 @@
-"""A folder of pictures, decoded once into a memory-mapped file that later runs open at once.
+"""Decode a folder of pictures once into a memory-mapped file that later runs open instantly.
 
-`<cache>/<name>-<hash of the path>/<key>/` holds `images.bin` (uint8 [N, S, S, C], nothing else)
-and `meta.json`. It is written aside, under a lock, and moved into place: whole or not there.
+`<cache>/<name>-<hash of the path>/<key>/` holds `images.bin` (uint8 [N, S, S, C], no header) and
+`meta.json`. It is created atomically, under a lock.
 """
 
 import json
@@ -22,21 +22,21 @@ from animegan.data.folder import Listing, find_pictures
 from animegan.data.recipe import Outcome, Recipe, decode_all
 from animegan.errors import UsageError, refuse
 
-FORMAT = 1  # raise it whenever the same file would give other pixels
-_SPARE = 64_000_000  # bytes that a cache must leave free on the disk
-_NAMED = 5  # broken pictures named before they are only counted
+FORMAT = 1  # increase it whenever the same file would give different pixels
+_SPARE = 64_000_000  # bytes that must stay free on the disk
+_NAMED = 5  # broken pictures listed by name; further ones are only counted
 
 
 @dataclass(frozen=True, eq=False)
 class FaceSet:
-    """Square pictures of one folder, in its sorted order, the broken ones left out."""
+    """Square images of a folder, in sorted order, without broken ones."""
 
-    images: NDArray[np.uint8]  # [N, S, S, C], read-only, most often memory-mapped
-    labels: NDArray[np.int64]  # [N], indices of `classes`
+    images: NDArray[np.uint8]  # [N, S, S, C], read-only, usually memory-mapped
+    labels: NDArray[np.int64]  # [N], indices into `classes`
     classes: tuple[str, ...]
-    files: tuple[str, ...]  # relative to the folder, with "/"; one a row
-    broken: tuple[str, ...]  # likewise
-    digest: str = ""  # of all files' names and sizes and of what is broken; none without files
+    files: tuple[str, ...]  # [N], relative to the folder, with "/"
+    broken: tuple[str, ...]  # skipped files, in the same form
+    digest: str = ""  # hash of file names and sizes and of `broken`; empty without files
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,11 +44,11 @@ class FaceSet:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be decoded, and the names under which the result is kept."""
+    """A folder to decode, how, and the cache key of the result."""
 
     listing: Listing
     recipe: Recipe
-    pictures: str  # hash of names, sizes and times
+    pictures: str  # hash of file names, sizes and times
 
     @property
     def root(self) -> Path:
@@ -72,7 +72,7 @@ class _Job:
 
 
 def cache_root() -> Path:
-    """$ANIMEGAN_CACHE, else $XDG_CACHE_HOME/animegan, else ~/.cache/animegan."""
+    """Return $ANIMEGAN_CACHE, else $XDG_CACHE_HOME/animegan, else ~/.cache/animegan."""
     if named := os.environ.get("ANIMEGAN_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "animegan"
@@ -90,20 +90,26 @@ def open_set(
     cache_dir: Path | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> FaceSet:
-    """Open the pictures of a folder, or of a listing of it, through the cache where one can be
-    had, else in memory.
+    """Open a folder of pictures, or a listing of one, as an array.
 
-    The cache is used again as long as the names, sizes and times of the files, the arguments from
-    `image_size` to `resize` and the format are the same. For `resize` see `decode.fit`.
+    The pictures are cached on disk if possible, and otherwise kept in memory. A cache is reused as
+    long as file names, sizes and times, the arguments from `image_size` to `resize`, and the format
+    are the same.
 
     Args:
-        num_workers: threads that decode (0 is taken for 1).
-        max_broken: share of broken pictures, 0 to 1, above which to stop.
-        cache_dir: default `cache_root()`.
-        say: told, line by line, of decoding, waiting, broken and enlarged pictures, a lost cache.
+        data: the folder, or a listing of it.
+        image_size: side of the images in pixels.
+        channels: 3 (RGB) or 1 (grey).
+        background: colour laid under transparent pixels.
+        resize: one of `decode.RULES`; see `decode.fit`.
+        num_workers: decoding threads (0 means 1).
+        max_broken: largest share of broken pictures to accept, 0 to 1.
+        cache_dir: None means `cache_root()`.
+        say: called with messages about progress, broken and enlarged pictures, a missing cache.
 
     Raises:
-        UsageError: the folder (see `find_pictures`), the background, or too many broken pictures.
+        UsageError: the folder (see `find_pictures`) or background is invalid, or too many pictures
+            are broken.
     """
     assert resize in RULES
     problems: list[str] = []
@@ -124,7 +130,7 @@ def open_set(
         images, outcome = _cached(job, cache_dir or cache_root(), num_workers, say)
     except OSError as error:
         reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-        say(f"no cache ({reason or error}); the pictures stay in memory, {_mb(job.bytes)}")
+        say(f"no cache ({reason or error}); keeping the pictures in memory, {_mb(job.bytes)}")
         images, outcome = _in_memory(job, num_workers)
 
     _report(job, outcome, max_broken, say)
@@ -143,18 +149,18 @@ def _report(job: _Job, outcome: Outcome, max_broken: float, say: Callable[[str],
     total, broken = len(job.names), list(outcome.broken.items())
     if len(broken) > max_broken * total:
         raise UsageError(
-            f"--max-broken {max_broken:g}: {len(broken)} of {total} pictures cannot be used, the "
-            f"first {broken[0][0]} ({broken[0][1]}); mend or remove them, or allow a larger share"
+            f"--max-broken {max_broken:g}: {len(broken)} of {total} pictures are broken, the "
+            f"first {broken[0][0]} ({broken[0][1]}); fix or remove them, or allow a larger share"
         )
     for name, reason in broken[:_NAMED]:
-        say(f"broken picture skipped: {name}: {reason}")
+        say(f"skipped broken picture {name}: {reason}")
     if len(broken) > _NAMED:
-        say(f"broken pictures skipped: {len(broken) - _NAMED} more, {len(broken)} of {total}")
+        say(f"skipped {len(broken) - _NAMED} more broken pictures, {len(broken)} of {total}")
     if outcome.enlarged:
         size = job.recipe.image_size
         say(
             f"{outcome.enlarged} of {total} pictures are smaller than {size}x{size} and were "
-            "enlarged (--resize pad leaves them as they are)"
+            "enlarged (--resize pad keeps their size)"
         )
 
 
@@ -163,8 +169,10 @@ def _hash(text: str) -> str:
 
 
 def _fingerprints(listing: Listing) -> tuple[str, str]:
-    """The first changes whenever a picture comes, goes, or is written anew. The second does not
-    where a picture is written anew in the same size, and so is the same for a copy of the folder.
+    """Return two hashes of a listing: with and without modification times.
+
+    The first changes whenever a file is added, removed or rewritten. The second covers names and
+    sizes only, so it is the same for a copy of the folder.
     """
     lines, sizes = [], []
     for name in listing.names:
@@ -179,7 +187,7 @@ def _fingerprints(listing: Listing) -> tuple[str, str]:
 
 
 def _changed(job: _Job, name: str) -> int:
-    """When the file last changed in any respect, permissions too; 0 where it is not there."""
+    """Return the time of a file's last change (including permissions), or 0 if it is missing."""
     try:
         return os.stat(job.root / name).st_ctime_ns
     except OSError:
@@ -189,7 +197,7 @@ def _changed(job: _Job, name: str) -> int:
 def _cached(
     job: _Job, cache: Path, num_workers: int, say: Callable[[str], None]
 ) -> tuple[NDArray[np.uint8], Outcome]:
-    """From the cache, made first if need be. Raises OSError where there cannot be one."""
+    """Load from the cache, building it first if needed. Raises OSError if that is impossible."""
     real = Path(os.path.realpath(job.root))
     if Path(os.path.realpath(cache)).is_relative_to(real):
         raise OSError(f"{cache} lies inside the folder of pictures")
@@ -202,7 +210,7 @@ def _cached(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"another process is decoding the pictures of {job.root}; waiting for it")
+        say(f"another process is decoding {job.root}; waiting for it")
         lock.acquire()
     try:
         if found := _load(folder, job):
@@ -217,11 +225,11 @@ def _cached(
 
 
 def _load(folder: Path, job: _Job) -> tuple[NDArray[np.uint8], Outcome] | None:
-    """A cache that is whole and still true, or None."""
+    """Return a cache's images and outcome, or None if it is missing, incomplete or stale."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="ascii"))
         outcome = Outcome(meta["broken"], meta["enlarged"])
-        # A broken picture may have been mended by new permissions alone.
+        # a change of permissions alone may have fixed a broken picture
         if any(_changed(job, name) != when for name, when in meta["changed"].items()):
             return None
         shape = (len(job.names) - len(outcome.broken), *job.shape)
@@ -233,7 +241,7 @@ def _load(folder: Path, job: _Job) -> tuple[NDArray[np.uint8], Outcome] | None:
 
 
 def _clear(group: Path, folder: Path, job: _Job) -> None:
-    """Remove what can serve no more: broken-off builds, caches of what the folder held before."""
+    """Remove interrupted builds, and caches of earlier contents of the folder."""
     for other in group.iterdir():
         try:
             meta = json.loads((other / "meta.json").read_text(encoding="ascii"))
@@ -247,7 +255,7 @@ def _clear(group: Path, folder: Path, job: _Job) -> None:
 def _build(folder: Path, job: _Job, num_workers: int, say: Callable[[str], None]) -> None:
     free = shutil.disk_usage(folder.parent).free
     if free < job.bytes + _SPARE:
-        raise OSError(f"{folder.parent} has {_mb(free)} free, {_mb(job.bytes + _SPARE)} are needed")
+        raise OSError(f"{folder.parent} has {_mb(free)} free, needs {_mb(job.bytes + _SPARE)}")
     say(f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {_mb(job.bytes)}")
     aside = folder.with_name(f"{folder.name}.tmp")
     outcome = Outcome()
@@ -269,7 +277,7 @@ def _build(folder: Path, job: _Job, num_workers: int, say: Callable[[str], None]
 
 
 def _settle(descriptor: int, flush: Callable[[], None]) -> None:
-    """To the disk itself: a name must not outlive a power cut that its bytes did not."""
+    """Flush to disk, so that after a power cut no file is there without its contents."""
     flush()
     os.fsync(descriptor)
 
@@ -286,12 +294,12 @@ def _in_memory(job: _Job, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]
 
 
 def _decoded(job: _Job, num_workers: int, outcome: Outcome) -> Iterator[NDArray[np.uint8]]:
-    """The usable pictures in order. Raises UsageError where there is not one."""
+    """Yield the decoded images in order. Raises UsageError if none can be decoded."""
     yield from decode_all(job.root, job.names, job.recipe, outcome, num_workers)
     if len(outcome.broken) == len(job.names):
         name, reason = next(iter(outcome.broken.items()))
         raise UsageError(
-            f"--data-path {job.root}: none of its {len(job.names)} pictures can be used, the "
+            f"--data-path {job.root}: none of the {len(job.names)} pictures can be decoded, the "
             f"first {name}: {reason}"
         )
 

@@ -1,4 +1,4 @@
-"""One picture file of any kind -> upright pixels; a picture -> a square of the asked size."""
+"""Decode image files to upright RGB or grey, and resize them to squares."""
 
 import warnings
 from functools import lru_cache
@@ -16,9 +16,9 @@ PICTURE_SUFFIXES = frozenset(
     | {".ppm", ".pgm"}
 )
 RULES = ("crop", "pad", "native")
-MAX_PIXELS = 89_478_485  # 256 MB as RGB: where Pillow, too, begins to suspect a bomb
+MAX_PIXELS = 89_478_485  # 256 MB as RGB; Pillow's own decompression bomb limit
 
-# The content decides, not the suffix; formats that would start other programs (EPS) stay out.
+# Detected from the content, not the suffix; formats that run other programs (EPS) are excluded.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,23 +32,23 @@ _UPRIGHT = {
 
 
 class BrokenPicture(ValueError):  # noqa: N818  (what is broken is the picture)
-    """A file that gives no usable picture; the message is the reason, on one line."""
+    """A file that cannot be decoded; the message is the reason, on one line."""
 
 
 @lru_cache
 def parse_background(background: str) -> tuple[int, int, int]:
-    """A colour as Pillow knows it ("white", "#ff8800", "rgb(1, 2, 3)") -> red, green, blue 0-255.
+    """Parse a Pillow colour ("white", "#ff8800", "rgb(1, 2, 3)") to red, green, blue in 0-255.
 
     Raises:
-        UsageError: no such colour, or one with transparency.
+        UsageError: not a colour, or not opaque.
     """
     try:
         colour = ImageColor.getrgb(background)
     except ValueError:
         colour = (0, 0, 0, 0)
-    if len(colour) == 4:  # with transparency
+    if len(colour) == 4:  # has an alpha value
         raise UsageError(
-            f"--background {background}: not an opaque colour; take a name (white) or #rrggbb"
+            f"--background {background}: not an opaque colour; use a name (white) or #rrggbb"
         )
     return colour
 
@@ -60,25 +60,27 @@ def decode(
     *,
     at_least: int = 0,
 ) -> Image.Image:
-    """Read one picture, the first frame of several, as mode RGB (3 channels) or L (1).
+    """Decode an image (the first frame of several) as mode RGB (3 channels) or L (1).
 
-    EXIF rotation is applied, transparency laid over `background`, 16-bit greys scaled to 8 bits
-    (65535 -> 255), CMYK converted by its numbers (no colour profile), colour made grey by
-    ITU-R 601 luma.
+    Applies the EXIF orientation, composites transparency over `background`, scales 16-bit grey to 8
+    bits (65535 -> 255), converts CMYK without a colour profile, and RGB to grey by ITU-R 601 luma.
+
+    Pillow's warnings are suppressed. Warning filters are global, so callers with several threads
+    must wrap all of them in one `warnings.catch_warnings()`.
 
     Args:
-        at_least: not 0: a JPEG may come out smaller by 2, 4 or 8, its sides no shorter than this.
-            libjpeg then leaves out the high frequencies instead of averaging pixels. With four
-            times the final size the result differs from the full one by 0.4 grey levels in the
-            mean and 7 at most (768 pixels of sharp drawings to 96); twice the size gives 1.4, 13.
+        source: path or binary file.
+        channels: 3 for RGB, 1 for grey.
+        background: colour laid under transparent pixels.
+        at_least: if not 0, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, with sides no
+            shorter than this. libjpeg then drops high frequencies instead of averaging pixels. At
+            four times the final size, the result differs from full decoding by 0.4 grey levels on
+            average and 7 at most (sharp drawings, 768 to 96 pixels); at twice the size, 1.4 and 13.
 
     Raises:
-        BrokenPicture: unreadable, damaged, truncated, more than MAX_PIXELS pixels, or of a kind
-            whose white level is unknown (floats, 32-bit integers).
-        UsageError: `background` is no colour.
-
-    Warnings of Pillow are muted. Python's filters belong to the process: who calls this from
-    several threads holds one `warnings.catch_warnings()` around them all.
+        BrokenPicture: the file is unreadable, damaged, truncated, larger than MAX_PIXELS, or of a
+            type whose white level is unknown (floats, 32-bit integers).
+        UsageError: `background` is not a colour.
     """
     assert channels in (1, 3)
     colour = parse_background(background)
@@ -88,7 +90,7 @@ def decode(
             with Image.open(source, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
-                    raise BrokenPicture(f"{width}x{height} is over {MAX_PIXELS} pixels")
+                    raise BrokenPicture(f"{width}x{height} is more than {MAX_PIXELS:,} pixels")
                 if at_least:
                     image.draft(image.mode, (at_least, at_least))
                 image.load()
@@ -96,26 +98,29 @@ def decode(
     except BrokenPicture:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenPicture("not a picture of a known format") from error
-    except Exception as error:  # damaged files make Pillow raise almost anything
+        raise BrokenPicture("not a supported picture format") from error
+    except Exception as error:  # Pillow raises almost anything on damaged files
         raise BrokenPicture(reason(error)) from error
     return picture if channels == 3 else picture.convert("L")
 
 
 def fit(image: Image.Image, size: int, rule: str = "crop") -> NDArray[np.uint8]:
-    """Mode RGB or L -> uint8 [size, size, C].
+    """Turn an image of mode RGB or L into uint8 [size, size, C].
 
-    Rules: "crop" resizes the short side (Lanczos, antialiased) and cuts out the centre; "pad"
-    centres the picture on zeros, untouched; "native" only takes pictures of that very size.
+    Args:
+        image: the image.
+        size: target side in pixels.
+        rule: "crop" resizes the short side (Lanczos, antialiased) and crops the centre; "pad"
+            centres the unscaled image on black; "native" only accepts images of exactly this size.
 
     Raises:
-        BrokenPicture: larger than `size` under "pad", other than `size` under "native".
+        BrokenPicture: larger than `size` with "pad", or not `size` with "native".
     """
     width, height = image.size
     if rule == "crop":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        # Pillow's box: the filter still sees what lies outside, as if all had been resized.
+        # with `box`, the filter also sees pixels outside, as if the whole image were resized
         box = (left, top, left + side, top + side)
         image = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
     elif rule == "pad":
@@ -135,13 +140,13 @@ def fit(image: Image.Image, size: int, rule: str = "crop") -> NDArray[np.uint8]:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # damaged EXIF does not spoil the pixels
+    except Exception:  # damaged EXIF, but the pixels may be fine
         return image
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Any mode -> RGB without transparency."""
+    """Convert any mode to RGB without transparency."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _eight_bits(image)
     elif image.mode == "F":
@@ -154,7 +159,7 @@ def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey -> L, or LA where one grey stands for transparent."""
+    """Convert 16-bit grey to L, or to LA if one grey value means transparent."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise BrokenPicture("32-bit pixels, whose white level is unknown")

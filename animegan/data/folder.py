@@ -1,4 +1,4 @@
-"""Which pictures a folder holds, and the class of each: torchvision's ImageFolder, and flat too."""
+"""List the pictures of a folder and their classes: like torchvision's ImageFolder, or flat."""
 
 import os
 from collections import Counter
@@ -16,18 +16,18 @@ _SHAPE = (
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures by class and name; `labels[i]` indexes `classes`.
+    """Pictures sorted by class and name; `labels[i]` indexes `classes`.
 
-    A flat folder is one class that bears its own name.
+    A flat folder is a single class with the folder's name.
     """
 
     root: Path  # absolute
-    names: tuple[str, ...]  # relative to root, with "/"; text, since a million paths fill 0.3 GB
+    names: tuple[str, ...]  # relative to root, with "/"; a million Path objects take 0.3 GB
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
     def counted(self) -> str:
-        """How many pictures lie in which subfolders: "110 pictures: demo 60, faces 50"."""
+        """Describe the number of pictures per subfolder: "110 pictures, of the folders ..."."""
         counts = Counter(self.labels)
         shown = [f"{name} {counts[label]:,}" for label, name in enumerate(self.classes[:5])]
         more = f" and {len(self.classes) - 5:,} more" if len(self.classes) > 5 else ""
@@ -35,32 +35,32 @@ class Listing:
 
 
 def find_pictures(data_path: str | Path) -> Listing:
-    """List the pictures of a folder; subfolders are classes and are searched to any depth.
+    """List the pictures of a folder; subfolders are classes and are searched recursively.
 
-    Names that begin with a dot, files that are no pictures and subfolders without pictures count
-    as not there. Links are followed; a dangling one to a picture is listed, to be named as broken
-    later. The order depends on the names alone.
+    Hidden names, files that are not pictures, and subfolders without pictures are ignored. Links
+    are followed; a dangling link is listed, and reported as broken when decoded. The order depends
+    on the names alone.
 
     Raises:
-        UsageError: the folder is missing or unreadable, holds no pictures, or has pictures beside
-            subfolders with pictures.
+        UsageError: the folder is missing or unreadable, contains no pictures, or contains pictures
+            both directly and in subfolders.
     """
     root = Path(os.path.abspath(data_path))
     if not root.is_dir():
-        fact = "is a file, unpack it first" if root.exists() else "there is no such folder"
-        raise UsageError(f"--data-path {data_path}: {fact}; make the folder and {_SHAPE}")
+        fact = "is a file, unpack it first" if root.exists() else "no such folder"
+        raise UsageError(f"--data-path {data_path}: {fact}; create the folder and {_SHAPE}")
     try:
         loose, folders = _scan(str(root))
         found = {name: sorted(_below(str(root), name, frozenset())) for name in sorted(folders)}
     except OSError as error:
         raise UsageError(
             f"--data-path {data_path}: cannot read {error.filename}: {reason(error)}; "
-            "set its permissions"
+            "check its permissions"
         ) from error
     found = {name: pictures for name, pictures in found.items() if pictures}
     if loose and found:
         raise UsageError(
-            f"--data-path {data_path}: {len(loose)} pictures ({_some(sorted(loose))}) lie beside "
+            f"--data-path {data_path}: {len(loose)} pictures ({_some(sorted(loose))}) are next to "
             f"subfolders with pictures ({_some(list(found))}), and subfolders are classes; move "
             f"the loose ones into a subfolder, or train on one: --data-path "
             f"{Path(data_path) / next(iter(found))}"
@@ -82,7 +82,7 @@ def find_pictures(data_path: str | Path) -> Listing:
 
 
 def _scan(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the pictures and of the subfolders that lie directly in `folder`."""
+    """Return the names of the pictures and subfolders directly in `folder`."""
     pictures, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -105,9 +105,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _below(root: str, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Pictures in `folder` and under it, named from `root` with "/".
+    """Yield the pictures below `folder`, relative to `root`, with "/".
 
-    `above` holds the folders on the way down: a link that leads back to one is not followed.
+    `above` holds (device, inode) of the parent folders, so that link cycles are not followed.
     """
     path = os.path.join(root, folder)
     status = os.stat(path)
@@ -126,7 +126,7 @@ def _some(names: list[str], most: int = 3) -> str:
 
 
 def _what_else(root: Path) -> str:
-    """What lies there instead, for the message that there are no pictures."""
+    """Describe the files of a folder that contains no pictures."""
     kinds: Counter[str] = Counter()
     for _, _, files in os.walk(root):
         kinds.update(os.path.splitext(name)[1].lower() or name for name in files if name[0] != ".")

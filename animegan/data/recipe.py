@@ -1,4 +1,4 @@
-"""Many picture files -> rows of pixels, in order, decoded by threads with a progress bar."""
+"""Decode many image files in order, in threads, with a progress bar."""
 
 import warnings
 from collections import deque
@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from animegan.data.decode import BrokenPicture, decode, fit
 
-_CHUNK = 16  # pictures a thread takes at a time
+_CHUNK = 16  # pictures per thread task
 
-Row: TypeAlias = tuple[NDArray[np.uint8], bool]  # the pixels, and whether they were enlarged
+Row: TypeAlias = tuple[NDArray[np.uint8], bool]  # pixels, and whether they were enlarged
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a file becomes pixels; the arguments of `decode` and `fit`."""
+    """The arguments of `decode` and `fit`."""
 
     image_size: int
     channels: int
@@ -29,14 +29,14 @@ class Recipe:
     resize: str
 
     def row(self, file: Path) -> Row:
-        """The picture, uint8 [S, S, C], and whether it had to be enlarged."""
+        """Decode a file to uint8 [S, S, C]; also return whether it had to be enlarged."""
         size, cropped = self.image_size, self.resize == "crop"
         at_least = 4 * size if cropped else 0
         image = decode(file, self.channels, self.background, at_least=at_least)
         return fit(image, size, self.resize), cropped and min(image.size) < size
 
     def rows(self, root: Path, names: Sequence[str]) -> list[Row | BrokenPicture]:
-        """A row for each file in `root`, or why there is none."""
+        """Decode files in `root`; a broken one gives its BrokenPicture instead of a row."""
         found: list[Row | BrokenPicture] = []
         for name in names:
             try:
@@ -48,7 +48,7 @@ class Recipe:
 
 @dataclass
 class Outcome:
-    """What decoding met."""
+    """Broken pictures, and the number of enlarged ones."""
 
     broken: dict[str, str] = field(default_factory=dict)  # name -> reason
     enlarged: int = 0
@@ -61,13 +61,18 @@ def decode_all(
     outcome: Outcome,
     num_workers: int,
 ) -> Iterator[NDArray[np.uint8]]:
-    """The good pictures one by one, uint8 [S, S, C], in the order given; the rest to `outcome`.
+    """Yield the decoded images, uint8 [S, S, C], in the given order.
 
-    `names` are relative to `root`.
+    It uses threads rather than processes: Pillow releases the GIL while it decodes and resizes, so
+    threads use all cores; they start instantly, copy nothing, and interfere neither with CUDA nor
+    with scripts without a `__main__` guard. Only a few chunks are decoded ahead.
 
-    Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes, so
-    they fill the cores; they start at once, copy nothing between processes, and disturb neither
-    CUDA nor scripts without a `__main__` guard. Little is decoded ahead of what is taken.
+    Args:
+        root: folder of the files.
+        names: file names relative to `root`.
+        recipe: how to decode them.
+        outcome: receives broken pictures and the number of enlarged ones.
+        num_workers: decoding threads (0 means 1).
     """
     workers = max(1, num_workers)
     chunks = deque(names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
@@ -75,7 +80,7 @@ def decode_all(
     left = iter(names)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     with (
-        warnings.catch_warnings(),  # around all threads: see `decode`
+        warnings.catch_warnings(),  # for all threads; see `decode`
         tqdm(total=len(names), desc="decode", unit=" pictures", disable=None) as bar,
     ):
         warnings.simplefilter("ignore")
