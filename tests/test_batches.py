@@ -188,7 +188,7 @@ def test_fewer_pictures_than_a_batch() -> None:
 
 def test_a_batch_that_does_not_divide() -> None:
     assert "not divisible by 4 processes; use 8" in problem(batch_size=10, world_size=4)
-    assert "take 4" in problem(batch_size=3, world_size=4)
+    assert "use 4" in problem(batch_size=3, world_size=4)
 
 
 def test_floats_are_those_of_the_only_conversion() -> None:

@@ -146,8 +146,8 @@ def test_a_layout_that_train_refuses_hurts(tmp_path: Path) -> None:
     folder = save_all(tmp_path / "set", clean() | {"loose.png": art(500, 48)})
     diagnosis = examine(folder)
     assert diagnosis.hurts
-    (words,) = [finding.words for finding in diagnosis.findings if "refuses" in finding.words]
-    assert words.startswith(f"train refuses this folder: DIR {folder}: ")
+    (words,) = [finding.words for finding in diagnosis.findings if "rejects" in finding.words]
+    assert words.startswith(f"train rejects this folder: DIR {folder}: ")
 
 
 def test_few_pictures_hurt(tmp_path: Path) -> None:

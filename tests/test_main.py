@@ -306,7 +306,7 @@ def test_places_that_cannot_be_written_are_told_before_any_work(place):
 def test_a_pile_without_faces_ends_with_1_and_no_advice_to_train(place):
     (place / "pile").mkdir()
     done = run(place, "prepare", "pile", "--out=cut", "--no-detect", code=1)
-    assert "nothing to train on; cut/report.html" in done.stderr
+    assert "no faces to train on; cut/report.html" in done.stderr
     assert "main.py train" not in done.stderr
 
 

@@ -291,7 +291,7 @@ def test_all_problems_are_told_at_once_before_any_work(tmp_path: Path) -> None:
 def test_a_folder_with_other_things_is_not_written_to(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {"a.png": art(1)})
     save_all(tmp_path / "out", {"train/mine.png": art(2)})
-    assert "holds other things" in refusal(options(tmp_path, detect=False))[0]
+    assert "contains other files" in refusal(options(tmp_path, detect=False))[0]
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_files_without_a_known_suffix_are_judged_by_their_first_bytes(tmp_path: 
     (tmp_path / "x.rar").write_bytes(b"Rar!")
     assert problems(list(walk(tmp_path))) == {
         "notes.txt": "other file: not a picture",
-        "x.rar": "other file: an archive that is not read here; unpack it",
+        "x.rar": "other file: an unsupported archive; unpack it",
     }
 
 
@@ -75,7 +75,7 @@ def test_links_pipes_and_locked_folders(tmp_path: Path) -> None:
     entries = list(walk(source))
     assert keys(entries) == ["gone.png", "in/1.png", "pipe.png", "twin/1.png"]
     assert problems(entries) == {
-        "gone.png": "broken: link to nothing",
+        "gone.png": "broken: dangling link",
         "pipe.png": "other file: not a regular file",
     }
 
@@ -186,7 +186,7 @@ def test_a_bomb_is_stopped_by_what_it_unpacks_to(
     archive = make_zip(tmp_path / "x.zip", members, compression=zipfile.ZIP_DEFLATED)
     entries = list(walk(archive))
     assert 2 <= len(entries) < 10
-    assert "the rest is left out" in problems(entries)[entries[-1].key]
+    assert "the rest is skipped" in problems(entries)[entries[-1].key]
 
 
 def test_too_many_members_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_a_name_that_occurs_twice_counts_once(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="Duplicate name"):
             file.writestr("1.png", png(2))
     first, second = walk(tmp_path / "x.zip")
-    assert first.problem == ("refused", "its name occurs again in the archive")
+    assert first.problem == ("refused", "duplicate name in the archive")
     assert second.problem is None
 
 

@@ -200,7 +200,7 @@ def _cached(
     """Load from the cache, building it first if needed. Raises OSError if that is impossible."""
     real = Path(os.path.realpath(job.root))
     if Path(os.path.realpath(cache)).is_relative_to(real):
-        raise OSError(f"{cache} lies inside the folder of pictures")
+        raise OSError(f"{cache} is inside the folder of pictures")
     group = cache / f"{real.name}-{_hash(str(real))[:12]}"
     folder = group / job.key
     if found := _load(folder, job):

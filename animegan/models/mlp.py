@@ -50,8 +50,8 @@ def _norm(norm: str, features: int) -> nn.Module:
 class Discriminator(Critic):
     """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
-    Two layers of 4 · width maxout units (240 in the paper). Normalisation precedes maxout: after
-    it, a last BatchNorm and linear layer would give every batch the same mean logit.
+    Two layers of 4 · width maxout units (240 in the paper). Normalisation precedes maxout: if it
+    followed the last one, BatchNorm and a linear layer would give every batch the same mean logit.
     """
 
     def __init__(

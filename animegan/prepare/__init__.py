@@ -1,1 +1,1 @@
-"""From a pile of pictures to a clean training set, and a check of sets that exist."""
+"""Turn a pile of pictures into a clean training set; check existing sets."""

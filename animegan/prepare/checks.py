@@ -1,4 +1,4 @@
-"""What is measured on a picture as the network would see it, and the limits that it must keep."""
+"""Quality measures of a picture as the network would see it, and the limits they must meet."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-NO_DETAIL = -60.0  # dB: what a picture enlarged by repeating its pixels counts as
+NO_DETAIL = -60.0  # dB, for pictures enlarged by repeating pixels
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Numbers about one picture of mode RGB or L. Hashes and digest are hexadecimal."""
+    """Measures of one picture of mode RGB or L. Hashes and digest are hexadecimal."""
 
-    sharpness: float  # variance of the Laplacian over the variance, luma; blur lowers it
-    spread: float  # standard deviation of the luma, 0 to 127
-    colour: float  # mean of the largest less the smallest of R, G, B: 0 to 255
-    detail: float  # dB: the finest tenth of the spectrum against its coarse part
-    phash: str  # 256 bits of the DCT, hash_size 16
+    sharpness: float  # variance of luma's Laplacian / variance of luma; lower if blurred
+    spread: float  # standard deviation of luma, 0 to 127
+    colour: float  # mean of max(R, G, B) - min(R, G, B), 0 to 255
+    detail: float  # dB: power of the highest frequencies relative to low ones
+    phash: str  # perceptual hash, 256 bits
     mirrored: str  # phash of the mirrored picture
-    digest: str  # of the pixels
+    digest: str  # hash of the pixels
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a face must have to be kept. The default of each was set on real faces of 96 px."""
+    """Limits for keeping a face. The defaults were chosen on real faces of 96 px."""
 
     min_score: float = 0.35
     min_size: int = 96
@@ -35,11 +35,11 @@ class Limits:
     min_colour: float = 6.0
     min_sharpness: float = 0.03
     min_detail: float = -37.5
-    near: int = 56  # bits of 256 within which two pictures are one; 0: only equal pixels
+    near: int = 56  # near duplicates differ in at most so many of 256 bits; 0: exact ones only
 
 
 def measure(picture: Image.Image) -> Measures:
-    """All measures of one picture at the size it has."""
+    """Measure a picture at its own size."""
     luma = np.asarray(picture.convert("L"), dtype=np.float32)
     return Measures(
         sharpness=round(sharpness(luma), 5),
@@ -55,9 +55,9 @@ def measure(picture: Image.Image) -> Measures:
 
 
 def sharpness(luma: Floats) -> float:
-    """Variance of the 4-neighbour Laplacian over the variance (Pech-Pacheco et al., ICPR 2000).
+    """Return the variance of the 4-neighbour Laplacian (Pech-Pacheco et al., ICPR 2000).
 
-    The quotient does not depend on contrast. 0 for pictures under 3 px.
+    It is divided by the variance of luma, and so independent of contrast. 0 below 3 px.
     """
     if min(luma.shape) < 3:
         return 0.0
@@ -68,7 +68,7 @@ def sharpness(luma: Floats) -> float:
 
 
 def colourfulness(picture: Image.Image) -> float:
-    """Mean over the pixels of max(R, G, B) - min(R, G, B); 0 for mode L."""
+    """Return the mean over pixels of max(R, G, B) - min(R, G, B), 0 to 255; 0 for mode L."""
     if picture.mode == "L":
         return 0.0
     pixels = np.asarray(picture)
@@ -76,10 +76,10 @@ def colourfulness(picture: Image.Image) -> float:
 
 
 def detail(luma: Floats) -> float:
-    """Power at 0.45 to 0.5 cycles a pixel against 0.05 to 0.15, in dB (a Hann window).
+    """Return the power at 0.45-0.5 cycles per pixel relative to 0.05-0.15, in dB (Hann window).
 
-    A picture that was enlarged has next to nothing at the finest frequencies. One enlarged by
-    repeating pixels has, and is told by its equal neighbours: NO_DETAIL.
+    Enlarged pictures have almost no power at the highest frequencies. Those enlarged by repeating
+    pixels do; they are recognised by equal neighbours and get NO_DETAIL.
     """
     height, width = luma.shape
     if min(height, width) < 16 or luma.std() < 1:
@@ -95,7 +95,7 @@ def detail(luma: Floats) -> float:
 
 
 def _repeats(luma: Floats) -> bool:
-    """Whether the columns come in equal pairs (or threes...): all change lies on a regular grid."""
+    """Whether columns come in groups of 2, 3 or 4 equal ones."""
     steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
     if steps.max() < 1:
         return False
@@ -107,12 +107,12 @@ def _repeats(luma: Floats) -> bool:
 
 
 def perceptual_hash(picture: Image.Image) -> str:
-    """imagehash's phash with 16 x 16 coefficients, as 64 hexadecimal digits."""
+    """Return imagehash's phash with 16 x 16 coefficients as 64 hexadecimal digits."""
     return str(imagehash.phash(picture, hash_size=16))
 
 
 def why_dropped(size: int, score: float, measures: Measures, limits: Limits) -> str | None:
-    """The first limit that a face does not keep, by the reason's name, or None."""
+    """Return the name of the first limit that a face fails, or None."""
     if size < limits.min_size:
         return "too small"
     if score < limits.min_score:

@@ -1,4 +1,4 @@
-"""A face's box -> a square of the full-resolution picture, upright by the eyes if asked."""
+"""Crop a face from the full-resolution picture as a square, optionally rotated upright."""
 
 import math
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from PIL import Image
 
 from animegan.detector import Box, Face, Point
 
-_MOST_TILT = 35.0  # degrees: beyond it the eyes were more likely mistaken than the head tilted
+_MOST_TILT = 35.0  # degrees; beyond it, misdetected eyes are more likely than a tilted head
 
 
 @dataclass(frozen=True)
 class Square:
-    """Where a crop comes from: a square, in pixels of the picture, and how far it is turned."""
+    """The square of a crop, in pixels of the picture, and its rotation."""
 
     x: int  # left edge
     y: int  # upper edge
     side: int
-    tilt: float = 0.0  # degrees that the eyes' line falls to the right; the crop is turned back
+    tilt: float = 0.0  # degrees by which the line of the eyes falls to the right
 
 
 def around(face: Face, width: int, height: int, margin: float, upright: bool = False) -> Square:
-    """The square about a face, `margin` box widths wider than its box on every side.
+    """Return the square around a face, extended by `margin` box widths on every side.
 
-    It is moved into the picture where it reaches over the edge, and made smaller only if the
-    picture is narrower than it: no pixels are invented.
+    A square that crosses the picture's edge is moved inside, and shrunk only if the picture is
+    smaller, so that no padding is needed.
     """
     x0, y0, x1, y1 = face.box
     side = round(max(x1 - x0, y1 - y0) * (1 + 2 * margin))
@@ -36,13 +36,13 @@ def around(face: Face, width: int, height: int, margin: float, upright: bool = F
 
 
 def centre(width: int, height: int) -> Square:
-    """The largest square in the middle: what is taken without a detector."""
+    """Return the largest centred square, for use without a detector."""
     side = min(width, height)
     return Square((width - side) // 2, (height - side) // 2, side)
 
 
 def tilt_of(face: Face) -> float:
-    """Degrees that the line of the eyes falls to the right; 0 if the eyes are not to be trusted."""
+    """Return the degrees by which the line of the eyes falls to the right; 0 if implausible."""
     if face.eyes is None or not _plausible(face.eyes, face.box):
         return 0.0
     (ax, ay), (bx, by) = face.eyes
@@ -51,7 +51,7 @@ def tilt_of(face: Face) -> float:
 
 
 def cut(picture: Image.Image, square: Square, size: int | None) -> Image.Image:
-    """The crop, brought to `size` px by Lanczos in one step, or at its own size for None."""
+    """Crop a square and resize it to `size` px (Lanczos); None keeps its own size."""
     box = (square.x, square.y, square.x + square.side, square.y + square.side)
     if square.tilt == 0.0:
         side = size or square.side
@@ -65,8 +65,8 @@ def cut(picture: Image.Image, square: Square, size: int | None) -> Image.Image:
 
 
 def _turned(picture: Image.Image, square: Square) -> Image.Image:
-    """Turned about its centre at full resolution; corners outside the picture repeat its edge."""
-    spare = math.ceil(square.side * 0.21) + 1  # half the diagonal less half the side
+    """Rotate a square about its centre at full resolution; pixels outside repeat the edge."""
+    spare = math.ceil(square.side * 0.21) + 1  # half the diagonal minus half the side
     wide = square.side + 2 * spare
     left, top = square.x - spare, square.y - spare
     inner = (

@@ -1,4 +1,4 @@
-"""What was seen of a set -> findings (which of them hurt training) and advice."""
+"""Diagnose a set from its surveyed pictures: facts, findings and advice."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ from animegan.prepare.duplicates import (
 from animegan.prepare.survey import Seen
 
 _SIZES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-_HURTS = {  # share of the pictures from which a reason hurts training
+_HURTS = {  # share of pictures above which a problem hurts training
     "broken": 0.01, "uniform": 0.01, "grey": 0.1, "blurred": 0.1, "upscaled": 0.1,
     "too small": 0.05, "duplicate": 0.05, "in the other set": 0.005,
 }  # fmt: skip
 _MEANS = {
-    "broken": "cannot be decoded; train leaves them out up to --max-broken, 1 in 100 unless told, "
-    "and stops at more",
-    "uniform": "show next to nothing",
-    "grey": "have no colour among coloured ones",
+    "broken": "cannot be decoded; train skips up to --max-broken (1 in 100 by default) and stops "
+    "if there are more",
+    "uniform": "are nearly uniform",
+    "grey": "are grey in a set of coloured ones",
     "blurred": "are blurred",
-    "upscaled": "have no fine detail: enlarged from something smaller",
+    "upscaled": "have no fine detail: enlarged from a smaller picture",
     "too small": "would have to be enlarged",
-    "exact duplicate": "repeat another pixel by pixel",
-    "near duplicate": "look like another, straight or mirrored",
-    "in the other set": "also lie in the other set, or look like one there: an evaluation against "
-    "it would count memory as skill",
+    "exact duplicate": "have exactly the pixels of another",
+    "near duplicate": "look like another, possibly mirrored",
+    "in the other set": "are also in the other set, or look like one there: evaluation against it "
+    "would reward memorisation",
 }
-_NEAR_GREY = 24  # bits: strokes on an empty ground (digits) come within 56 without being one
+_NEAR_GREY = 24  # bits; different digits (strokes on an empty ground) can be within 56
 DROPPED = ("broken", "too small", "uniform", "grey", "blurred", "upscaled")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found; `hurts` if training would suffer."""
+    """One finding; `hurts` says whether it hurts training."""
 
     hurts: bool
     words: str
@@ -50,41 +50,44 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that `doctor` has to say. `why[i]` is the reason against picture i, or None."""
+    """The result of `doctor`. `why[i]` is the problem of picture i, or None."""
 
     facts: list[tuple[str, str]]
     findings: list[Finding]
     advice: list[str]
     why: list[str | None]
-    like: Indices  # [N]: the picture that a duplicate repeats, -1 else
-    leak: Indices  # [N]: the picture of the other set that it repeats, -1 else
-    strange: Indices  # [N]: by how far a picture is from the others, the farthest first
+    like: Indices  # [N]: the picture that a duplicate repeats, or -1
+    leak: Indices  # [N]: the picture of the other set that it repeats, or -1
+    strange: Indices  # decodable pictures, the strongest outliers first
 
     @property
     def hurts(self) -> bool:
-        """Whether anything found would hurt training."""
+        """Whether any finding hurts training."""
         return any(finding.hurts for finding in self.findings)
 
     def lines(self) -> list[str]:
-        """The report as text."""
+        """Return the report as lines of text."""
         told = [f"{name}: {value}" for name, value in self.facts]
         told += [f"{'HURTS' if f.hurts else 'note '} {f.words}" for f in self.findings]
         if not self.findings:
-            told.append("nothing found that would hurt training")
+            told.append("no problems found")
         return told + [f"advice: {line}" for line in self.advice]
 
 
 def diagnose(
     seen: Sequence[Seen], others: Sequence[Seen], limits: Limits, layout: Sequence[str] = ()
 ) -> Diagnosis:
-    """Judge a set, and what it shares with another (`others` may be empty).
+    """Diagnose a set and its overlap with another.
 
-    `limits.min_size` of 0 means that no size is asked for. `layout` are problems of the folder's
-    layout, which hurt.
+    Args:
+        seen: the pictures of the set.
+        others: the pictures of the other set; may be empty.
+        limits: quality limits; a `min_size` of 0 accepts any size.
+        layout: problems of the folder's layout, which count as hurting training.
     """
     good = [i for i, picture in enumerate(seen) if not picture.problem]
     grey_set = 2 * sum(_colour(seen[i]) < limits.min_colour for i in good) > len(good)
-    if grey_set:  # a grey set, then; its few coloured pictures do not matter
+    if grey_set:  # colour is not expected
         near = min(limits.near, _NEAR_GREY)
         limits = replace(limits, min_colour=0.0, near=near)
     why: list[str | None] = [
@@ -102,14 +105,14 @@ def diagnose(
     findings += _findings(why, leak, len(seen), len(good))
     far = int((distances > _far(distances)).sum())
     if far:
-        findings.append(Finding(False, f"{far:,} look unlike the others; see the report"))
+        findings.append(Finding(False, f"{far:,} outliers look unlike the others; see the report"))
     return Diagnosis(
         _facts(seen, good), findings, _advice(seen, good, grey_set), why, like, leak, strange
     )
 
 
 def _find_duplicates(seen: Sequence[Seen], why: list[str | None], near: int) -> Indices:
-    """Marks duplicates in `why`; what each of them repeats."""
+    """Mark duplicates in `why`; return the picture that each repeats, or -1."""
     like = np.full(len(seen), -1, dtype=np.int64)
     sound = np.array([i for i, reason in enumerate(why) if reason is None], dtype=np.int64)
     measures = [m for i in sound.tolist() if (m := seen[i].measures) is not None]
@@ -149,8 +152,10 @@ def _find_leaks(seen: Sequence[Seen], others: Sequence[Seen], near: int) -> Indi
 
 
 def _distances(thumbs: list[bytes]) -> NDArray[np.float64]:
-    """Mahalanobis distance of each thumbnail from their mean, over the 24 widest directions and
-    what is left outside them."""
+    """Return the Mahalanobis distance of each thumbnail from the mean, or zeros for fewer than 50.
+
+    It uses the first 24 principal components, and the mean variance for the remainder.
+    """
     if len(thumbs) < 50:
         return np.zeros(len(thumbs))
     x = np.frombuffer(b"".join(thumbs), dtype=np.uint8).reshape(len(thumbs), -1).astype(np.float64)
@@ -176,9 +181,9 @@ def _findings(why: list[str | None], leak: Indices, total: int, good: int) -> li
         counts["in the other set"] = int((leak >= 0).sum())
     found = []
     if good < 100:
-        found.append(Finding(True, f"{good:,} pictures: under 100 are learned by heart"))
+        found.append(Finding(True, f"{good:,} pictures: fewer than 100 are memorised"))
     elif good < 1000:
-        found.append(Finding(False, f"{good:,} pictures are few; augmentation is a must"))
+        found.append(Finding(False, f"{good:,} pictures are few; augmentation is essential"))
     copies = counts["exact duplicate"] + counts["near duplicate"]
     for name, means in _MEANS.items():
         if not counts[name]:
@@ -201,7 +206,7 @@ def _facts(seen: Sequence[Seen], good: list[int]) -> list[tuple[str, str]]:
     facts.append(("sizes", f"{told}{', ...' if len(sizes) > 3 else ''}"))
     if sides:
         low, middle, high = (int(v) for v in np.percentile(sides, [5, 50, 95]))
-        facts.append(("short side", f"{low} / {middle} / {high} px (5, 50, 95 %)"))
+        facts.append(("short side", f"{low} / {middle} / {high} px (5th, 50th, 95th percentile)"))
     return facts
 
 
@@ -212,21 +217,21 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
     enough = [size for size in _SIZES if (sides >= size).mean() >= 0.95] or [_SIZES[0]]
     size, channels, count = enough[-1], 1 if grey else 3, len(good)
     larger = next((s for s in _SIZES if sides.max() <= s <= 1.15 * sides.min()), size)
-    how = "19 in 20 are at least that large"
-    if larger > size:  # 28 px: zeros around them rather than half the pixels lost
-        size, how = larger, "with --resize pad, all fit in whole"
+    how = "95% are at least that large"
+    if larger > size:  # 28 px: padding rather than losing half the pixels
+        size, how = larger, "with --resize pad, all fit entirely"
     lines = [
         f"--image-size {size} ({how}) --channels {channels}; "
         f"the cache takes {count * size * size * channels / 2**20:,.0f} MiB",
-        "--budget 1h, or 3h or 1d: tries the presets on this machine and takes the better one",
-        "--flip=False if they are letters or digits, which mirrored are none",
+        "--budget 1h, or 3h or 1d: tries the presets on this machine and uses the better one",
+        "--flip=False for letters or digits, which must not be mirrored",
     ]
     if count < 128:
-        lines.append(f"--batch-size {max(2, min(32, count // 4))}: there are few for one of 64")
+        lines.append(f"--batch-size {max(2, min(32, count // 4))}: too few pictures for one of 64")
     ratios = np.array([max(seen[i].width, seen[i].height) / max(seen[i].side, 1) for i in good])
     if (ratios > 1.2).mean() > 0.05:
         share = (ratios > 1.2).mean()
-        lines.append(f"{share:.0%} are far from square, and training cuts out the middle: prepare")
+        lines.append(f"{share:.0%} are far from square, and training crops the centre: use prepare")
     return lines
 
 

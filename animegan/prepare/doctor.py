@@ -1,4 +1,4 @@
-"""`doctor`: the checks of `prepare` on a set that exists, reported; a cleaned copy if asked."""
+"""The command `doctor`: check an existing set, report problems, optionally write a clean copy."""
 
 import os
 import shutil
@@ -27,13 +27,13 @@ _SHOWN = 36
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that `doctor` can be told; names are those of the flags."""
+    """Options of `doctor`, named like the flags."""
 
     folder: str
     against: str | None = None
-    fix: str | None = None  # folder for a copy without what was found
+    fix: str | None = None  # folder for a copy without the problematic pictures
     report: str | None = None  # HTML file
-    image_size: int | None = None  # judge the pictures at this size
+    image_size: int | None = None  # check the pictures at this size
     background: str = "white"
     min_spread: float = Limits.min_spread
     min_colour: float = Limits.min_colour
@@ -56,9 +56,10 @@ class Options:
 
 
 def doctor(options: Options, say: Callable[[str], None]) -> Diagnosis:
-    """Examine a folder; `Diagnosis.lines()` is what to print, `.hurts` the exit code.
+    """Check a folder without changing it.
 
-    The folder is only read. Raises UsageError for options that cannot be.
+    The caller prints `Diagnosis.lines()`, and `.hurts` sets the exit code. Raises UsageError for
+    invalid options.
     """
     _check(options)
     places = {"--report": options.report and Path(options.report).parent, "--fix": options.fix}
@@ -88,19 +89,19 @@ def _check(options: Options) -> None:
     folders = [("DIR", options.folder), ("--against", options.against)]
     for flag, name in folders:
         if name is not None and not Path(name).is_dir():
-            fact = "is a file" if Path(name).exists() else "there is no such folder"
-            problems.append(f"{flag} {name}: {fact}; name a folder of pictures")
+            fact = "is a file" if Path(name).exists() else "no such folder"
+            problems.append(f"{flag} {name}: {fact}; give a folder of pictures")
     if options.fix is not None:
         fix = Path(options.fix)
         target = Path(os.path.realpath(fix))
         for flag, name in folders:
             inside = Path(os.path.realpath(name)) if name is not None else None
             if inside is not None and (target == inside or inside in target.parents):
-                problems.append(f"--fix {fix}: lies inside {flag}, which is never written to")
+                problems.append(f"--fix {fix}: is inside {flag}, which is never written to")
             elif inside is not None and target in inside.parents:
-                problems.append(f"--fix {fix}: holds {flag}; name another folder")
+                problems.append(f"--fix {fix}: contains {flag}; use another folder")
         if fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
-            problems.append(f"--fix {fix}: is not empty; name a new folder")
+            problems.append(f"--fix {fix}: is not empty; use a new folder")
     try:
         parse_background(options.background)
     except UsageError as error:
@@ -128,16 +129,16 @@ def _survey(folder: Path, options: Options) -> list[Seen]:
 
 
 def _layout(folder: Path) -> list[str]:
-    """What `train` would say of the folder."""
+    """Return the problems that `train` would report for the folder."""
     try:
         find_pictures(folder)
     except UsageError as error:
-        return [f"train refuses this folder: {problem}" for problem in error.under("DIR").problems]
+        return [f"train rejects this folder: {problem}" for problem in error.under("DIR").problems]
     return []
 
 
 def _copy(folder: Path, fix: Path, seen: list[Seen], diagnosis: Diagnosis) -> int:
-    """Copy the pictures that nothing was found against, under the same names."""
+    """Copy the pictures without problems under the same names; return their number."""
     kept = 0
     for picture, why in zip(seen, diagnosis.why, strict=True):
         if why is None:
@@ -163,7 +164,7 @@ def _write_report(
         shown = [found for base, key in pictures if (found := picture(base, key)) is not None]
         return html.contact_sheet(shown, title)
 
-    verdict = "Training would suffer" if diagnosis.hurts else "Fit for training"
+    verdict = "Problems would hurt training" if diagnosis.hurts else "Ready for training"
     rows = [
         f"<tr><td class='n {'bad' if f.hurts else 'good'}'>{'hurts' if f.hurts else 'note'}</td>"
         f"<td>{html.text(f.words)}</td></tr>"
@@ -176,7 +177,7 @@ def _write_report(
         f"<table>{''.join(rows)}</table>" if rows else html.paragraph("None."),
         html.heading("Advice"),
         "<ul>" + "".join(f"<li>{html.text(line)}</li>" for line in diagnosis.advice) + "</ul>",
-        html.heading("What was measured"),
+        html.heading("Measurements"),
         '<div class="row">',
         *_histograms(seen, options.limits),
         "</div>",
@@ -194,7 +195,7 @@ def _write_report(
         if pairs:
             parts += [
                 html.heading(f"{name}: {len(pairs):,}"),
-                html.paragraph("In pairs: one picture, then the one it repeats."),
+                html.paragraph("In pairs: a picture, then the one it duplicates."),
                 sheet([(folder, seen[n].key) for n in shown], name),
             ]
     leaks = np.flatnonzero(diagnosis.leak >= 0).tolist()
@@ -209,17 +210,17 @@ def _write_report(
         ]
         parts += [
             html.heading(f"Also in {options.against}: {len(leaks):,}"),
-            html.paragraph("In pairs: the picture here, then the one there."),
+            html.paragraph("In pairs: the picture in this set, then its match in the other."),
             sheet(both, "leaks"),
         ]
     if len(diagnosis.strange) >= 50:
         far = [(folder, seen[i].key) for i in diagnosis.strange[: _SHOWN // 3 * 2].tolist()]
-        parts += [html.heading("Least like the others"), sheet(far, "outliers")]
+        parts += [html.heading("Outliers"), sheet(far, "outliers")]
     broken = [(p.key, p.problem) for p in seen if p.problem]
     if broken:
         parts += [
             html.heading(f"broken: {len(broken):,}"),
-            html.table(["file", "what"], broken[:50]),
+            html.table(["file", "problem"], broken[:50]),
         ]
     html.write_page(path, f"doctor: {folder}", parts)
 

@@ -1,8 +1,8 @@
-"""Pictures whose perceptual hashes lie close together, mirrored copies among them.
+"""Find near duplicates, including mirrored ones, by the Hamming distance of perceptual hashes.
 
-All are compared with all, but by matrix products over blocks of hashes as +1 and -1: at 20,000
-pictures that takes seconds. An index (BK-tree, buckets of equal words) cannot help here: at 56 of
-256 different bits its search would visit nearly everything.
+All pairs are compared, through blocked matrix products of hashes as +1 and -1: seconds for 20,000
+pictures. An index (BK-tree, buckets of equal words) would not help: at a radius of 56 of 256 bits,
+a search visits almost everything.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -18,29 +18,30 @@ _BLOCK = 2048  # 16 MB for the distances of one block of pairs
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pair k is of the pictures `first[k]` and `second[k]`; all arrays are [K]."""
+    """Pairs of pictures `first[k]` and `second[k]`; all arrays are [K]."""
 
     first: Indices
     second: Indices
-    distance: Indices  # different bits
-    mirrored: NDArray[np.bool_]  # the second, mirrored, looks like the first
+    distance: Indices  # Hamming distance in bits
+    mirrored: NDArray[np.bool_]  # the first matches the mirrored second
 
     def within(self, distance: int) -> "Pairs":
-        """Only those with at most so many different bits."""
+        """Return the pairs with at most this distance."""
         near = self.distance <= distance
         return Pairs(self.first[near], self.second[near], self.distance[near], self.mirrored[near])
 
 
 def pack(hexadecimal: list[str]) -> Hashes:
-    """Hashes as hexadecimal text, all of one length -> uint8 [N, bytes]."""
+    """Convert hexadecimal hashes of equal length to uint8 [N, bytes]."""
     packed = np.frombuffer(bytes.fromhex("".join(hexadecimal)), dtype=np.uint8)
     return packed.reshape(len(hexadecimal), -1 if hexadecimal else 32)
 
 
 def pairs_within(hashes: Hashes, mirrored: Hashes, within: int) -> Pairs:
-    """Every pair of one set, first < second, with at most `within` different bits.
+    """Return all pairs of a set, first < second, with a distance of at most `within` bits.
 
-    `mirrored` holds the hashes of the mirrored pictures. A pair near in both ways is told once.
+    `mirrored` holds the hashes of the mirrored pictures. A pair that matches both ways is returned
+    once.
     """
     return _gather(
         [
@@ -52,7 +53,7 @@ def pairs_within(hashes: Hashes, mirrored: Hashes, within: int) -> Pairs:
 
 
 def pairs_between(hashes: Hashes, others: Hashes, others_mirrored: Hashes, within: int) -> Pairs:
-    """Every pair of one picture of each set, with at most `within` different bits."""
+    """Return all pairs across two sets with a distance of at most `within` bits."""
     return _gather(
         [
             (i, j, d, flipped)
@@ -63,7 +64,7 @@ def pairs_between(hashes: Hashes, others: Hashes, others_mirrored: Hashes, withi
 
 
 def joined(some: Pairs, more: Pairs) -> Pairs:
-    """The pairs of both."""
+    """Concatenate pairs."""
     return Pairs(
         np.concatenate([some.first, more.first]),
         np.concatenate([some.second, more.second]),
@@ -73,10 +74,10 @@ def joined(some: Pairs, more: Pairs) -> Pairs:
 
 
 def choose(count: int, pairs: Pairs, worth: NDArray[np.float64]) -> Indices:
-    """For each of `count` pictures -1 if it stays, else the one that stays in its place.
+    """Choose which of `count` pictures to keep: -1 if kept, else the kept one that replaces it.
 
-    The worthier come first (ties: the earlier); each stays unless one that stays is near it. So
-    nothing is thrown out for being near something that is thrown out itself.
+    Pictures are visited in order of decreasing `worth` (ties: by index); each is kept unless it is
+    paired with a kept one. So none is dropped because of a picture that is itself dropped.
     """
     order = np.lexsort((np.arange(count), -worth))
     rank = np.empty(count, dtype=np.int64)
@@ -92,14 +93,14 @@ def choose(count: int, pairs: Pairs, worth: NDArray[np.float64]) -> Indices:
 
 
 def equal_to_earlier(digests: Sequence[Hashable]) -> Indices:
-    """For each picture -1, or the first one that has the same digest."""
+    """Return for each picture the first earlier one with the same digest, or -1."""
     first: dict[Hashable, int] = {}
     where = [first.setdefault(digest, index) for index, digest in enumerate(digests)]
     return np.array([-1 if at == i else at for i, at in enumerate(where)], dtype=np.int64)
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> Indices:
-    """Connected components: for each of `count` things the least index of its component."""
+    """Return the connected component of each of `count` items, named by its smallest index."""
     parent = list(range(count))
 
     def root(i: int) -> int:
@@ -117,7 +118,7 @@ def groups(count: int, pairs: Iterable[tuple[int, int]]) -> Indices:
 def _close(
     left: Hashes, right: Hashes, within: int, upper: bool
 ) -> Iterator[tuple[Indices, Indices, Indices]]:
-    """Rows, columns and distances of all close pairs, block by block; `upper`: none below i = j."""
+    """Yield rows, columns and distances of close pairs by block; `upper` skips the lower blocks."""
     bits = left.shape[1] * 8 if len(left) else 0
     for top in range(0, len(left), _BLOCK):
         rows = _signs(left[top : top + _BLOCK])

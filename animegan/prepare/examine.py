@@ -1,4 +1,4 @@
-"""One source picture -> its faces, measured, their crops written. Runs in the worker processes."""
+"""Find the faces of a picture, crop and measure them. Runs in worker processes."""
 
 import json
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from animegan.prepare.crop import Square, around, centre, cut
 from animegan.prepare.manifest import FaceRecord, SourceRecord, key_hash
 from animegan.prepare.pictures import read_picture
 
-_VERSION = 1  # raise it whenever the same picture would give other crops or other measures
+_VERSION = 1  # increase it whenever the same picture would give different crops or measures
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How faces become crops; another Cutting needs new crops, but no new search."""
+    """How faces are cropped. Changing it requires new crops, but no new detection."""
 
-    size: int | None = 96  # None: each at its own size
+    size: int | None = 96  # None keeps each crop's own size
     margin: float = 0.2
     upright: bool = False
     channels: int = 3
@@ -35,15 +35,15 @@ class Cutting:
 
 @dataclass(frozen=True)
 class Searching:
-    """How faces are found."""
+    """How faces are detected."""
 
     detect: bool = True
     cascade: str | None = None
-    smallest: int = 44  # px: the smallest box
+    smallest: int = 44  # px, smallest box
 
     @property
     def fingerprint(self) -> str:
-        """Equal for searches that differ in `smallest` only."""
+        """Identifies the search, apart from `smallest`."""
         if not self.detect:
             return "none"
         if self.cascade is None:
@@ -51,7 +51,7 @@ class Searching:
         return "cascade " + sha256(Path(self.cascade))[:16]
 
     def detector(self) -> Detector | None:
-        """The detector, made and tested; None without detection. Raises UsageError."""
+        """Create the detector, or None without detection. Raises UsageError if it is unusable."""
         if not self.detect:
             return None
         return FaceDetector() if self.cascade is None else CascadeDetector(self.cascade)
@@ -59,17 +59,17 @@ class Searching:
 
 @dataclass(frozen=True)
 class Job:
-    """A source picture, and what is known of it from an earlier run."""
+    """A source picture, and its record of an earlier run, if any."""
 
     key: str
     folder: str
     stamp: str
     source: Path | bytes
-    known: SourceRecord | None = None  # its faces are taken over
+    known: SourceRecord | None = None  # its faces are reused
 
 
 class Examiner:
-    """Does jobs. One in each process."""
+    """Processes jobs; one per worker process."""
 
     def __init__(self, searching: Searching, cutting: Cutting, crops: Path) -> None:
         self.searching, self.cutting, self.crops = searching, cutting, crops
@@ -92,7 +92,7 @@ class Examiner:
         return replace(record, faces=faces, phash=phash, mirrored=mirrored)
 
     def record(self, job: Job, problem: tuple[str, str] | None = None) -> SourceRecord:
-        """What is known before the picture is seen."""
+        """Return a record without what only the picture can tell."""
         smallest = self.searching.smallest if job.known is None else job.known.smallest
         return SourceRecord(
             job.key, job.folder, job.stamp, self.search, smallest, self.cutting.fingerprint,
@@ -117,7 +117,7 @@ class Examiner:
     ) -> FaceRecord:
         size = self.cutting.size or square.side
         seen = cut(picture, square, min(size, square.side))
-        crop = seen  # enlarged only after it was measured, and kept then only if asked for
+        crop = seen  # measured before it is enlarged
         if size > square.side:
             crop = seen.resize((size, size), Image.Resampling.LANCZOS)
         name = f"{key_hash(job.key):016x}_{index}.png"
@@ -133,12 +133,12 @@ _examiner: Examiner | None = None
 
 
 def begin(searching: Searching, cutting: Cutting, crops: Path) -> None:
-    """Make this process's Examiner."""
+    """Create this process's Examiner."""
     global _examiner
     _examiner = Examiner(searching, cutting, crops)
 
 
 def examine(job: Job) -> SourceRecord:
-    """Do one job in this process."""
+    """Process a job with this process's Examiner."""
     assert _examiner is not None
     return _examiner(job)

@@ -1,4 +1,4 @@
-"""Pieces of a report that is one HTML file: tables, histograms, contact sheets. No scripts."""
+"""Build reports as single HTML files without scripts: tables, histograms, contact sheets."""
 
 import base64
 import html
@@ -35,22 +35,22 @@ svg text { font-size: 11px; fill: var(--soft); }
 
 
 def text(value: object) -> str:
-    """Anything as text that is safe inside HTML; file names that are no UTF-8 too."""
+    """Escape a value for HTML, replacing characters that are not valid UTF-8 (in file names)."""
     return html.escape(str(value).encode("utf-8", "replace").decode())
 
 
 def paragraph(words: str) -> str:
-    """A paragraph of plain words."""
+    """Return a paragraph of plain text."""
     return f"<p>{text(words)}</p>"
 
 
 def heading(words: str, level: int = 2) -> str:
-    """A heading of plain words."""
+    """Return a heading of plain text."""
     return f"<h{level}>{text(words)}</h{level}>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; numbers are set to the right."""
+    """Return a table, with numbers right-aligned."""
 
     def cell(value: object, tag: str) -> str:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -65,7 +65,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def histogram(
     values: NDArray[np.floating], title: str, limit: float | None = None, bins: int = 40
 ) -> str:
-    """Bars of how often which value occurs (the outer 0.5 % cut off), the limit as a line."""
+    """Return a histogram as SVG, with the limit as a line.
+
+    Values beyond the 0.5th and 99.5th percentiles are counted in the outermost bins.
+    """
     if not len(values):
         return ""
     low, high = (float(v) for v in np.percentile(values, [0.5, 99.5]))
@@ -103,7 +106,7 @@ def histogram(
 def contact_sheet(
     pictures: Sequence[Image.Image], alt: str, columns: int = 12, tile: int = 76
 ) -> str:
-    """Pictures in rows, each fitted into `tile` px, as one JPEG inside the page."""
+    """Return pictures in rows, each fitted into `tile` px, as one embedded JPEG."""
     if not pictures:
         return ""
     columns = min(columns, len(pictures))
@@ -123,7 +126,7 @@ def contact_sheet(
 
 
 def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
-    """Write the page; aside first, then moved into place."""
+    """Write a page atomically."""
     body = "\n".join(part for part in parts if part)
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'

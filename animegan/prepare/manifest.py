@@ -1,7 +1,7 @@
-"""What is known of each source picture: the journal, written as the work goes on.
+"""Records of source pictures and their faces, and the journal that stores them.
 
-`OUT/.prepare/journal.jsonl` gets one line a source, flushed at once. A later line about the same
-source counts instead of an earlier one. After an interruption a cut-off last line is dropped.
+`OUT/.prepare/journal.jsonl` has one line per source, flushed immediately. A later line about a
+source replaces earlier ones. A last line truncated by an interruption is dropped.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from animegan.prepare.crop import Square
 
 @dataclass(frozen=True)
 class FaceRecord:
-    """One face that was found, and what was measured on its crop."""
+    """A detected face and the measures of its crop."""
 
     box: Box
     score: float
     eyes: tuple[Point, Point] | None
     square: Square
     measures: Measures
-    file: str  # the crop, below OUT/.prepare/crops
+    file: str  # the crop, relative to OUT/.prepare/crops
 
     @property
     def face(self) -> Face:
@@ -35,33 +35,33 @@ class FaceRecord:
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """One source picture; `problem` is (reason, detail) if it gave no faces to choose from."""
+    """A source picture; `problem` is (reason, detail) if it has no faces."""
 
     key: str
     folder: str
     stamp: str
-    search: str  # how faces were looked for
-    smallest: int  # the smallest box that was looked for, px
-    cutting: str  # how crops were cut
-    size: tuple[int, int] = (0, 0)
-    phash: str = ""  # of the whole picture, see Measures
+    search: str  # fingerprint of Searching
+    smallest: int  # px, smallest box that was searched for
+    cutting: str  # fingerprint of Cutting
+    size: tuple[int, int] = (0, 0)  # width, height in pixels
+    phash: str = ""  # of the whole picture; see Measures
     mirrored: str = ""
     problem: tuple[str, str] | None = None
     faces: tuple[FaceRecord, ...] = field(default=())
 
     def place(self, face: FaceRecord) -> tuple[float, float, float, float]:
-        """The face's box in parts of the picture's sides: x0, y0, x1, y1 in 0 to 1."""
+        """Return a face's box relative to the picture's size: x0, y0, x1, y1 in [0, 1]."""
         width, height = self.size
         x0, y0, x1, y1 = face.box
         return x0 / width, y0 / height, x1 / width, y1 / height
 
     def to_json(self) -> str:
-        """One line, ASCII, without the line's end."""
+        """Return the record as one line of ASCII, without the newline."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @staticmethod
     def from_json(line: str | bytes) -> "SourceRecord":
-        """Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
+        """Parse `to_json`'s output. Raises ValueError, KeyError or TypeError for anything else."""
         raw: dict[str, Any] = json.loads(line)
         faces = tuple(
             FaceRecord(
@@ -84,13 +84,13 @@ def _eyes(raw: list[list[float]] | None) -> tuple[Point, Point] | None:
 
 
 def key_hash(key: str) -> int:
-    """64 bits that stand for a key in memory, and in the crop's name."""
+    """Return a 64-bit hash of a key, which represents it in memory and in crop names."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
 class Journal:
-    """The journal, open for reading and appending. In memory it keeps two numbers a source."""
+    """The journal, open for reading and appending. It keeps two numbers per source in memory."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,10 +108,11 @@ class Journal:
         return len(self._where)
 
     def get(self, key: str) -> SourceRecord | None:
-        """The newest record of a source."""
+        """Return the newest record of a source, or None."""
         return self.at(key_hash(key))
 
     def at(self, hashed_key: int) -> SourceRecord | None:
+        """Return the newest record for a `key_hash`, or None."""
         offset = self._where.get(hashed_key)
         if offset is None:
             return None
@@ -119,7 +120,7 @@ class Journal:
         return SourceRecord.from_json(self._file.readline())
 
     def add(self, record: SourceRecord) -> None:
-        """Append one line and hand it to the system."""
+        """Append a record and flush it."""
         self._where[key_hash(record.key)] = self._file.seek(0, os.SEEK_END)
         self._file.write(record.to_json().encode("ascii") + b"\n")
         self._file.flush()
@@ -131,7 +132,7 @@ class Journal:
             try:
                 record = SourceRecord.from_json(line)
             except (ValueError, KeyError, TypeError):
-                good += len(line)  # a line of an older version counts as not there
+                good += len(line)  # ignore lines of older versions
                 continue
             self._where[key_hash(record.key)] = good
             good += len(line)

@@ -1,8 +1,8 @@
-"""Work spread over processes, that outlives a process which a picture brings down.
+"""Distribute work over processes, surviving pictures that crash one.
 
-Processes, not threads: the detector keeps the GIL. They are begun anew (spawn), so that nothing of
-this process (threads of torch or tqdm) is copied half alive; and again every `RENEW` jobs, since
-the detector leaks a little.
+It uses processes rather than threads because the detector holds the GIL. They are spawned rather
+than forked, because threads of torch and tqdm do not survive a fork, and replaced after `RENEW`
+jobs, because the detector leaks a little memory.
 """
 
 import signal
@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 J = TypeVar("J")
 R = TypeVar("R")
 
-RENEW = 4000  # jobs a process
-_AHEAD = 4  # jobs a process that wait or are being done: bounds what is held in memory
+RENEW = 4000  # jobs per process
+_AHEAD = 4  # queued or running jobs per process; bounds memory
 
 
 def spread(
@@ -29,10 +29,18 @@ def spread(
     settings: tuple[Any, ...],
     crashed: Callable[[J], R],
 ) -> Iterator[R]:
-    """`work(job)` for each job, in the order of completion; 0 workers: here, in order.
+    """Yield `work(job)` for each job, in order of completion.
 
-    `begin(*settings)` runs first in each process. A job in whose course the process died (a crash
-    in C, memory) is tried once more alone; if that one dies too, `crashed(job)` is its result.
+    A job whose process dies (a crash in C code, out of memory) is retried alone; if that process
+    dies as well, the result is `crashed(job)`.
+
+    Args:
+        work: called with each job in a worker process.
+        jobs: consumed lazily.
+        workers: number of processes; 0 runs everything in this one, in order.
+        begin: called as `begin(*settings)` first in each process.
+        settings: arguments of `begin`.
+        crashed: gives the result of a job that crashed twice.
     """
     if workers == 0:
         begin(*settings)
@@ -62,7 +70,7 @@ class _Run:
         self.initargs = (begin, settings)
 
     def through(self, jobs: Iterator[Any]) -> Iterator[Any]:
-        """Results of all jobs; a broken pool is replaced."""
+        """Yield the results of all jobs, replacing the pool if it breaks."""
         retry: deque[Any] = deque()
         while True:
             pool = self._pool(self.workers)
@@ -80,7 +88,7 @@ class _Run:
     def _pump(
         self, pool: ProcessPoolExecutor, jobs: Iterator[Any], waiting: dict[Future[Any], Any]
     ) -> Iterator[Any]:
-        """Keep the pool busy; `waiting` tells what was under way when it broke."""
+        """Keep the pool busy; `waiting` holds the unfinished jobs if it breaks."""
         while True:
             while len(waiting) < _AHEAD * self.workers:
                 job = next(jobs, None)
@@ -117,5 +125,5 @@ def _first_done(waiting: dict[Future[Any], Any]) -> Future[Any]:
 
 
 def _begin(begin: Callable[..., None], settings: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     begin(*settings)

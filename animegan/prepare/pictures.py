@@ -1,4 +1,4 @@
-"""Every format of Pillow: the common ones through `decode`, the rarer ones made PNG first."""
+"""Read any of Pillow's image formats: common ones by `decode`, rare ones converted to PNG first."""
 
 import io
 import os
@@ -11,8 +11,8 @@ from PIL import Image
 from animegan.data.decode import FORMATS, MAX_PIXELS, BrokenPicture, decode
 from animegan.errors import reason
 
-# Left out on purpose: EPS starts Ghostscript, WMF a Windows call; PDF, MPEG, GRIB, HDF5, BUFR are
-# only recognised, never read.
+# Excluded on purpose: EPS runs Ghostscript, WMF calls Windows; Pillow only identifies PDF, MPEG,
+# GRIB, HDF5 and BUFR.
 _RARER = frozenset(
     {"AVIF", "BLP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "ICNS", "ICO", "IM"}
     | {"JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM"}
@@ -26,29 +26,29 @@ _HEADS = (
 
 @lru_cache(maxsize=1)
 def _formats() -> dict[str, str]:
-    """Suffix -> format, for all that is read."""
+    """Return the format of each supported suffix."""
     known = Image.registered_extensions()
     return {suffix: name for suffix, name in known.items() if name in _RARER.union(FORMATS)}
 
 
 @lru_cache(maxsize=1)
 def picture_suffixes() -> frozenset[str]:
-    """The suffixes of all formats that are read, in lower case, with the dot."""
+    """Return the suffixes of all supported formats, in lower case, with the dot."""
     return frozenset(_formats())
 
 
 def looks_like_picture(head: bytes) -> bool:
-    """Whether a file whose suffix says nothing begins (32 bytes) as a common picture does."""
+    """Whether the first 32 bytes of a file are those of a common image format."""
     return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def read_picture(
     name: str, source: Path | bytes, channels: int = 3, background: str = "white"
 ) -> Image.Image:
-    """One picture as `decode` gives it: upright, mode RGB or L. Raises BrokenPicture.
+    """Read a picture upright as mode RGB or L, like `decode`. Raises BrokenPicture.
 
-    The content decides among the common formats. One of the rarer formats is tried only where the
-    suffix of `name` says so, since some of them (TGA) have no mark to know them by.
+    Common formats are detected from the content. Rare ones are tried only if the suffix of `name`
+    says so, since some of them (TGA) have no signature.
     """
     try:
         return decode(_stream(source), channels, background)
@@ -69,7 +69,8 @@ def _as_png(source: Path | bytes, format_name: str) -> bytes:
             warnings.simplefilter("ignore")
             with Image.open(_stream(source), formats=[format_name]) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    raise BrokenPicture(f"{opened.size} is over {MAX_PIXELS} pixels")
+                    size = f"{opened.width}x{opened.height}"
+                    raise BrokenPicture(f"{size} is more than {MAX_PIXELS:,} pixels")
                 opened.load()
                 picture: Image.Image = opened
                 if opened.mode not in _PNG_MODES:
@@ -78,6 +79,6 @@ def _as_png(source: Path | bytes, format_name: str) -> bytes:
                 picture.save(file, "PNG", compress_level=1, exif=opened.getexif())
     except BrokenPicture:
         raise
-    except Exception as error:  # damaged files make Pillow raise almost anything
+    except Exception as error:  # Pillow raises almost anything on damaged files
         raise BrokenPicture(reason(error)) from error
     return file.getvalue()

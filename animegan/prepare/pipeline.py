@@ -1,4 +1,4 @@
-"""`prepare`: a pile of pictures -> train/, heldout/, manifest.jsonl and report.html."""
+"""The command `prepare`: from pictures to train/, heldout/, manifest.jsonl and report.html."""
 
 import os
 from array import array
@@ -27,19 +27,19 @@ from animegan.request import writable
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that `prepare` can be told; names are those of the flags."""
+    """Options of `prepare`, named like the flags."""
 
     src: str
     out: str
     image_size: int = 96
-    native: bool = False  # write each crop at its own size
+    native: bool = False  # keep each crop's own size
     channels: int = 3
     background: str = "white"
-    detect: bool = True  # off: the middle square of every picture
+    detect: bool = True  # False takes the central square of every picture
     cascade: str | None = None
     margin: float = 0.2
     upright: bool = False
-    min_size: int | None = None  # None: image_size, so that nothing is enlarged
+    min_size: int | None = None  # None means image_size, so that nothing is enlarged
     min_score: float = Limits.min_score
     min_spread: float = Limits.min_spread
     min_colour: float = Limits.min_colour
@@ -77,10 +77,21 @@ class Options:
 
 
 def prepare(options: Options, say: Callable[[str], None], command: str = "") -> Counts:
-    """Do it all; see `Options`. `Counts.lines()` is what to print, `command` is for the report.
+    """Run the whole pipeline.
 
-    An interrupted call is gone on with by the same call: what the journal has is not looked at
-    again. Raises UsageError before any work for options that cannot be.
+    Running it again after an interruption continues it: pictures in the journal are not processed
+    again.
+
+    Args:
+        options: what to do.
+        say: called with messages for the user.
+        command: the command line, for the report.
+
+    Returns:
+        The numbers of pictures and faces; the caller prints `Counts.lines()`.
+
+    Raises:
+        UsageError: invalid options, before any work, or another `prepare` is writing to --out.
     """
     source, out = Path(options.src), Path(options.out)
     _check(options, source, out)
@@ -91,7 +102,7 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UsageError(f"--out {out}: another prepare is writing there; wait for it") from error
+        raise UsageError(f"--out {out}: another prepare is writing to it; wait for it") from error
     try:
         with Journal(work / "journal.jsonl") as journal:
             order = _search(options, source, out, journal)
@@ -103,22 +114,22 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
 def _check(options: Options, source: Path, out: Path) -> None:
     problems = []
     if not source.exists():
-        problems.append(f"SRC {source}: there is no such folder or archive")
+        problems.append(f"SRC {source}: no such folder or archive")
     elif not source.is_dir() and not is_archive(source.name):
-        problems.append(f"SRC {source}: takes a folder, or a zip or tar archive")
+        problems.append(f"SRC {source}: must be a folder, or a zip or tar archive")
     inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if outer == inner or outer in inner.parents:
-        problems.append(f"--out {out}: lies inside SRC, which is never written to; name another")
+        problems.append(f"--out {out}: is inside SRC, which is never written to; use another")
     elif inner in outer.parents:
-        problems.append(f"--out {out}: holds SRC; name another folder, such as data/mine")
+        problems.append(f"--out {out}: contains SRC; use another folder, such as data/mine")
     if out.exists() and not out.is_dir():
-        problems.append(f"--out {out}: is a file; name a folder")
+        problems.append(f"--out {out}: is a file; use a folder")
     elif out.is_dir() and not (out / ".prepare").is_dir() and any(out.iterdir()):
-        problems.append(f"--out {out}: holds other things already; name a new or empty folder")
+        problems.append(f"--out {out}: contains other files; use a new or empty folder")
     if options.cascade is not None and not options.detect:
-        problems.append(f"--cascade {options.cascade}: means nothing with --no-detect; drop one")
+        problems.append(f"--cascade {options.cascade}: not used with --no-detect; omit one")
     if options.cascade is not None and options.upright:
-        problems.append("--upright: a cascade finds no eyes; drop --cascade or --upright")
+        problems.append("--upright: a cascade does not find eyes; omit --cascade or --upright")
     for check in (
         lambda: parse_background(options.background),
         lambda: options.searching.detector(),
@@ -131,7 +142,7 @@ def _check(options: Options, source: Path, out: Path) -> None:
 
 
 def _search(options: Options, source: Path, out: Path, journal: Journal) -> "array[int]":
-    """Bring the journal up to date; the keys' hashes in the order of the walk."""
+    """Update the journal; return the key hashes of all sources in the order of `walk`."""
     order = array("Q")
     searching, cutting = options.searching, options.cutting
     search = searching.fingerprint
@@ -200,8 +211,8 @@ def _finish(
     say: Callable[[str], None],
     command: str,
 ) -> Counts:
-    """Choose, split, and write what the user gets."""
-    say("choosing: limits, duplicates, split")
+    """Select and split the faces, and write the results."""
+    say("selecting faces: limits, duplicates, split")
     unique = list(dict.fromkeys(order))
 
     def records() -> Iterator[SourceRecord]:
@@ -220,7 +231,7 @@ def _finish(
     write_manifest(out / "manifest.jsonl", records(), selection, placed)
     write_report(out / "report.html", records, selection, limits, counts, crops, command)
     if not counts.to_train_on:
-        say(f"nothing to train on; {out / 'report.html'} says what became of each file")
+        say(f"no faces to train on; {out / 'report.html'} lists why")
         return counts
     usual = {"image_size": (options.image_size, 96), "channels": (options.channels, 3)}
     also = "".join(
@@ -229,7 +240,7 @@ def _finish(
         if value != one
     )
     train = f"python main.py train --data-path={out / 'train'}{also}"
-    say(f"look at {out / 'report.html'}, then: {train}")
+    say(f"check {out / 'report.html'}, then run: {train}")
     return counts
 
 

@@ -1,4 +1,4 @@
-"""The chosen faces as a folder to train on, and the manifest of everything that was looked at."""
+"""Write the selected faces as training folders, and the manifest of all faces and sources."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _OWN = re.compile(r"[0-9a-f]{16}_\d+\.png")
 
 
 def class_folder(name: str) -> str:
-    """A source folder's name as a folder name that every system takes; never empty or hidden."""
+    """Turn a source folder's name into a portable folder name, never empty or hidden."""
     clean = re.sub(r"[^\w .()+-]", "_", name).strip(" .")
     return clean if clean and clean.upper() not in ("CON", "PRN", "AUX", "NUL") else f"_{clean}"
 
@@ -31,7 +31,14 @@ def places(
     held: NDArray[np.bool_],
     by_folder: bool,
 ) -> dict[int, str]:
-    """Kept face -> where it goes, below the output folder with "/"."""
+    """Return the path of each kept face, relative to the output folder, with "/".
+
+    Args:
+        records: the sources, in order.
+        selection: which faces are kept.
+        held: for each kept face, whether it is held out.
+        by_folder: put faces into a subfolder named after their source's folder.
+    """
     number, found = 0, {}
     part = dict(zip(selection.kept.tolist(), held.tolist(), strict=True))
     for record in records:
@@ -44,10 +51,10 @@ def places(
 
 
 def publish(out: Path, crops: Path, wanted: Iterable[str]) -> None:
-    """Make `train/` and `heldout/` hold exactly the wanted crops; what else lies there stays.
+    """Make `train/` and `heldout/` contain exactly the wanted crops.
 
-    The crops are linked, or copied where links are not to be had. Only files whose names are of
-    the kind that is made here are ever removed.
+    Crops are hard-linked, or copied if that fails. Other files are left alone: only names of the
+    form written here are ever removed.
     """
     targets = set(wanted)
     for part in PARTS:
@@ -72,10 +79,10 @@ def publish(out: Path, crops: Path, wanted: Iterable[str]) -> None:
 def write_manifest(
     path: Path, records: Iterable[SourceRecord], selection: Selection, placed: dict[int, str]
 ) -> None:
-    """One JSON line for each face, and for each source that gave none.
+    """Write one JSON line for each face, and for each source without faces.
 
     Keys of a face: source, box, score, eyes, square, the measures, kept, why (None if kept), file
-    (below the output folder, if kept), like (the file of the face that a duplicate copies).
+    (relative to the output folder, if kept), like (the file of the face that a duplicate copies).
     """
     number = 0
     with aside(path) as half, half.open("w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""The page that lets a person judge the limits at a glance: what was kept, dropped, and why."""
+"""The report of `prepare`: which faces were kept and dropped, and why."""
 
 import random
 from array import array
@@ -16,13 +16,13 @@ from animegan.prepare.checks import Limits
 from animegan.prepare.manifest import FaceRecord, SourceRecord
 from animegan.prepare.select import OF_FACES, REASONS, Selection
 
-_SHOWN = 48  # faces on a sheet
-_NAMED = 12  # sources listed for a reason
+_SHOWN = 48  # faces per sheet
+_NAMED = 12  # sources listed per reason
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One measure: the reason it drops for, the option that sets it, what it is in words."""
+    """A measure: the reason for dropping, the option of its limit, a description."""
 
     reason: str
     option: str
@@ -38,18 +38,18 @@ LIMITS = (
           lambda f: f.score, lambda x: x.min_score),
     Limit("uniform", "min-spread", "standard deviation of the luma",
           lambda f: f.measures.spread, lambda x: x.min_spread),
-    Limit("grey", "min-colour", "mean of the largest less the smallest of R, G, B",
+    Limit("grey", "min-colour", "mean of max(R, G, B) - min(R, G, B)",
           lambda f: f.measures.colour, lambda x: x.min_colour),
-    Limit("blurred", "min-sharpness", "variance of the Laplacian over the variance",
+    Limit("blurred", "min-sharpness", "variance of the Laplacian / variance",
           lambda f: f.measures.sharpness, lambda x: x.min_sharpness),
-    Limit("upscaled", "min-detail", "power of the finest frequencies, dB",
+    Limit("upscaled", "min-detail", "power of the highest frequencies, dB",
           lambda f: f.measures.detail, lambda x: x.min_detail),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many sources and faces there were, and how many of which reason."""
+    """Numbers of sources and faces, and of dropped ones by reason."""
 
     sources: int
     pictures: int
@@ -60,11 +60,11 @@ class Counts:
 
     @property
     def to_train_on(self) -> int:
-        """Faces that were kept and not held out."""
+        """Number of faces that were kept and not held out."""
         return self.kept - self.held_out
 
     def lines(self) -> list[str]:
-        """The same in words, one line each."""
+        """Return the counts as lines of text."""
         told = [
             f"{self.sources:,} files, {self.pictures:,} pictures, {self.faces:,} faces: "
             f"{self.to_train_on:,} to train on, {self.held_out:,} held out"
@@ -98,13 +98,13 @@ def write_report(
     crops: Path,
     command: str,
 ) -> None:
-    """Write the page. `records()` begins a new pass over the records; two are made."""
+    """Write the report; `records()` starts a new pass over the records and is called twice."""
     values, examples = _survey(records())
     sheets = _choose_sheets(values, selection, limits)
     files = _files(records(), {face for _, _, faces in sheets for face in faces})
     parts = [
         html.paragraph(counts.lines()[0] + "."),
-        f"<p>Made by <code>{html.text(command)}</code></p>",
+        f"<p>Created by <code>{html.text(command)}</code></p>",
         html.heading("Why faces and pictures were dropped"),
         html.table(
             ["reason", "dropped", "option"],
@@ -114,10 +114,10 @@ def write_report(
                 if counts.reasons[name]
             ],
         ),
-        html.heading("What was measured"),
+        html.heading("Measurements"),
         html.paragraph(
-            "All faces that were found; the line is the limit. Run the same command again with "
-            "other limits: nothing is searched again."
+            "All detected faces; the line is the limit. To try other limits, run the same command "
+            "again: faces are not detected again."
         ),
         '<div class="row">',
         *(
@@ -133,7 +133,7 @@ def write_report(
         if name in examples and name not in OF_FACES:
             parts += [
                 html.heading(f"Sources: {name}"),
-                html.table(["source", "what"], examples[name]),
+                html.table(["source", "problem"], examples[name]),
             ]
     html.write_page(path, "What prepare kept and dropped", parts)
 
@@ -141,7 +141,7 @@ def write_report(
 def _survey(
     records: Iterable[SourceRecord],
 ) -> tuple[list[NDArray[np.float64]], dict[str, list[tuple[str, str]]]]:
-    """The six measures of every face, and the first sources of each problem."""
+    """Return the six measures of every face, and the first sources with each problem."""
     columns = [array("d") for _ in LIMITS]
     examples: dict[str, list[tuple[str, str]]] = {}
     for record in records:
@@ -158,27 +158,25 @@ def _survey(
 def _choose_sheets(
     values: list[NDArray[np.float64]], selection: Selection, limits: Limits
 ) -> list[tuple[str, str, list[int]]]:
-    """Title, note and faces of each sheet."""
+    """Return the title, note and faces of each sheet."""
     kept = selection.kept.tolist()
     some = random.Random(0).sample(kept, min(len(kept), _SHOWN))
-    sheets = [(f"Kept: {len(kept):,}", f"{len(some)} of them, by chance.", sorted(some))]
+    sheets = [(f"Kept: {len(kept):,}", f"A random sample of {len(some)}.", sorted(some))]
     for limit, column in zip(LIMITS, values, strict=True):
         dropped = np.flatnonzero(selection.reason == REASONS.index(limit.reason))
         if not len(dropped):
             continue
         nearest = dropped[np.argsort(-column[dropped], kind="stable")][:_SHOWN]
-        note = f"Below --{limit.option} {limit.value(limits):g} ({limit.words}); the nearest first."
+        note = f"Below --{limit.option} {limit.value(limits):g} ({limit.words}); closest first."
         sheets.append((f"Dropped as {limit.reason}: {len(dropped):,}", note, nearest.tolist()))
         close = selection.kept[np.argsort(column[selection.kept], kind="stable")][:12]
-        sheets.append(
-            (f"Kept, yet nearest to {limit.reason}", "The nearest first.", close.tolist())
-        )
+        sheets.append((f"Kept, but closest to {limit.reason}", "Closest first.", close.tolist()))
     for reason in ("exact duplicate", "near duplicate"):
         dropped = np.flatnonzero(selection.reason == REASONS.index(reason))[: _SHOWN // 2]
         if len(dropped):
             pairs = [n for face in dropped for n in (int(face), int(selection.instead[face]))]
             number = int((selection.reason == REASONS.index(reason)).sum())
-            note = "In pairs: the one that was dropped, then the one it repeats."
+            note = "In pairs: the dropped face, then the one it duplicates."
             sheets.append((f"Dropped as {reason}: {number:,}", note, pairs))
     return sheets
 

@@ -1,4 +1,4 @@
-"""Which of the faces in the journal are kept, and why the others are not."""
+"""Select the faces to keep, and record why the others are dropped."""
 
 from array import array
 from collections.abc import Iterable
@@ -25,37 +25,37 @@ REASONS = (
     "blurred", "upscaled", "exact duplicate", "near duplicate",
 )  # fmt: skip
 OF_FACES = REASONS[4:]
-_LINKED = 64  # bits of 256: pictures this close may not lie on both sides of the split
-_SAME_PAGE = 20  # bits of 256: whole pictures this close are one, recompressed or resized
-_SAME_FACE = 0.5  # overlap of two boxes at one place of such pictures
+_LINKED = 64  # bits of 256; faces this close go to the same side of the split
+_SAME_PAGE = 20  # bits of 256; whole pictures this close are one, recompressed or resized
+_SAME_FACE = 0.5  # overlap above which boxes in two such pictures are the same face
 _KEPT = -1
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Faces are numbered in the order of the records, within a record as they stand there."""
+    """The selected faces. Faces are numbered by record, then by their order within it."""
 
-    source: NDArray[np.int64]  # [F]: number of the record that a face belongs to
-    reason: NDArray[np.int64]  # [F]: index of REASONS, -1: kept
-    instead: Indices  # [F]: the face that a duplicate is a duplicate of, else -1
-    family: Indices  # [S]: equal for records that share a picture or a near-duplicate
+    source: NDArray[np.int64]  # [F]: index of the face's record
+    reason: NDArray[np.int64]  # [F]: index into REASONS, or -1 if kept
+    instead: Indices  # [F]: the face that a duplicate repeats, or -1
+    family: Indices  # [S]: equal for records linked by (near) duplicates
 
     @property
     def kept(self) -> Indices:
-        """The numbers of the kept faces."""
+        """Indices of the kept faces."""
         return np.flatnonzero(self.reason == _KEPT)
 
     def why(self, face: int) -> str | None:
-        """The reason's name, None for a kept face."""
+        """Return the reason for dropping a face, or None if it is kept."""
         code = int(self.reason[face])
         return None if code == _KEPT else REASONS[code]
 
 
 def select(records: Iterable[SourceRecord], limits: Limits) -> Selection:
-    """Apply the limits, then look for duplicates among what passed. Needs ~250 bytes a face.
+    """Apply the limits, then find duplicates among the remaining faces (about 250 bytes per face).
 
-    Two faces are duplicates if their crops look alike, straight or mirrored, or if they lie at the
-    same place of two pictures that look alike as wholes. Of duplicates the largest is kept.
+    Two faces are duplicates if their crops look alike, possibly mirrored, or if they are at the
+    same place in two pictures that look alike. The largest of the duplicates is kept.
     """
     gathered = _Gathered()
     for record in records:
@@ -64,20 +64,20 @@ def select(records: Iterable[SourceRecord], limits: Limits) -> Selection:
 
 
 class _Gathered:
-    """What one pass over the records leaves in memory: compact columns."""
+    """Compact columns collected in one pass over the records."""
 
     def __init__(self) -> None:
         self.sources = 0
         self.source, self.reason, self.side = array("q"), array("q"), array("d")
-        self.passed = array("q")  # faces that keep the limits; the next four are about them
+        self.passed = array("q")  # faces within the limits; the next four describe them
         self.hashes, self.mirrored = bytearray(), bytearray()
         self.digests: list[bytes] = []
-        self.places = array("d")  # four numbers a face: `SourceRecord.place`
-        self.pages = array("q")  # records with such faces; the next two are about them
+        self.places = array("d")  # four numbers per face: `SourceRecord.place`
+        self.pages = array("q")  # records with such faces; the next two describe them
         self.page_hashes, self.page_mirrored = bytearray(), bytearray()
 
     def add(self, record: SourceRecord, limits: Limits) -> None:
-        """One record's faces."""
+        """Add the faces of a record."""
         before = len(self.passed)
         for face in record.faces:
             why = why_dropped(face.square.side, face.score, face.measures, limits)
@@ -97,7 +97,7 @@ class _Gathered:
         self.sources += 1
 
     def settle(self, near: int) -> Selection:
-        """Find the duplicates among the faces that passed."""
+        """Find duplicates among the faces within the limits."""
         source, reason, passed = (
             np.array(column, dtype=np.int64) for column in (self.source, self.reason, self.passed)
         )
@@ -119,7 +119,7 @@ class _Gathered:
             worse = np.flatnonzero(better >= 0)
             reason[faces[worse]] = REASONS.index("near duplicate")
             instead[faces[worse]] = faces[better[worse]]
-            further = instead[instead[passed[copies]]]  # a copy of one that fell out itself
+            further = instead[instead[passed[copies]]]  # a copy of one that was itself dropped
             instead[passed[copies]] = np.where(further >= 0, further, instead[passed[copies]])
         links = np.concatenate(
             [
@@ -135,14 +135,14 @@ class _Gathered:
         return np.array(self.side, dtype=np.float64)[faces]
 
     def _pages_alike(self) -> Pairs:
-        """Pairs of records (by their numbers) whose whole pictures look alike."""
+        """Return pairs of records (by index) whose whole pictures look alike."""
         numbers = np.array(self.pages, dtype=np.int64)
         pairs = pairs_within(_unpack(self.page_hashes), _unpack(self.page_mirrored), _SAME_PAGE)
         first, second = numbers[pairs.first], numbers[pairs.second]
         return Pairs(first, second, pairs.distance, pairs.mirrored)
 
     def _same_place(self, pages: Pairs, owner: Indices, single: Indices) -> Pairs:
-        """Pairs of faces, as indices of `single`, at one place of two pictures that look alike."""
+        """Return pairs of faces (indices into `single`) at the same place in matching pictures."""
         members: dict[int, list[int]] = {int(number): [] for number in pages.first}
         members |= {int(number): [] for number in pages.second}
         for index, number in enumerate(owner.tolist()):

@@ -1,6 +1,6 @@
-"""What a folder or an archive holds, one entry after the other, without unpacking anything.
+"""Iterate over the files of a folder and its archives without unpacking them to disk.
 
-Nothing is ever written below the source, and no name found in an archive becomes a path on disk.
+Nothing is ever written below the source, and no name in an archive is used as a path on disk.
 """
 
 import lzma
@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from animegan.errors import reason
 from animegan.prepare.pictures import looks_like_picture, picture_suffixes
 
-MAX_MEMBERS = 1_000_000  # entries of one archive
-MAX_MEMBER_BYTES = 256 * 2**20  # of one entry, unpacked
-MAX_GROWTH = 200  # an archive may unpack to this many times its size, and _FREE_BYTES more
+MAX_MEMBERS = 1_000_000  # per archive
+MAX_MEMBER_BYTES = 256 * 2**20  # per member, unpacked
+MAX_GROWTH = 200  # an archive may unpack to this many times its size plus _FREE_BYTES
 _FREE_BYTES = 2**30
 
 _ZIPS = (".zip", ".cbz")
@@ -33,21 +33,21 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that the source holds.
+    """A file of the source, or a member of an archive in it.
 
-    `read` gives the bytes of a member of an archive; it holds until the next entry is asked for.
-    `problem` is (reason, detail) for what can be told without reading.
+    `read` returns the bytes of an archive's member and is valid until the next entry is requested.
+    `problem` is (reason, detail) if the entry is known to be unusable without reading it.
     """
 
-    key: str  # path below the source with "/"; a member of an archive follows "!/"
-    stamp: str = ""  # changes when the content may have
+    key: str  # path relative to the source, with "/"; an archive's member follows "!/"
+    stamp: str = ""  # changes if the content may have changed
     path: Path | None = None
     read: Callable[[], bytes] | None = None
     problem: tuple[str, str] | None = None
 
     @property
     def folder(self) -> str:
-        """The first folder below the source; an archive that lies loose counts as one."""
+        """Name of the top-level folder; an archive at the top level counts as one."""
         parts = PurePosixPath(self.key.replace("!/", "/")).parts
         if len(parts) < 2:
             return ""
@@ -59,15 +59,20 @@ class DamagedMember(Exception):  # noqa: N818  (what is damaged is the member)
 
 
 def is_archive(name: str) -> bool:
-    """Whether the name is that of an archive which `walk` reads."""
+    """Whether the name is that of an archive that `walk` can read."""
     return name.lower().endswith(_ZIPS + _TARS)
 
 
 def walk(source: Path, archives: bool = True, without: Path | None = None) -> Iterator[Entry]:
-    """Every file below `source` (a folder or one archive), in an order that depends on names only.
+    """Yield every file of a folder or archive, in an order that depends on names only.
 
-    Names that begin with a dot are left out. Links are followed, but never into a folder that is
-    being walked already, nor into `without`. With `archives` off they count as other files.
+    Hidden names are skipped. Links are followed, except into a folder that is already being
+    walked.
+
+    Args:
+        source: a folder or an archive.
+        archives: read archives inside the folder; otherwise they are reported as other files.
+        without: a folder to skip.
     """
     if source.is_dir():
         yield from _folder(source, "", archives, _identity(without), frozenset())
@@ -76,7 +81,7 @@ def walk(source: Path, archives: bool = True, without: Path | None = None) -> It
 
 
 def count(source: Path, archives: bool = True, without: Path | None = None) -> int | None:
-    """How many entries `walk` gives, if that can be told without unpacking, else None."""
+    """Return the number of entries of `walk`, or None if it is unknown without unpacking."""
     if not source.is_dir() or not archives:
         return None if archives else sum(1 for _ in walk(source, archives, without))
     total = 0
@@ -116,12 +121,12 @@ def _folder(
         try:
             status = os.stat(path)
         except OSError as error:
-            dangling = "link to nothing" if path.is_symlink() else reason(error)
+            dangling = "dangling link" if path.is_symlink() else reason(error)
             yield Entry(key, problem=("broken", dangling))
             continue
         if stat.S_ISDIR(status.st_mode):
             yield from _folder(path, key + "/", archives, without, open_folders | {here})
-        elif not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        elif not stat.S_ISREG(status.st_mode):  # opening a pipe would block
             yield Entry(key, problem=("other file", "not a regular file"))
         elif is_archive(name) and archives:
             yield from _archive(path, key)
@@ -135,7 +140,7 @@ def _not_a_picture(name: str, path: Path) -> tuple[str, str] | None:
     if os.path.splitext(lower)[1] in picture_suffixes():
         return None
     if lower.endswith(_ZIPS + _TARS + _OTHER_ARCHIVES):
-        return "other file", "an archive that is not read here; unpack it"
+        return "other file", "an unsupported archive; unpack it"
     try:
         with open(path, "rb") as file:
             head = file.read(32)
@@ -150,25 +155,25 @@ def _not_a_picture(name: str, path: Path) -> tuple[str, str] | None:
 
 @dataclass
 class _Budget:
-    """How much an archive may still unpack to, and how many members it may still have."""
+    """Tracks an archive's members and unpacked size against the limits."""
 
     size: int  # of the archive
     members: int = 0
     unpacked: int = field(default=0)
 
     def over(self, member_bytes: int) -> str | None:
-        """Count one member; the reason to stop reading the archive, if there is one."""
+        """Count a member; return the reason to stop reading the archive, or None."""
         self.members += 1
         self.unpacked += member_bytes
         if self.members > MAX_MEMBERS:
-            return f"more than {MAX_MEMBERS:,} members; the rest is left out"
+            return f"more than {MAX_MEMBERS:,} members; the rest is skipped"
         if self.unpacked > MAX_GROWTH * self.size + _FREE_BYTES:
-            return f"unpacks to more than {MAX_GROWTH} times its size; the rest is left out"
+            return f"unpacks to more than {MAX_GROWTH} times its size; the rest is skipped"
         return None
 
 
 def _archive(path: Path, key: str) -> Iterator[Entry]:
-    """The members of a zip or tar; `key` is the archive's own, empty if it is the whole source."""
+    """Yield the members of a zip or tar; `key` is its own, empty if it is the whole source."""
     reader = _zip_members if path.name.lower().endswith(_ZIPS) else _tar_members
     try:
         yield from reader(path, f"{key}!/" if key else "")
@@ -189,7 +194,7 @@ def _zip_members(path: Path, prefix: str) -> Iterator[Entry]:
                 return
             problem = _member_problem(info.filename, info.file_size)
             if problem is None and opened.getinfo(info.filename) is not info:
-                problem = ("refused", "its name occurs again in the archive")
+                problem = ("refused", "duplicate name in the archive")
             if problem is None and info.flag_bits & 1:
                 problem = ("refused", "encrypted")
             if problem == _HIDDEN:
@@ -208,7 +213,7 @@ def _tar_members(path: Path, prefix: str) -> Iterator[Entry]:
     budget = _Budget(status.st_size)
     with tarfile.open(path, "r|*") as opened:
         for info in opened:
-            opened.members = []  # type: ignore[attr-defined]  # else it keeps every header
+            opened.members = []  # type: ignore[attr-defined]  # do not keep every header
             if info.isdir():
                 continue
             key = prefix + info.name
@@ -235,7 +240,7 @@ def _guarded(read: Callable[[], bytes]) -> Callable[[], bytes]:
             data = read()
         except _DAMAGE as error:
             raise DamagedMember(reason(error)) from error
-        if len(data) > MAX_MEMBER_BYTES:  # the header had told less
+        if len(data) > MAX_MEMBER_BYTES:  # the header claimed less
             raise DamagedMember(f"unpacks to more than {MAX_MEMBER_BYTES >> 20} MiB")
         return data
 
@@ -248,7 +253,7 @@ _HIDDEN = ("hidden", "")
 def _member_problem(name: str, size: int) -> tuple[str, str] | None:
     parts = PurePosixPath(name).parts
     if is_unsafe(name):
-        return "refused", "unsafe name: it points out of the archive"
+        return "refused", "unsafe name: it points outside the archive"
     if any(part.startswith(".") or part == "__MACOSX" for part in parts):
         return _HIDDEN
     lower = name.lower()
@@ -262,7 +267,7 @@ def _member_problem(name: str, size: int) -> tuple[str, str] | None:
 
 
 def is_unsafe(name: str) -> bool:
-    """Whether a member's name would lead out of the folder that it is unpacked into."""
+    """Whether a member's name would escape the folder that it is unpacked into."""
     return (
         not name
         or name.startswith(("/", "\\"))

@@ -1,4 +1,4 @@
-"""Train and held-out, parted by source pictures."""
+"""Split faces into train and held-out, by source picture."""
 
 import hashlib
 from collections import defaultdict
@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 def held_out(
     families: NDArray[np.int64], names: Mapping[int, str], share: float, seed: int
 ) -> NDArray[np.bool_]:
-    """For each face whether it is held out: about `share` of them, never a family in two parts.
+    """Choose the held-out faces, bool [F]; faces of one family are never split.
 
-    `families[i]` says what belongs together (all faces of one picture and of those that show the
-    same), `names[family]` is a name that stays from run to run. Which families go is decided by
-    `seed` and the names alone, so that a set which grows keeps most of its split.
+    Families are chosen by `seed` and name alone, so a growing set keeps most of its split.
+
+    Args:
+        families: int64 [F], equal for faces that belong together (faces of one picture and of its
+            duplicates).
+        names: name of each family, the same in every run.
+        share: share of faces to hold out, 0 to 1; an upper bound.
+        seed: seed of the choice.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for face, family in enumerate(families.tolist()):

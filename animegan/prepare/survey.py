@@ -1,4 +1,4 @@
-"""One picture of an existing set, looked at as training would see it. Runs in worker processes."""
+"""Measure a picture of an existing set as training would see it. Runs in worker processes."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from animegan.prepare.checks import Measures, measure
 from animegan.prepare.crop import centre, cut
 from animegan.prepare.pictures import read_picture
 
-THUMB = 8  # px: side of the thumbnails by which outliers are told
+THUMB = 8  # px, side of the thumbnails used to find outliers
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is kept in memory of a picture: about 1 KB."""
+    """What is kept in memory about a picture, some 1 KB."""
 
     key: str
     problem: str = ""  # why it cannot be decoded
-    mode: str = ""  # as the file has it
+    mode: str = ""  # Pillow's, of the file
     width: int = 0
     height: int = 0
-    measures: Measures | None = None  # of the middle square
+    measures: Measures | None = None  # of the central square
     thumb: bytes = b""  # uint8 [THUMB, THUMB, 3]
 
     @property
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Task:
-    """A picture to look at."""
+    """A picture to measure."""
 
     key: str
     path: Path
@@ -45,13 +45,13 @@ _background = "white"
 
 
 def begin(size: int | None, background: str) -> None:
-    """Set this process's image size (None: the short side of each) and background."""
+    """Set this process's image size (None keeps each short side) and background."""
     global _size, _background
     _size, _background = size, background
 
 
 def look(task: Task) -> Seen:
-    """Decode, cut out the middle square, measure."""
+    """Decode a picture, crop the central square and measure it."""
     try:
         mode = _mode(task.path)
         picture = read_picture(task.key, task.path, 3, _background)
@@ -65,7 +65,7 @@ def look(task: Task) -> Seen:
 
 
 def crashed(task: Task) -> Seen:
-    """For a picture that brought its process down twice."""
+    """Return the result for a picture that crashed its process twice."""
     return Seen(task.key, "the process that read it died")
 
 
@@ -75,5 +75,5 @@ def _mode(path: Path) -> str:
             warnings.simplefilter("ignore")
             with Image.open(path) as opened:
                 return opened.mode
-    except Exception:  # what is wrong with it, `read_picture` will tell
+    except Exception:  # `read_picture` will report it
         return "?"
