@@ -155,7 +155,8 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
                     if one not in taken)  # fmt: skip
     elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
         raise UsageError(
-            f"--name {name[:120]}: not a folder name; use at most 100 letters, digits and . - _ + = @"
+            f"--name {name[:110]}: not a folder name; use letters, digits and . - _ + = @, "
+            "at most 100"
         )
     run = Run(Path(root) / name)
     if run.options_file.exists():

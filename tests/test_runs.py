@@ -215,10 +215,14 @@ def test_a_name_that_is_taken_is_refused_with_a_way_out(tmp_path):
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_made(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UsageError, match=f"--runs-path {root}: .*file is no folder"):
+        with pytest.raises(
+            UsageError, match=f"--runs-path {root}: .*file is not a writable folder"
+        ):
             runs.new_run(str(root), "run", None)
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
-    with pytest.raises(UsageError, match=f"--runs-path {tmp_path}/new: {tmp_path} is no folder"):
+    with pytest.raises(
+        UsageError, match=f"--runs-path {tmp_path}/new: {tmp_path} is not a writable folder"
+    ):
         runs.new_run(f"{tmp_path}/new", "run", None)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
