@@ -1,4 +1,4 @@
-"""Options that do not go together, and paths that do not exist: checked before any work starts."""
+"""Conflicts between options, and paths that do not exist: checked before any work starts."""
 
 import os
 from collections.abc import Collection
@@ -113,8 +113,8 @@ def _written_into_data(config: Config) -> list[str]:
         place = None if path is None else Path(os.path.realpath(path))
         if place is not None and (place == data or data in place.parents):
             found.append(
-                f"{OPTIONS[name].flag} {path}: lies in --data-path {config.data_path}, so that "
-                "the next training would take its grids for training pictures; give another folder"
+                f"{OPTIONS[name].flag} {path}: is inside --data-path {config.data_path}, so the "
+                "next run would train on its sample grids; use another folder"
             )
     return found
 

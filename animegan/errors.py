@@ -20,8 +20,10 @@ class UsageError(Exception):
 
 
 def reason(error: BaseException, limit: int | None = None, *, whole: bool = False) -> str:
-    """Why, on one line: what the system says of a file, else the first line of the error's text
-    (all lines, if `whole`), else the error's kind; cut off after `limit` characters.
+    """Describe an error's cause on one line of at most `limit` characters.
+
+    This is the system's message for an OSError, else the first line of the error's text (all lines
+    if `whole`), else the error's class name.
     """
     said = error.strerror if isinstance(error, OSError) else None
     lines = str(said or error).strip().splitlines()

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and their hashes."""
+"""Atomic writing of files, and their hashes."""
 
 import hashlib
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to: moved there when the block ends, deleted where it fails.
+    """Provide a temporary path next to `path`, moved to it if the block succeeds, else deleted.
 
-    The folder has to be there. With `sync` the content is on the disk itself before it is moved,
-    and the new name afterwards. What a killed process has left, `sweep` deletes.
+    The folder must exist. With `sync`, the content is flushed to disk before the move, and the
+    folder after it. `sweep` deletes what killed processes leave behind.
     """
     half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -22,7 +22,7 @@ def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
         half.replace(path)
     except OSError as error:
-        if error.filename is None:  # a write that failed does not say where: the disk is full, ...
+        if error.filename is None:  # a failed write, such as on a full disk, does not name the file
             error.filename = str(path)
         raise
     finally:
@@ -32,7 +32,7 @@ def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows opens no folders, some network disks do not sync them
+    with suppress(OSError):  # Windows cannot open folders, some network disks cannot sync them
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -41,19 +41,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8, whole or not at all; makes the folder."""
+    """Write UTF-8 text atomically, creating the folder if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with aside(path) as half:
         half.write_text(text, encoding="utf-8")
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed processes were writing into the folder; nobody else may write there."""
+    """Delete temporary files left by killed processes; no other process may be writing there."""
     for half in folder.glob(".*.tmp"):
         half.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256, hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -247,7 +247,7 @@ def test_under_torchrun_a_budget_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError) as caught:
         resolve("train", {"budget": "3h"})
-    assert any("measures one process" in line for line in caught.value.problems)
+    assert any("can only measure a single process" in line for line in caught.value.problems)
 
 
 @pytest.mark.parametrize("options", [{}, {"labels": "folders", "condition": "acgan"}])

@@ -140,7 +140,7 @@ def test_grids_are_not_written_among_the_training_pictures(tmp_path, name, place
     (problem,) = problems_of(
         "train", data_path=f"{tmp_path}/faces", **{name: f"{tmp_path}/{place}"}
     )
-    assert problem.startswith(f"--{name.replace('_', '-')} {tmp_path}/{place}: lies in --data-path")
+    assert problem.startswith(f"--{name.replace('_', '-')} {tmp_path}/{place}: is inside --data-path")
     resolve("train", {"data_path": f"{tmp_path}/faces", name: f"{tmp_path}/faces2"})
 
 
