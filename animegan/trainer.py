@@ -308,9 +308,13 @@ class Trainer:
         self.netd.load_state_dict(state["netd"])
         self.schedule.load_state_dict(state["schedule"])
         for optimizer, saved in ((self.optg, state["optg"]), (self.optd, state["optd"])):
-            if saved["param_groups"][0].keys() != optimizer.param_groups[0].keys():
+            own = optimizer.param_groups[0]
+            if saved["param_groups"][0].keys() != own.keys():
                 continue  # another optimizer (--allow-changes): start with fresh moments
-            optimizer.load_state_dict(saved)  # learning rates are set again at each step
+            # "fused" depends on the device; learning rates are set again at each step
+            fused = {"fused": own["fused"]} if "fused" in own else {}
+            groups = [{**group, **fused} for group in saved["param_groups"]]
+            optimizer.load_state_dict({**saved, "param_groups": groups})
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"] or state["netg"])  # netg if the run had no EMA
         self.view.load_state_dict(state["view"])

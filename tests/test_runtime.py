@@ -60,6 +60,13 @@ def test_threads_are_set():
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(
+    ("kind", "fused"), [("cuda", True), ("cpu", True), ("mps", False), ("meta", False)]
+)
+def test_fused_optimizers_are_used_where_they_can_skip_a_step(kind, fused):
+    assert Runtime(torch.device(kind)).fused() is fused
+
+
 def test_place_moves_to_the_device():
     assert Runtime(torch.device("meta")).place(torch.ones(2)).device.type == "meta"
     there = torch.ones(2, device="meta")

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -224,6 +226,24 @@ def test_a_state_goes_on_to_the_same_bits():
         fresh.train_batch()
     assert same_weights(weights_of(straight.netg), weights_of(fresh.netg))
     assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
+
+
+def test_a_state_of_a_device_without_fused_optimizers_goes_on_with_them():
+    """As from MPS to the CPU; a bad step still reaches no weight."""
+    stopped, fresh = trainer_of(), trainer_of()
+    stopped.train_batch()
+    state = copy.deepcopy(stopped.state_dict())
+    for kind in ("optg", "optd"):
+        state[kind]["param_groups"][0]["fused"] = False
+    fresh.load_state_dict(state)
+    poison(fresh, 1)
+    before = weights_of(fresh.netd)
+    fresh.step_d(1)
+    assert fresh.guard.bad_step.item() == 1
+    assert same_weights(before, weights_of(fresh.netd))
+    for trainer in (stopped, fresh):
+        trainer.step_d(2)
+    assert same_weights(weights_of(stopped.netd), weights_of(fresh.netd))
 
 
 @pytest.mark.parametrize("options", [{}, {"augment": "color,translation", "d_pixels": 4}])
