@@ -105,7 +105,7 @@ class AdaptiveAugment(nn.Module):
     def watch(self, real: Tensor, boundary: float | Tensor = 0.0) -> None:
         """Accumulate the signs of the reals' logits relative to `boundary` (`losses.Objective`)."""
         signs = (real.detach() - boundary).sign().flatten().nan_to_num()
-        self.signs += torch.stack((signs.sum(), signs.new_tensor(float(signs.numel()))))
+        self.signs += torch.stack((signs.sum(), signs.new_full((), signs.numel())))
 
     @torch.no_grad()
     def adapt(self, pictures: int, total: Callable[[Tensor], Tensor] = lambda one: one) -> None:

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from animegan import policy
 from animegan.augment import AdaptiveAugment, Augment, draw
@@ -150,6 +152,35 @@ def test_adaptive_boundary_and_processes() -> None:
     assert ada.p.item() == pytest.approx(0.1)
     assert OBJECTIVES["lsgan"].boundary == 0.5
     assert OBJECTIVES["r3gan"].boundary is None
+
+
+class FromTheHost(TorchDispatchMode):
+    """Notes what is copied to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copied: list[str] = []
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self, func, types, args=(), kwargs=None
+    ):
+        out = func(*args, **(kwargs or {}))
+        given = [one.device for one in args if isinstance(one, Tensor)]
+        if isinstance(out, Tensor) and given and out.device not in given:
+            self.copied.append(str(func))
+        return out
+
+
+def test_watching_copies_nothing_to_the_gpu() -> None:
+    """A copy from the host would make it wait for the GPU; seen with tensors that hold no data."""
+    with FakeTensorMode(), torch.device("cuda"):
+        ada, logits = AdaptiveAugment().cuda(), torch.ones(4, 2)
+        with FromTheHost() as seen:
+            ada.watch(logits, torch.ones(2))
+            assert seen.copied == []
+            logits.new_tensor(8.0)  # what it must not do is noticed
+    assert ada.signs.device.type == "cuda"
+    assert len(seen.copied) == 1
 
 
 def test_adaptive_state_is_saved_whole() -> None:
