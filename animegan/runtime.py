@@ -44,12 +44,24 @@ class Runtime:
         """
         return self.device.type in ("cuda", "cpu")
 
-    def lowered(self) -> AbstractContextManager[object]:
-        """Autocast to bfloat16 if the run uses it; for forward passes of nets only."""
+    @contextmanager
+    def lowered(self) -> Iterator[None]:
+        """Allow TF32 on CUDA, and autocast to bfloat16 if the run uses it.
+
+        For forward passes of nets in training only.
+        """
         kind = self.device.type
-        if not self.bf16 or kind == "meta":  # meta has no autocast
-            return nullcontext()
-        return torch.autocast(kind, torch.bfloat16)
+        lowers = self.bf16 and kind != "meta"  # meta has no autocast
+        with _tf32(True), torch.autocast(kind, torch.bfloat16) if lowers else nullcontext():
+            yield
+
+    def backward(self, loss: Tensor, exact: bool) -> None:
+        """Add the gradients of a training loss to those of the weights.
+
+        On CUDA in TF32, unless `exact`, which penalties need: their gradients are float32.
+        """
+        with _tf32(not exact):
+            loss.backward()  # type: ignore[no-untyped-call]
 
     def precision(self, asked: str) -> str:
         """Resolve fp32, bf16 or auto to fp32 or bf16.
@@ -73,9 +85,37 @@ class Runtime:
         return size <= free // 4
 
 
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Set whether CUDA may use TF32 for float32 products; other devices ignore it.
+
+    The flags apply to all threads, including autograd's.
+    """
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _set_tf32(allowed, allowed)
+    try:
+        yield
+    finally:
+        _set_tf32(*before)
+
+
+def _set_tf32(products: bool, convolutions: bool) -> None:
+    # these set the newer `fp32_precision` as well, which torch before 2.9 does not have
+    torch.backends.cuda.matmul.allow_tf32 = products
+    torch.backends.cudnn.allow_tf32 = convolutions
+
+
 def full(device: torch.device) -> AbstractContextManager[object]:
-    """Disable autocast, so that part of a net runs in float32."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    """Disable autocast and TF32, so that part of a net runs in float32."""
+    plain = nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    # a compiled graph cannot set flags; TF32 affects no product of the spectral norms in it
+    return plain if torch.compiler.is_compiling() else _exactly(plain)
+
+
+@contextmanager
+def _exactly(plain: AbstractContextManager[object]) -> Iterator[None]:
+    with _tf32(False), plain:
+        yield
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -88,7 +128,7 @@ def has_bf16(device: torch.device) -> bool:
 def start(
     gpu: bool | None = None, device: str | None = None, threads: int | None = None
 ) -> Runtime:
-    """Choose the device and set the number of threads.
+    """Choose the device, set the number of threads, and disable TF32 (see `Runtime.lowered`).
 
     Args:
         gpu: True requires CUDA, False uses the CPU, None takes CUDA, else MPS, else the CPU.
@@ -100,8 +140,7 @@ def start(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = True  # ignored where there is no CUDA
-    torch.backends.cudnn.allow_tf32 = True
+    _set_tf32(False, False)  # except in `lowered` and `backward`
     if device is not None:
         return Runtime(_named(device))
     if gpu and not torch.cuda.is_available():

@@ -128,7 +128,8 @@ class Trainer:
         """
         keep = self._shares(step) and self.pieces.count == 1
         self.schedule.set(self.optd, self.config.lr2, step)
-        with self.updates.taking(self.netd, self.optd, step) as add:
+        exact = self.regularizer.due(step)
+        with self.updates.taking(self.netd, self.optd, step, exact) as add:
             logits = []
             pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
             of_real = self.conditions.of(self.batches.rows(step), self.pieces.count)
@@ -153,7 +154,7 @@ class Trainer:
                     d_x=real_logits.sigmoid().mean(),
                     d_g_z=fake_logits.sigmoid().mean(),
                 )
-                if self.regularizer.due(step):
+                if exact:
                     see = see_real, see_fake
                     penalty = self.regularizer.penalty(step, rows, (real, fake), see, given)
                     self.meters.add(penalty=penalty)

@@ -45,14 +45,17 @@ class Updates:
         self._guard = guard
         self._pieces = pieces
         self._passes = passes
+        self._on = on
         self._ranks = on.ranks
         self._device = on.device
 
     @contextmanager
     def taking(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, exact: bool = False
     ) -> Iterator[Callable[[Tensor], None]]:
         """Yield a function that adds a piece's loss; on exit, take a guarded optimizer step.
+
+        Gradients are computed in float32 if `exact` (see `Runtime.backward`).
 
         Raises torch.OutOfMemoryError on all processes if memory ran out on one.
         """
@@ -63,7 +66,7 @@ class Updates:
         def add(loss: Tensor) -> None:
             nonlocal total
             loss = loss / self._pieces.count
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._on.backward(loss, exact)
             total = total + loss.detach()
 
         short = ""

@@ -11,6 +11,7 @@ import session
 from animegan import runtime
 from animegan.models import projected
 from animegan.runtime import Runtime
+from animegan.watch import probe
 from tests.tiny import config_of, same_weights, trainer_of, weights_of
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -108,6 +109,51 @@ def test_only_the_nets_are_lowered():
     assert {one.dtype for one in tensors if one.is_floating_point()} == {torch.float32}
     assert trainer.meters.table.dtype == torch.float32
     assert trainer.sample(trainer.fixed_noise()).dtype == torch.float32
+
+
+def tf32():
+    """What CUDA would do: the flags are there without it."""
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+ON, OFF = (True, True), (False, False)
+
+
+@pytest.mark.parametrize("on", [Runtime(CPU), LOWERED, Runtime(META)])
+def test_tf32_is_for_training_passes(on):
+    runtime.start(gpu=False)
+    assert tf32() == OFF
+    with on.lowered():
+        assert tf32() == ON
+        with runtime.full(on.device):
+            assert tf32() == OFF
+        assert tf32() == ON
+    assert tf32() == OFF
+    trainer = trainer_of(on=on, d_norm="none")
+    with pytest.raises(RuntimeError, match="conv2d"):
+        trainer.passes(trainer.netd, torch.zeros(1, 1, device=on.device))
+    assert tf32() == OFF
+
+
+def test_penalties_drawing_and_measuring_are_not_in_tf32():
+    runtime.start(gpu=False)
+    trainer = trainer_of(r1=1, penalty_every=2, d_norm="none", ema=100)
+    forward, backward = [], []
+    trainer.netd.register_forward_hook(lambda *_: forward.append(tf32()))
+    trainer.netg.register_forward_hook(lambda *_: forward.append(tf32()))
+    next(trainer.netd.parameters()).register_hook(lambda _: backward.append(tf32()))
+    trainer.train_batch()
+    assert forward == [ON] * 4  # netg, the reals, the fakes, the fakes for netg
+    assert set(backward) == {ON}
+    forward.clear()
+    backward.clear()
+    trainer.train_batch()
+    assert forward == [ON, ON, ON, OFF, ON]  # fourth: R1
+    assert set(backward) == {OFF}  # with the gradient of R1 that of the loss
+    forward.clear()
+    trainer.shown().register_forward_hook(lambda *_: forward.append(tf32()))
+    probe(trainer)
+    assert forward == [OFF] * 3
 
 
 @pytest.mark.parametrize("options", [{}, {"net": "r3gan", "ngf": 8, "ndf": 8},
