@@ -137,6 +137,7 @@ class Objective:
     needs_real: the generator's loss uses the logits of a real batch.
     boundary: the logit that separates reals from fakes, for `--augment auto`. None if only
     differences of logits are meaningful; the mean of the fakes' logits is used then.
+    probability: the sigmoid of a logit is the probability that the picture is real.
     """
 
     name: str
@@ -148,6 +149,11 @@ class Objective:
     penalty: str | None = None
     needs_real: bool = False
     boundary: float | None = 0.0
+    probability: bool = False
+
+    def score(self, logits: Tensor) -> Tensor:
+        """Return D(x) as the curves show it: a probability if it is one, else the logit itself."""
+        return logits.sigmoid() if self.probability else logits
 
     def defaults_at(self, image_size: int) -> dict[str, object]:
         """Return all defaults for pictures of `image_size`."""
@@ -167,9 +173,9 @@ _RMSPROP: dict[str, object] = {"optimizer": "rmsprop", "lr1": 5e-5, "lr2": 5e-5}
 # fmt: off
 OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
     Objective("bce", bce_d, bce_g, "Goodfellow et al. 2014, section 3; settings of Radford et al.",
-              _adam(2e-4, 2e-4, 0.5, 0.999)),
+              _adam(2e-4, 2e-4, 0.5, 0.999), probability=True),
     Objective("minimax", bce_d, minimax_g, "Goodfellow et al. 2014, equation 1",
-              _adam(2e-4, 2e-4, 0.5, 0.999)),
+              _adam(2e-4, 2e-4, 0.5, 0.999), probability=True),
     Objective("lsgan", lsgan_d, lsgan_g, "Mao et al. 2017, equation 9",
               _adam(1e-3, 1e-3, 0.5, 0.999), boundary=0.5),
     Objective("wgan", critic_d, critic_g, "Arjovsky et al. 2017, algorithm 1",
@@ -178,7 +184,8 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
               {**_adam(1e-4, 1e-4, 0.0, 0.9, g_every=5), "gp": 10.0, "d_norm": "none"},
               penalty="gp", boundary=None),
     Objective("dragan", bce_d, bce_g, "Kodali et al. 2017, algorithm 1",
-              {**_adam(2e-4, 2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan"),
+              {**_adam(2e-4, 2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan",
+              probability=True),
     Objective("hinge", hinge_d, critic_g, "Lim & Ye 2017; settings of Zhang et al. 2019 (SAGAN)",
               {**_adam(1e-4, 4e-4, 0.0, 0.9), "d_norm": "spectral"}),
     Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",

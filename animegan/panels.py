@@ -20,7 +20,7 @@ class Panel:
 
 PANELS = (
     Panel("losses", "losses", {"loss_d": "discriminator", "loss_g": "generator"}),
-    Panel("scores", "D(x) and D(G(z))", {"d_x": "D(x)", "d_g_z": "D(G(z))"}),
+    Panel("scores", "D(x) and D(G(z)), probability or score", {"d_x": "D(x)", "d_g_z": "D(G(z))"}),
     Panel("labels", "loss of the labels", {"aux_x": "reals", "aux_g_z": "fakes"}),
     Panel("kid", "KID", {"kid": "KID"}),
     Panel("fd", "Fréchet distance", {"fd": "FD"}),

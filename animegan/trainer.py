@@ -151,8 +151,8 @@ class Trainer:
                 loss = self.objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
                 self.meters.add(
                     loss_d=loss,
-                    d_x=real_logits.sigmoid().mean(),
-                    d_g_z=fake_logits.sigmoid().mean(),
+                    d_x=self.objective.score(real_logits).mean(),
+                    d_g_z=self.objective.score(fake_logits).mean(),
                 )
                 if exact:
                     see = see_real, see_fake

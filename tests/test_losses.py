@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.losses import OBJECTIVES, auxiliary, r3gan_gamma
+from animegan.losses import OBJECTIVES, auxiliary, bce_d, r3gan_gamma
 
 REAL = torch.tensor([2.0, -1.0, 0.5])
 FAKE = torch.tensor([-0.5, 3.0, 0.0])
@@ -162,3 +162,8 @@ def test_auxiliary_loss_sums_attributes_and_skips_unknown_labels() -> None:
     torch.testing.assert_close(auxiliary(logits, labels, (2, 3)), expected)
     nothing = auxiliary(logits, torch.full((4, 2), -1), (2, 3))
     assert nothing.item() == 0
+
+
+def test_the_probability_of_being_real_is_that_of_cross_entropy() -> None:
+    shown = {name for name, row in OBJECTIVES.items() if row.probability}
+    assert shown == {name for name, row in OBJECTIVES.items() if row.loss_d is bce_d}

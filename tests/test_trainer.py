@@ -72,6 +72,20 @@ def test_two_steps_equal_the_textbooks(shared):
             torch.testing.assert_close(one, two, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("objective", "shown"),
+    [("lsgan", (3.0, -2.0)), ("wgan", (3.0, -2.0)), ("bce", (0.9526, 0.1192))],
+)
+def test_the_curves_show_what_an_objective_means_by_a_logit(objective, shown):
+    trainer = trainer_of(objective=objective)
+    trainer.netd = nn.Linear(1, 1)
+    logits = iter((torch.full((4,), 3.0), torch.full((4,), -2.0)))
+    trainer.netd.forward = lambda images: trainer.netd.bias * 0 + next(logits)
+    trainer.step_d(0)
+    means, _ = trainer.meters.read()
+    assert (means["d_x"], means["d_g_z"]) == pytest.approx(shown, abs=1e-4)
+
+
 def drawn_by(trainer, batches):
     """How often netg ran in each of some batches."""
     runs = []
