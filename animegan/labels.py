@@ -6,7 +6,7 @@ A picture's labels are int64, one per attribute, and -1 where unknown.
 import csv
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from animegan import runtime
 from animegan.errors import UsageError, refuse
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = -1
 _SHOWN = 12  # maximum number of values listed in an error
-_KEPT = 1000  # most frequent combinations of labels stored in a weight file
+_KEPT = 5000  # maximum number of combinations of labels stored in a weight file
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,15 @@ class Labels:
         return kinds[kept], counts[kept].tolist()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for weight files: the attributes, and counts per combination."""
-        kinds, counts = self.shares(_KEPT, unknown=True)
+        """Return plain values for weight files: the attributes, and counts per combination.
+
+        If there are more than _KEPT combinations, they are those of as many random pictures.
+        """
+        kinds, counts = self.shares(len(self.rows), unknown=True)
+        if len(kinds) > _KEPT:
+            source = runtime.generator(0, "labels-kept")
+            some = self.rows[torch.randperm(len(self.rows), generator=source)[:_KEPT]]
+            kinds, counts = replace(self, rows=some).shares(_KEPT, unknown=True)
         return {**self.attributes.as_dict(), "rows": kinds.tolist(), "counts": counts}
 
 

@@ -286,6 +286,17 @@ def test_fewer_known_labels_than_pictures_are_counted() -> None:
     assert kept["counts"] == [6, 6, 6, 6]
 
 
+def test_of_many_combinations_a_fair_sample_is_kept() -> None:
+    """Each picture has one of its own, so that none is more frequent than another."""
+    count = 12_000
+    rows = torch.stack([torch.arange(count) * 4 // count, torch.arange(count)], 1)
+    many = Attributes(("quarter", "name"), (tuple("abcd"), tuple(map(str, range(count)))))
+    kept = Labels(many, rows, tuple(map(str, range(count)))).as_dict()
+    assert kept["counts"] == [1] * 5000
+    quarters = Counter(quarter for quarter, _ in kept["rows"])
+    assert all(1150 < quarters[quarter] < 1350 for quarter in range(4))  # 1250 each
+
+
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_dcgan_with_labels_looks_at_them(condition: str) -> None:
     spec = Spec(16, 1, 5, 4, 4, classes=(3, 2), condition=condition)
