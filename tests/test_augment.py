@@ -1,5 +1,7 @@
 """Augmentation: differentiable, the identity at 0, each part by its definition, ADA's rule."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from torch import Tensor
@@ -43,6 +45,17 @@ def test_probability_is_a_share_of_the_pictures() -> None:
         assert 0.15 < share < 0.33, part
         changed = Augment((part,))(images, draw(400, source), 1.0) != images
         assert changed.flatten(1).any(1).float().mean().item() > 0.6, part
+
+
+def test_each_part_has_a_gate_of_its_own() -> None:
+    images, table = some(1000, 3, 16) + 3, draw(1000, torch.Generator().manual_seed(1))
+    changed = {
+        part: (Augment((part,))(images, table, 0.5) != images).flatten(1).any(1).float()
+        for part in POLICIES
+    }
+    for one, other in combinations(POLICIES, 2):
+        both = (changed[one] * changed[other]).mean()
+        assert abs(both - changed[one].mean() * changed[other].mean()) < 0.05, (one, other)
 
 
 def test_same_numbers_same_augmentation_and_shape_and_format() -> None:

@@ -212,6 +212,18 @@ def test_a_full_disk_is_said_to_be_full(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "netg.pth", {}
+
+    def fsync(descriptor):
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_size, path.exists()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    checkpoint.save({"step": 1}, path)
+    assert synced[path.stat().st_ino] == (path.stat().st_size, False)
+
+
 def test_the_newest_states_are_kept(tmp_path):
     files = [tmp_path / f"state_{k}.pt" for k in (3, 2, 1)]
     for file in files[:2]:  # the last is gone already
