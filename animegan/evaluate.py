@@ -177,7 +177,8 @@ def _protocol(
         "density_coverage_nearest": metrics.NAEEM_NEAREST,
         "duplicate_rms": metrics.SAME_RMS,
         "detector": "animeface" if detector is not None else None,
-        "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "device": extractor.device.type, "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
         "does_not_show": CANNOT,
     }  # fmt: skip
 

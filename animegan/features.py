@@ -34,6 +34,7 @@ class Extractor(Protocol):
     resize: str  # how pictures are preprocessed
     weights: str  # sha256 of the weight file
     norm_scaled: bool  # whether KID scales each feature vector to norm sqrt(d)
+    device: torch.device  # where it computes; part of what its bits depend on
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """uint8 [n, 1 or 3, H, W] -> float32 [n, d] on the CPU."""
@@ -100,7 +101,7 @@ class Lite0:
         path = weight_file(self.name)
         weights = torch.load(path, map_location="cpu", weights_only=True)
         self.weights = sha256(path)
-        self._device = device
+        self.device = device
         self._trunk = Trunk(weights, self.blocks).eval().to(device)
         for buffer in self._trunk.buffers():
             if buffer.dim() == 4:
@@ -112,7 +113,7 @@ class Lite0:
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
         """uint8 [n, 1 or 3, H, W] -> float32 [n, 1280] on the CPU, each in [0, 6]."""
-        return _in_chunks(self._features, pixels, self._device)
+        return _in_chunks(self._features, pixels, self.device)
 
     def _features(self, pixels: Tensor) -> Tensor:
         x = pixels.to(torch.float32).contiguous(memory_format=torch.channels_last)
@@ -169,12 +170,12 @@ class Inception:
             ) from None
         fetched = Path(torch.hub.get_dir()) / "checkpoints" / Path(fidelity.URL_INCEPTION_V3).name
         self.weights = sha256(Path(weight_file) if weight_file else fetched)
-        self._device = device
+        self.device = device
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
         """uint8 [n, 1 or 3, H, W] -> float32 [n, 2048] on the CPU."""
-        return _in_chunks(self._features, pixels, self._device)
+        return _in_chunks(self._features, pixels, self.device)
 
     def _features(self, pixels: Tensor) -> Tensor:
         features: Tensor = self._net(pixels)[0]

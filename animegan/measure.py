@@ -87,7 +87,7 @@ def measure(pictures: Pictures, extractor: Extractor, detector: FaceFinder | Non
     Uses cached results where there are any, otherwise one pass that holds one batch in memory.
     """
     steps: dict[str, Callable[[Tensor], NDArray[np.generic]]] = {
-        f"features {RECIPE} {extractor.name} {extractor.weights}": lambda p: extractor(p).numpy(),
+        f"features {_made_by(extractor)}": lambda p: extractor(p).numpy(),
         f"thumbnails {RECIPE}": lambda p: thumbnails(p).numpy(),
     }
     if detector is not None:
@@ -120,4 +120,16 @@ def measure(pictures: Pictures, extractor: Extractor, detector: FaceFinder | Non
         features.astype(np.float32, copy=False),
         thumbs.astype(np.uint8, copy=False),
         seen.astype(np.bool_, copy=False),
+    )
+
+
+def _made_by(extractor: Extractor) -> str:
+    """Return all that the bits of a picture's features depend on, for the key of kept ones.
+
+    Sums are split among threads and rounded as this version of torch does it on this kind of
+    device, so features from other settings would differ in their last bits.
+    """
+    return (
+        f"{RECIPE} {extractor.name} {extractor.weights} {extractor.device.type} "
+        f"{torch.get_num_threads()} {torch.__version__}"
     )

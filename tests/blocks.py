@@ -19,6 +19,7 @@ class Blocks:
     resize = "averaged to 4 px"
     weights = "none"
     norm_scaled = False
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self.seen = 0

@@ -43,6 +43,26 @@ def test_a_folders_numbers_are_kept_by_content_not_by_name(
     assert net.seen == 80 + 39
 
 
+def test_features_made_another_way_are_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, net = of_array("here", spots(40, 0)), Blocks()
+    threads = torch.get_num_threads()
+    measure(pictures, net, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: threads + 1)
+        measure(pictures, net, None)
+    assert net.seen == 80
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "0.4.1")
+        measure(pictures, net, None)
+    assert net.seen == 120
+    with monkeypatch.context() as patch:
+        patch.setattr(net, "device", torch.device("meta"))
+        measure(pictures, net, None)
+    assert net.seen == 160
+    measure(pictures, net, None)
+    assert net.seen == 160
+
+
 def test_what_is_missing_is_measured_alone() -> None:
     images, net, detector = spots(40, 0), Blocks(), Red()
     measure(of_array("here", images), net, None)
