@@ -37,13 +37,12 @@ img {{ max-width: 100%; display: block }}
 </div>
 <h2>Nearest training pictures</h2>
 {pairs}
-<p>Each sample (left of a pair) with its nearest picture of {train}, by the extractor's features.
-First half: the samples nearest to a training picture. Second half: spread evenly up to the
-farthest.</p>
+<p>Each sample (left of a pair) with its nearest picture of {train}, by the extractor's features;
+the picture is shown mirrored where it is nearer to the sample's mirror image. First half: the
+samples nearest to a training picture. Second half: spread evenly up to the farthest.</p>
 {histogram}
 <p>Distance to the nearest training picture, for samples and for unseen reals ({unseen}). A
-generator that copies lies to their left. {copied:.1%} of the samples lie to the left of the line,
-as do 1&nbsp;% of the unseen reals.</p>
+generator that copies lies to their left. {copied}</p>
 <h2>Protocol</h2>
 <pre>{protocol}</pre>
 <p>Near-identical: 16 x 16 thumbnails that differ by less than {rms:g} of 255 levels (root mean
@@ -62,7 +61,7 @@ def write_report(found: Evaluation, path: Path) -> None:
         against=html.escape(found.reals.name), train=html.escape(found.train.name),
         pairs=_image(pairs_sheet(found), "samples next to their nearest training pictures"),
         histogram=_histogram(found.copying), unseen=html.escape(found.copying.unseen_are),
-        copied=found.copying.copied, rms=SAME_RMS,
+        copied=_share_of_copies(found.copying), rms=SAME_RMS,
         protocol=html.escape(json.dumps(found.protocol, indent=1)),
     )  # fmt: skip
     write_text(path, text)
@@ -76,6 +75,8 @@ def pairs_sheet(found: Evaluation) -> Tensor:
     rows = closest_first(found.copying.samples, PAIRS)
     samples = found.samples.at(rows)
     nearest = found.train.at([int(found.copying.samples.rows[row]) for row in rows])
+    mirrored = torch.from_numpy(found.copying.samples.mirrored[rows])
+    nearest = torch.where(mirrored[:, None, None, None], nearest.flip(3), nearest)
     pairs = torch.cat([samples, _like(nearest, samples)], dim=3)
     return grid(pairs, columns=4, padding=4)
 
@@ -93,6 +94,21 @@ def _image(sheet: Tensor, what: str) -> str:
     return f'<img alt="{html.escape(what)}" src="{data_uri(sheet)}">'
 
 
+def _share_of_copies(found: Copying) -> str:
+    """Return what the line in the histogram says, as HTML."""
+    unseen = len(found.unseen) + found.left_out
+    left_out = (
+        f"{found.left_out:,} of {unseen:,} unseen reals are left out, because the training set has "
+        "a near-identical picture, mirrored or not."
+    )
+    if found.copied is None:
+        return f"{left_out} So there is no telling which samples are copies."
+    return (
+        f"{found.copied:.1%} of the samples lie on the line or to its left, as do 1&nbsp;% of the "
+        f"unseen reals. {left_out}"
+    )
+
+
 def _histogram(found: Copying) -> str:
     """Plot both distributions of distances as an inline SVG."""
     figure = Figure(figsize=(9, 3), layout="constrained")
@@ -100,9 +116,10 @@ def _histogram(found: Copying) -> str:
     both = np.concatenate([found.samples.distances, found.unseen])
     edges = np.linspace(both.min(), both.max() + 1e-9, 61)
     for distances, name in ((found.samples.distances, "samples"), (found.unseen, "unseen reals")):
-        share = np.full(len(distances), 1 / len(distances))
+        share = np.full(len(distances), 1 / max(1, len(distances)))
         axes.hist(distances, edges.tolist(), weights=share, label=name, alpha=0.55)
-    axes.axvline(found.near, color="black", linewidth=1)
+    if found.near is not None:
+        axes.axvline(found.near, color="black", linewidth=1)
     axes.set_xlabel("distance to the nearest training picture")
     axes.set_ylabel("share")
     axes.legend()

@@ -14,7 +14,7 @@ from animegan.data.cache import FaceSet
 from animegan.errors import refuse
 from animegan.features import Extractor
 from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
-from animegan.neighbours import Copying, copying
+from animegan.neighbours import QUANTILE, Copying, copying
 
 # Limitations of each number, found by damaging real faces (docs/evaluate.md); shown with results.
 CANNOT = {
@@ -65,7 +65,8 @@ class Evaluation:
     def as_json(self) -> str:
         """Return the numbers as a JSON object on one line."""
         record = asdict(self.numbers) | {
-            "copied": self.copying.copied, "floor": asdict(self.floor), "protocol": self.protocol,
+            "copied": self.copying.copied, "unseen_left_out": self.copying.left_out,
+            "floor": asdict(self.floor), "protocol": self.protocol,
         }  # fmt: skip
         return json.dumps(record)
 
@@ -101,7 +102,10 @@ def evaluate(
         count: pictures per side (default: all of the reals or samples, at most MOST).
         others: reals for the floor, from the folder `others_from` (default: the rest of `reals`,
             or its two halves if it has fewer than 2 * count pictures).
-        train: the training set, from the folder `train_from` (default: `reals`).
+        train: the training set, from the folder `train_from`; all of it is searched for copies.
+            If it is the folder `against`, or not given so that the measured pictures of `reals`
+            stand in for it, `others` are the unseen reals; without these, each of the reals is
+            left out in turn.
 
     Raises:
         UsageError: fewer pictures than FEWEST or `count`.
@@ -112,10 +116,11 @@ def evaluate(
     floor_n = min(n, len(others) if others is not None else len(reals) // 2)
     taken = max(n, floor_n if others is not None else 2 * floor_n)
     real_set = of_array(against, reals.images, order[:taken])
-    real = measure(real_set, extractor, detector)
+    real = measure(real_set, extractor, detector, mirrored=n)
     if others is not None:
         some = np.random.RandomState(seed).permutation(len(others))[:floor_n]
-        other = measure(of_array(others_from, others.images, some), extractor, detector)
+        other_set = of_array(others_from, others.images, some)
+        other = measure(other_set, extractor, detector, mirrored=floor_n)
     else:
         other = real.rows(np.arange(floor_n, 2 * floor_n))
         if floor_n < n:
@@ -123,23 +128,31 @@ def evaluate(
                 f"{against}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
                 f"{floor_n}; for a floor of {n}, give a second folder of reals with --floor-path"
             )
-    fake = measure(samples, extractor, detector)
-    train_set, train_features = real_set, real.features
-    unseen, unseen_are = None, "each training picture against the others"
-    if train is not None and Path(train_from).resolve() != Path(against).resolve():
+    fake = measure(samples, extractor, detector, mirrored=n)
+    train_set, known = real_set, real
+    if train is not None:
         train_set = of_array(train_from, train.images)
-        train_features = measure(train_set, extractor, None).features
-        unseen, unseen_are = real.features[:n], against
-    elif others is not None:
-        unseen, unseen_are = other.features, others_from
+        known = measure(train_set, extractor, None)
+    unseen, unseen_are, own = real.rows(np.arange(n)), against, None
+    if train is None or _same(train_from, against):
+        if others is not None and not _same(others_from, against):
+            unseen, unseen_are = other, others_from
+        else:
+            unseen_are = "each training picture against the others"
+            own = np.arange(n) if train is None else order[:n]
     say("counting distances")
+    copies = copying(fake, known, unseen, unseen_are, own)
+    protocol = _protocol(samples, real_set, extractor, detector, n, floor_n, others_from, seed)
     return Evaluation(
         compare(real.rows(np.arange(n)), fake, extractor, seed),
         compare(real.rows(np.arange(floor_n)), other, extractor, seed),
-        _protocol(samples, real_set, extractor, detector, n, floor_n, others_from, seed),
-        copying(fake.features, train_features, unseen, unseen_are),
-        samples, replace(real_set, count=n), train_set,
+        protocol | {"copying": _how_copies_are_found(copies, train_set, train is None)},
+        copies, samples, replace(real_set, count=n), train_set,
     )  # fmt: skip
+
+
+def _same(folder: str, other: str) -> bool:
+    return Path(folder).resolve() == Path(other).resolve()
 
 
 def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -> int:
@@ -183,6 +196,15 @@ def _protocol(
     }  # fmt: skip
 
 
+def _how_copies_are_found(copies: Copying, train: Pictures, stands_in: bool) -> dict[str, Any]:
+    """Return the protocol of the copying test; stands_in: the reals are used as training set."""
+    return {
+        "train": None if stands_in else train.name, "train_n": train.count, "mirrored": True,
+        "unseen": copies.unseen_are, "unseen_n": len(copies.unseen) + copies.left_out,
+        "unseen_left_out": copies.left_out, "unseen_quantile": QUANTILE, "near": copies.near,
+    }  # fmt: skip
+
+
 def table(found: Evaluation) -> str:
     """Format the numbers for a terminal: samples, floor, which direction is better, and notes."""
     told, floor, protocol = found.numbers, found.floor, found.protocol
@@ -207,7 +229,7 @@ def table(found: Evaluation) -> str:
 
 def notes(found: Evaluation) -> list[str]:
     """Return the notes needed to interpret the numbers, one per line."""
-    told, protocol, copied = found.numbers, found.protocol, found.copying
+    told, protocol = found.numbers, found.protocol
     lines = [f"[{k}] {key}: {said}" for k, (key, said) in enumerate(CANNOT.items(), 1)]
     lines.append(
         f"floor: {protocol['floor_of']}, {protocol['floor_n']} of them against as many reals"
@@ -222,10 +244,27 @@ def notes(found: Evaluation) -> list[str]:
             f"face rate of the reals: {told.face_rate_real:.3f}; it is high for any set that was "
             "cropped by a detector, and for samples like it"
         )
-    if found.train.name == found.reals.name:
+    return lines + _copying_notes(found)
+
+
+def _copying_notes(found: Evaluation) -> list[str]:
+    copied, train, protocol = found.copying, found.train.name, found.protocol["copying"]
+    lines = []
+    if protocol["train"] is None:
         lines.append("copying: no --train-path, so the reals stand in for the training set")
+    if copied.copied is None:
+        lines.append(
+            f"copying: unknown, as {train} has a near-identical picture of each of the "
+            f"{copied.left_out} unseen reals ({copied.unseen_are})"
+        )
+        return lines
     lines.append(
-        f"copying: {copied.copied:.1%} of the samples are closer to a picture of "
-        f"{found.train.name} than 99 % of unseen reals are ({copied.unseen_are})"
+        f"copying: {copied.copied:.1%} of the samples, mirrored or not, are closer to a picture of "
+        f"{train} than 99 % of unseen reals are ({copied.unseen_are})"
     )
+    if copied.left_out:
+        lines.append(
+            f"copying: {copied.left_out} of {protocol['unseen_n']} unseen reals do not count, as "
+            f"{train} has a near-identical picture of each"
+        )
     return lines

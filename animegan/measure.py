@@ -54,14 +54,20 @@ class Measured:
     features: NDArray[np.float32]  # [N, d]
     thumbs: NDArray[np.uint8]  # [N, C * 256]
     faces: NDArray[np.bool_]  # [N], whether a face was detected; empty without a detector
+    mirrored: NDArray[np.float32]  # [M, d], features of the mirror images of the first M <= N
 
     def __len__(self) -> int:
         return len(self.features)
 
     def rows(self, rows: NDArray[np.int64]) -> "Measured":
-        """Return the measurements of some of the pictures, in this order."""
+        """Return the measurements of some of the pictures, in this order.
+
+        Without `mirrored` if the mirror image of any of them has not been measured.
+        """
         faces = self.faces[rows] if len(self.faces) else self.faces
-        return Measured(self.features[rows], self.thumbs[rows], faces)
+        known = rows.max(initial=0) < len(self.mirrored)
+        mirrored = self.mirrored[rows] if known else self.mirrored[:0]
+        return Measured(self.features[rows], self.thumbs[rows], faces, mirrored)
 
 
 def of_array(
@@ -81,45 +87,55 @@ def of_array(
     return Pictures(name, len(rows), draw, store.fingerprint(chunks))
 
 
-def measure(pictures: Pictures, extractor: Extractor, detector: FaceFinder | None) -> Measured:
+def measure(
+    pictures: Pictures, extractor: Extractor, detector: FaceFinder | None, mirrored: int = 0
+) -> Measured:
     """Measure features, thumbnails and faces of every picture, with a progress bar on stderr.
 
     Uses cached results where there are any, otherwise one pass that holds one batch in memory.
+
+    mirrored: of so many pictures, the first, measure the features of their mirror images too.
     """
+    plain, flipped = (f"{way} {_made_by(extractor)}" for way in ("features", "mirrored features"))
+    small, faces = f"thumbnails {RECIPE}", f"faces {RECIPE} animeface"
     steps: dict[str, Callable[[Tensor], NDArray[np.generic]]] = {
-        f"features {_made_by(extractor)}": lambda p: extractor(p).numpy(),
-        f"thumbnails {RECIPE}": lambda p: thumbnails(p).numpy(),
+        plain: lambda p: extractor(p).numpy(),
+        small: lambda p: thumbnails(p).numpy(),
     }
     if detector is not None:
         finder = detector
-        steps[f"faces {RECIPE} animeface"] = lambda p: np.array(
-            [finder.has_face(to_pil(picture)) for picture in p]
-        )
+        steps[faces] = lambda p: np.array([finder.has_face(to_pil(picture)) for picture in p])
+    counts = dict.fromkeys(steps, pictures.count)
+    if mirrored:
+        steps[flipped] = lambda p: extractor(p.flip(3)).numpy()
+        counts[flipped] = mirrored
     found: dict[str, NDArray[np.generic]] = {}
     for what in steps if pictures.source else ():
         assert pictures.source is not None
         array = store.read(what, pictures.source)
-        if array is not None and len(array) == pictures.count:
+        if array is not None and len(array) == counts[what]:
             found[what] = array
     missing = [what for what in steps if what not in found]
     if missing:
         parts: dict[str, list[NDArray[np.generic]]] = {what: [] for what in missing}
-        with tqdm(total=pictures.count, desc=f"measuring {pictures.name}", unit="img") as bar:
-            for start in range(0, pictures.count, BATCH):
-                pixels = pictures.draw(start, min(BATCH, pictures.count - start))
+        count = max(counts[what] for what in missing)
+        with tqdm(total=count, desc=f"measuring {pictures.name}", unit="img") as bar:
+            for start in range(0, count, BATCH):
+                pixels = pictures.draw(start, min(BATCH, count - start))
                 for what in missing:
-                    parts[what].append(steps[what](pixels))
+                    if start < counts[what]:
+                        parts[what].append(steps[what](pixels[: counts[what] - start]))
                 bar.update(len(pixels))
         for what in missing:
             found[what] = np.concatenate(parts[what])
             if pictures.source:
                 store.keep(what, pictures.source, found[what])
-    features, thumbs, *faces = (found[what] for what in steps)
-    seen = faces[0] if faces else np.empty(0, dtype=np.bool_)
+    features = found[plain].astype(np.float32, copy=False)
     return Measured(
-        features.astype(np.float32, copy=False),
-        thumbs.astype(np.uint8, copy=False),
-        seen.astype(np.bool_, copy=False),
+        features,
+        found[small].astype(np.uint8, copy=False),
+        found.get(faces, np.empty(0)).astype(np.bool_, copy=False),
+        found.get(flipped, features[:0]).astype(np.float32, copy=False),
     )
 
 

@@ -20,6 +20,7 @@ NEAREST = 3  # k of precision and recall
 NAEEM_NEAREST = 5  # k of density and coverage
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
+_THUMB = 16  # side length of a thumbnail in pixels
 SAME_RMS = 14.0  # thumbnails closer than this count as the same (root mean square, 255 levels)
 
 Features = NDArray[np.floating]
@@ -176,8 +177,14 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 def thumbnails(pixels: Tensor) -> Tensor:
     """Average uint8 [n, C, H, W] down to 16 x 16 and flatten to uint8 [n, C * 256]."""
-    small = F.interpolate(pixels.float(), size=(16, 16), mode="area")
+    small = F.interpolate(pixels.float(), size=(_THUMB, _THUMB), mode="area")
     return small.round_().to(torch.uint8).flatten(1)
+
+
+def mirrored_thumbnails(thumbs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the thumbnails [n, C * 256] of the pictures' mirror images."""
+    rows = thumbs.reshape(len(thumbs), -1, _THUMB)
+    return np.ascontiguousarray(rows[:, :, ::-1]).reshape(thumbs.shape)
 
 
 def near_identical(thumbs: NDArray[np.uint8]) -> int:

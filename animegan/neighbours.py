@@ -1,4 +1,4 @@
-"""Memorisation check: distances from samples and from unseen reals to the training set."""
+"""Is the generator copying? Samples' nearest training pictures, beside those of unseen reals."""
 
 from typing import NamedTuple
 
@@ -6,64 +6,91 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from animegan.metrics import Features, squared_distances
+from animegan.measure import Measured
+from animegan.metrics import SAME_RMS, mirrored_thumbnails, squared_distances
 
-_QUANTILE = 0.01
+QUANTILE = 0.01
+
+Rows = NDArray[np.floating] | NDArray[np.uint8]  # features or thumbnails, [n, d]
 
 
 class Nearest(NamedTuple):
-    """The nearest row of a base set for each query: distances float64 [n] and rows int64 [n]."""
+    """For each of n queries, the nearest row of a base."""
 
-    distances: NDArray[np.float64]
-    rows: NDArray[np.int64]
+    distances: NDArray[np.float64]  # [n]
+    rows: NDArray[np.int64]  # [n], rows of the base
+    mirrored: NDArray[np.bool_]  # [n], whether it is the query's mirror image that is so near
 
 
 class Copying(NamedTuple):
-    """Distances to the training set, from samples and from reals outside it."""
+    """How near samples come to the training set, and how near real pictures it never saw come."""
 
     samples: Nearest
-    unseen: NDArray[np.float64]  # distances
-    unseen_are: str  # source of the unseen reals, as named in the report
-    near: float  # 1st percentile of the unseen reals' distances
-    copied: float  # share of samples closer than `near`; about 0.01 if nothing is copied
+    unseen: NDArray[np.float64]  # distances of the unseen reals that count
+    unseen_are: str  # where the unseen reals come from, for the report
+    left_out: int  # unseen reals that do not count, as the training set has a near-identical one
+    near: float | None  # within this distance lie 1 % of the unseen reals; None if none count
+    copied: float | None  # share of samples within it: about 0.01 where nothing is copied
 
 
-def nearest(queries: Features, base: Features, *, without_self: bool = False) -> Nearest:
-    """Return the nearest row of `base` for each query, by Euclidean distance.
+def nearest(queries: Rows, base: Rows, own: NDArray[np.int64] | None = None) -> Nearest:
+    """Find each query's nearest row of base by Euclidean distance, in flat memory.
 
-    Distances are computed in chunks, so memory does not grow with len(queries) * len(base).
-
-    Args:
-        queries: features [n, d].
-        base: features [m, d].
-        without_self: `queries` is `base` itself; a row does not count as its own neighbour.
+    own: for queries [n, d] that are rows of the base themselves, which rows they are, [n]. A row is
+    not its own neighbour.
     """
     distances, rows = [], []
     for start, squares in squared_distances(torch.from_numpy(queries), torch.from_numpy(base)):
-        if without_self:
-            own = torch.arange(len(squares))
-            squares[own, own + start] = torch.inf
+        if own is not None:
+            here = torch.from_numpy(own[start : start + len(squares)])
+            squares[torch.arange(len(squares)), here] = torch.inf
         least = squares.min(dim=1)
         distances.append(least.values.sqrt().numpy())
         rows.append(least.indices.numpy())
-    return Nearest(np.concatenate(distances), np.concatenate(rows))
+    straight = np.zeros(len(queries), dtype=np.bool_)
+    return Nearest(np.concatenate(distances), np.concatenate(rows), straight)
+
+
+def nearest_either_way(
+    queries: Rows, mirrored: Rows, base: Rows, own: NDArray[np.int64] | None = None
+) -> Nearest:
+    """Find the nearest row of base to each query or to its mirror image, whichever is nearer.
+
+    This also finds pictures that mirror one of the base, without the base's mirror images.
+    """
+    one, other = nearest(queries, base, own), nearest(mirrored, base, own)
+    nearer = other.distances < one.distances
+    return Nearest(
+        np.where(nearer, other.distances, one.distances),
+        np.where(nearer, other.rows, one.rows),
+        nearer,
+    )
 
 
 def copying(
-    samples: Features, train: Features, unseen: Features | None, unseen_are: str
-) -> Copying:
+    samples: Measured, train: Measured, unseen: Measured, unseen_are: str,
+    own: NDArray[np.int64] | None = None,
+) -> Copying:  # fmt: skip
     """Compare samples and unseen reals by their distance to the training set.
 
-    If `unseen` is None, each training picture is compared with the others instead (leave-one-out).
+    A picture's distance is that of its nearer side: itself or its mirror image. Both `samples` and
+    `unseen` need the features of their mirror images. Unseen reals that have a near-identical
+    training picture (`SAME_RMS`, mirrored or not) do not count: the training set holds them, so
+    their distances do not tell how near an unseen picture comes.
+
+    own: for unseen reals [n, d] that are training pictures, which stand in for unseen ones by
+    leaving each out of the training set in turn, their rows there, [n].
     """
-    of_samples = nearest(samples, train)
-    if unseen is None:
-        of_unseen = nearest(train, train, without_self=True)
-    else:
-        of_unseen = nearest(unseen, train)
-    near = float(np.quantile(of_unseen.distances, _QUANTILE))
-    copied = float((of_samples.distances < near).mean())
-    return Copying(of_samples, of_unseen.distances, unseen_are, near, copied)
+    of_samples = nearest_either_way(samples.features, samples.mirrored, train.features)
+    of_unseen = nearest_either_way(unseen.features, unseen.mirrored, train.features, own)
+    small = nearest_either_way(unseen.thumbs, mirrored_thumbnails(unseen.thumbs), train.thumbs, own)
+    twins = small.distances < SAME_RMS * unseen.thumbs.shape[1] ** 0.5
+    counting = of_unseen.distances[~twins]
+    near = copied = None
+    if len(counting):
+        near = float(np.quantile(counting, QUANTILE))
+        copied = float((of_samples.distances <= near).mean())
+    return Copying(of_samples, counting, unseen_are, int(twins.sum()), near, copied)
 
 
 def closest_first(found: Nearest, count: int) -> list[int]:

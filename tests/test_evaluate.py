@@ -22,14 +22,15 @@ said: list[str] = []
 def run(
     samples: NDArray[np.uint8], reals: NDArray[np.uint8], count: int | None = None,
     others: NDArray[np.uint8] | None = None, train: NDArray[np.uint8] | None = None, seed: int = 0,
+    others_from: str = "more", train_from: str = "train",
 ) -> Evaluation:  # fmt: skip
     batch = as_batch(samples)
     said.clear()
     return evaluate(
         Pictures("netg.pth", len(samples), lambda start, n: batch[start : start + n]),
         face_set(reals), against="reals", extractor=Blocks(), detector=Red(), count=count,
-        seed=seed, others=None if others is None else face_set(others), others_from="more",
-        train=None if train is None else face_set(train), train_from="train", say=said.append,
+        seed=seed, others=None if others is None else face_set(others), others_from=others_from,
+        train=None if train is None else face_set(train), train_from=train_from, say=said.append,
     )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_json_is_one_object_with_the_promised_keys() -> None:
     text = run(spots(60, 0), spots(120, 1), count=50).as_json()
     assert "\n" not in text
     record = json.loads(text)
-    assert list(record) == [*KEYS, "copied", "floor", "protocol"]
+    assert list(record) == [*KEYS, "copied", "unseen_left_out", "floor", "protocol"]
     assert 0 <= record["copied"] <= 1
     assert list(record["floor"]) == KEYS
     for key in ("extractor", "n", "resize", "seed", "weights_sha256", "floor_n", "against"):
@@ -106,6 +107,95 @@ def test_without_a_training_set_the_reals_are_taken_for_it() -> None:
     assert found.train.name == "reals"
     assert found.copying.copied > 0.9
     assert run(reals[:100], reals, count=100, others=spots(90, 4)).copying.unseen_are == "more"
+
+
+def distances(queries: NDArray[np.uint8], base: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """[n, m], of each query to each picture of the base, or of its mirror image if that is less."""
+    net = Blocks()
+    each = net(as_batch(base)).double()
+    sides = (as_batch(queries), as_batch(queries).flip(3))
+    return np.minimum(*((net(side).double()[:, None] - each).norm(dim=2).numpy() for side in sides))
+
+
+def test_unseen_reals_are_the_reals_where_the_training_set_is_another_folder() -> None:
+    train, reals, more = spots(90, 3), spots(70, 1), spots(60, 4)
+    chosen = np.random.RandomState(0).permutation(70)[:50]
+    expected = distances(reals[chosen], train).min(1)
+    for others in (None, more):
+        found = run(spots(50, 2), reals, count=50, train=train, others=others)
+        np.testing.assert_allclose(found.copying.unseen, expected)
+        assert found.copying.unseen_are == "reals"
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_unseen_reals_are_the_others_where_the_reals_are_the_training_set(train: bool) -> None:
+    reals, more = spots(50, 1), spots(60, 4)
+    given = {"train": reals, "train_from": "reals"} if train else {}
+    found = run(spots(50, 2), reals, others=more, **given)
+    chosen = np.random.RandomState(0).permutation(60)[:50]
+    np.testing.assert_allclose(found.copying.unseen, distances(more[chosen], reals).min(1))
+    assert found.copying.unseen_are == "more"
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("others", [True, False])
+def test_without_unseen_reals_each_is_left_out_in_turn(train: bool, others: bool) -> None:
+    reals = spots(100, 1)
+    given = {"train": reals, "train_from": "./reals"} if train else {}
+    given |= {"others": reals, "others_from": "reals/"} if others else {}
+    found = run(spots(50, 2), reals, count=50, **given)
+    order = np.random.RandomState(0).permutation(100)
+    base = order if train or not others else order[:50]
+    apart = distances(reals[order[:50]], reals[base])
+    apart[order[:50, None] == base] = np.inf
+    np.testing.assert_allclose(found.copying.unseen, apart.min(1))
+    assert found.copying.unseen_are == "each training picture against the others"
+
+
+def test_all_of_the_training_set_is_searched_when_it_is_the_folder_of_the_reals() -> None:
+    reals = spots(300, 1)
+    measured = np.random.RandomState(0).permutation(300)[:100]
+    rest = np.setdiff1d(np.arange(300), measured)
+    found = run(reals[rest[:50]], reals, count=50, train=reals, train_from="reals/")
+    assert found.copying.copied == 1
+    assert found.train.count == found.protocol["copying"]["train_n"] == 300
+    np.testing.assert_array_equal(found.copying.samples.rows, rest[:50])
+    assert found.protocol["copying"]["train"] == "reals/"
+    assert "stand in" not in table(found)
+    stand_in = run(reals[rest[:50]], reals, count=50)
+    assert stand_in.copying.copied < 0.1
+    assert stand_in.protocol["copying"]["train"] is None
+    assert "copying: no --train-path, so the reals stand in" in table(stand_in)
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["copied", "mirrored"])
+def test_copies_are_told_although_some_reals_are_in_the_training_set(step: int) -> None:
+    train, reals = spots(150, 3), spots(100, 1)
+    reals[:10] = train[:10, :, ::step]
+    samples = np.concatenate([train[50:100, :, ::step], spots(50, 2)])
+    found = run(samples, reals, train=train)
+    assert found.copying.copied == pytest.approx(0.5, abs=0.05)
+    assert found.copying.samples.mirrored[:50].all() == (step == -1)
+    record = json.loads(found.as_json())
+    assert record["unseen_left_out"] == found.copying.left_out == 10
+    assert record["protocol"]["copying"] == {
+        "train": "train", "train_n": 150, "mirrored": True, "unseen": "reals", "unseen_n": 100,
+        "unseen_left_out": 10, "unseen_quantile": 0.01, "near": found.copying.near,
+    }  # fmt: skip
+    assert "copying: 10 of 100 unseen reals do not count" in table(found)
+    assert "do not count" not in table(run(samples, reals[10:], train=train))
+
+
+def test_reals_that_are_all_in_the_training_set_tell_nothing_of_copies() -> None:
+    train = spots(100, 3)
+    found = run(spots(50, 2), train[:60], train=train)
+    record = json.loads(found.as_json())
+    assert record["copied"] is None
+    assert record["unseen_left_out"] == 50
+    assert record["protocol"]["copying"]["near"] is None
+    assert "copying: unknown, as train has a near-identical picture of each of the 50" in table(
+        found
+    )
 
 
 def test_repeated_samples_are_counted() -> None:

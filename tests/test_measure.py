@@ -7,6 +7,7 @@ from torch import Tensor
 
 from animegan.features import BATCH
 from animegan.measure import Pictures, measure, of_array
+from animegan.metrics import mirrored_thumbnails, thumbnails
 from tests.blocks import Blocks, Red, as_batch, spots
 
 
@@ -94,6 +95,54 @@ def test_order_and_single_pictures() -> None:
     assert torch.equal(pictures.draw(1, 2), as_batch(images[[1, 4]]))
     assert torch.equal(pictures.at([2, 0]), as_batch(images[[4, 7]]))
     assert pictures.source != of_array("spots", images, order[::-1]).source
+
+
+def test_mirror_images_of_the_first_in_the_same_pass() -> None:
+    images = spots(BATCH + 60, 0)
+    asked: list[int] = []
+
+    def draw(start: int, count: int) -> Tensor:
+        asked.append(start)
+        return as_batch(images[start : start + count])
+
+    pictures, count = Pictures("netg.pth", len(images), draw), BATCH + 20
+    found = measure(pictures, Blocks(), None, mirrored=count)
+    assert asked == [0, BATCH]
+    mirror_images = np.ascontiguousarray(images[:, :, ::-1])
+    expected = measure(of_array("mirrored", mirror_images), Blocks(), None)
+    np.testing.assert_array_equal(found.mirrored, expected.features[:count])
+    np.testing.assert_array_equal(mirrored_thumbnails(found.thumbs), expected.thumbs)
+    assert len(found) == len(images)
+    assert len(measure(pictures, Blocks(), None, mirrored=10).mirrored) == 10
+    assert measure(pictures, Blocks(), None).mirrored.shape == (0, 48)
+
+
+def test_rows_with_their_mirror_images_where_all_have_been_measured() -> None:
+    found = measure(of_array("spots", spots(40, 0)), Blocks(), None, mirrored=10)
+    np.testing.assert_array_equal(found.rows(np.array([9, 2])).mirrored, found.mirrored[[9, 2]])
+    assert len(found.rows(np.array([9, 10])).mirrored) == 0
+
+
+def test_mirror_images_are_kept_apart() -> None:
+    pictures, net = of_array("here", spots(40, 0)), Blocks()
+    plain = measure(pictures, net, None)
+    both = measure(pictures, net, None, mirrored=10)
+    assert net.seen == 50
+    again = measure(pictures, net, None, mirrored=10)
+    assert net.seen == 50
+    np.testing.assert_array_equal(both.features, plain.features)
+    np.testing.assert_array_equal(again.mirrored, both.mirrored)
+    measure(pictures, net, None, mirrored=20)
+    assert net.seen == 70
+
+
+@pytest.mark.parametrize(("size", "channels"), [(16, 3), (50, 3), (33, 1)])
+def test_mirrored_thumbnails_are_those_of_mirror_images(size: int, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    pixels = as_batch(rng.integers(0, 256, (20, size, size, channels), dtype=np.uint8))
+    found = mirrored_thumbnails(thumbnails(pixels).numpy())
+    assert np.array_equal(found, thumbnails(pixels.flip(3)).numpy())
+    assert not np.array_equal(found, thumbnails(pixels).numpy())
 
 
 def test_grey_pictures() -> None:
