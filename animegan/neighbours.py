@@ -1,4 +1,4 @@
-"""Is the generator copying? Samples' nearest training pictures, beside those of unseen reals."""
+"""Memorisation check: distances from samples and from unseen reals to the training set."""
 
 from typing import NamedTuple
 
@@ -15,29 +15,34 @@ Rows = NDArray[np.floating] | NDArray[np.uint8]  # features or thumbnails, [n, d
 
 
 class Nearest(NamedTuple):
-    """For each of n queries, the nearest row of a base."""
+    """The nearest row of a base set for each of n queries."""
 
     distances: NDArray[np.float64]  # [n]
     rows: NDArray[np.int64]  # [n], rows of the base
-    mirrored: NDArray[np.bool_]  # [n], whether it is the query's mirror image that is so near
+    mirrored: NDArray[np.bool_]  # [n], whether the query's mirror image is the one that is so near
 
 
 class Copying(NamedTuple):
-    """How near samples come to the training set, and how near real pictures it never saw come."""
+    """Distances to the training set, from samples and from reals outside it."""
 
     samples: Nearest
-    unseen: NDArray[np.float64]  # distances of the unseen reals that count
-    unseen_are: str  # where the unseen reals come from, for the report
-    left_out: int  # unseen reals that do not count, as the training set has a near-identical one
-    near: float | None  # within this distance lie 1 % of the unseen reals; None if none count
-    copied: float | None  # share of samples within it: about 0.01 where nothing is copied
+    unseen: NDArray[np.float64]  # distances, without those left out
+    unseen_are: str  # source of the unseen reals, as named in the report
+    left_out: int  # number of unseen reals with a near-identical training picture
+    near: float | None  # 1st percentile of the unseen reals' distances; None if all are left out
+    copied: float | None  # share of samples within `near`; about 0.01 if nothing is copied
 
 
 def nearest(queries: Rows, base: Rows, own: NDArray[np.int64] | None = None) -> Nearest:
-    """Find each query's nearest row of base by Euclidean distance, in flat memory.
+    """Return the nearest row of `base` for each query, by Euclidean distance.
 
-    own: for queries [n, d] that are rows of the base themselves, which rows they are, [n]. A row is
-    not its own neighbour.
+    Distances are computed in chunks, so memory does not grow with len(queries) * len(base).
+
+    Args:
+        queries: features or thumbnails [n, d].
+        base: the same of other pictures, [m, d].
+        own: if the queries are rows of `base` themselves, their row numbers [n]; a row does not
+            count as its own neighbour.
     """
     distances, rows = [], []
     for start, squares in squared_distances(torch.from_numpy(queries), torch.from_numpy(base)):
@@ -54,9 +59,11 @@ def nearest(queries: Rows, base: Rows, own: NDArray[np.int64] | None = None) -> 
 def nearest_either_way(
     queries: Rows, mirrored: Rows, base: Rows, own: NDArray[np.int64] | None = None
 ) -> Nearest:
-    """Find the nearest row of base to each query or to its mirror image, whichever is nearer.
+    """Return the nearest row of `base` for each query or its mirror image, whichever is nearer.
 
-    This also finds pictures that mirror one of the base, without the base's mirror images.
+    A query that mirrors a picture of the base has a mirror image that equals it, so the mirror
+    images of the base need not be measured. Arguments as for `nearest`; `mirrored` [n, d] are the
+    mirror images of the queries.
     """
     one, other = nearest(queries, base, own), nearest(mirrored, base, own)
     nearer = other.distances < one.distances
@@ -73,13 +80,17 @@ def copying(
 ) -> Copying:  # fmt: skip
     """Compare samples and unseen reals by their distance to the training set.
 
-    A picture's distance is that of its nearer side: itself or its mirror image. Both `samples` and
-    `unseen` need the features of their mirror images. Unseen reals that have a near-identical
-    training picture (`SAME_RMS`, mirrored or not) do not count: the training set holds them, so
-    their distances do not tell how near an unseen picture comes.
+    Each picture counts with its own distance or its mirror image's, whichever is smaller. Unseen
+    reals with a near-identical training picture (`SAME_RMS`, mirrored or not) are left out: they
+    are not unseen, and 1 % of them would bring the threshold down to 0.
 
-    own: for unseen reals [n, d] that are training pictures, which stand in for unseen ones by
-    leaving each out of the training set in turn, their rows there, [n].
+    Args:
+        samples: n samples, all with the features of their mirror images.
+        train: the training set.
+        unseen: reals outside the training set, all with the features of their mirror images.
+        unseen_are: source of the unseen reals, for the report.
+        own: if `unseen` are training pictures, their row numbers in `train`; each is compared with
+            the others instead (leave-one-out).
     """
     of_samples = nearest_either_way(samples.features, samples.mirrored, train.features)
     of_unseen = nearest_either_way(unseen.features, unseen.mirrored, train.features, own)
