@@ -59,7 +59,7 @@ def test_what_is_no_picture_is_broken(name: str) -> None:
 
 def test_rare_formats_are_held_to_the_pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
-    with pytest.raises(BrokenPicture, match="1000 pixels"):
+    with pytest.raises(BrokenPicture, match="1,000 pixels"):
         read_picture("x.tga", encoded("TGA"))
 
 
