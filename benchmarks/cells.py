@@ -1,17 +1,18 @@
-"""Every objective with every network that fits, a few CPU minutes a cell, and what came out.
+"""Train every supported pair of objective and network for a few CPU minutes, and measure it.
 
     export OMP_NUM_THREADS=1
     python -m benchmarks.cells run faces --data ../shared/data --work /tmp/cells
     python -m benchmarks.cells table faces --work /tmp/cells --sheet docs/images/cells.jpg
 
-`run` trains each cell that --work does not hold yet for a fixed time of this process's CPU (one
-thread), draws as many pictures as there are held-out reals, at most 1,000, and measures them;
-several processes may share a --work. `table` prints Markdown of what is there, and puts the first
-pictures of every cell on one sheet. Each cell uses what its objective publishes, fresh fakes for
-the generator's updates, nets of width 32 and an EMA of 10,000 pictures. The projected ones have
-width 64, and rates, betas, batch and augmentation of their own whatever the objective;
-faces are mirrored at random; of digits and CIFAR-10 a quarter is kept aside. The length is planned
-from a trial of 5 s, so that schedules have an end.
+`run` trains each cell missing from --work for a fixed CPU time (one thread), draws as many images
+as there are held-out reals, at most 1,000, and measures them. Several processes may share a --work.
+`table` prints the results as Markdown and puts the first images of every cell on one sheet.
+
+Each cell uses its objective's published settings, fresh fakes for the generator's updates, nets of
+width 32, and an EMA of 10,000 images. Projected discriminators have width 64, and their own rates,
+betas, batch size and augmentation for all objectives. Faces are randomly mirrored; a quarter of the
+digits and of CIFAR-10 is held out. The number of steps is planned from a trial of 5 s, so that
+schedules end on time.
 """
 
 import argparse
@@ -44,20 +45,20 @@ from benchmarks.classifier import Classifier, trained
 from benchmarks.training import commit, config_of, part, samples, speed, trainer_of
 
 REALS = 1000
-SHOWN = 8  # pictures of a cell on the sheet
-PROJECTED = "lite0"  # fastgan's generator under a projected discriminator
+SHOWN = 8  # images per cell on the sheet
+PROJECTED = "lite0"  # fastgan's generator with a projected discriminator
 
 
 @dataclass(frozen=True)
 class Data:
-    """A set to train on: where it is, what its pictures are, how long a cell takes."""
+    """A training set, its options, and the CPU minutes per cell."""
 
     folder: str
-    held_out: str | None  # else a quarter of each class is kept aside
+    held_out: str | None  # None holds out a quarter of each class
     options: dict[str, Any]
     minutes: float
     nets: tuple[str, ...]
-    also: tuple[tuple[str, str], ...] = ()  # further pairs
+    also: tuple[tuple[str, str], ...] = ()  # additional pairs
 
 
 FACES = (*FAMILIES, PROJECTED)
@@ -74,7 +75,7 @@ ALIKE: dict[str, Any] = {
 
 
 def cells(data: Data) -> list[tuple[str, str]]:
-    """(objective, network), those among them that the tool refuses too."""
+    """Return all pairs (objective, network), including unsupported ones."""
     pairs = [(loss, net) for net in data.nets for loss in OBJECTIVES]
     return [*pairs, *data.also]
 
@@ -90,7 +91,7 @@ def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
 def train(
     given: dict[str, Any], faces: FaceSet, minutes: float, labels: Labels | None = None
 ) -> Trainer:
-    """A trainer after so many CPU minutes of this process."""
+    """Return a trainer that has trained for `minutes` of this process's CPU time."""
     rate = speed(config_of(given), faces, labels=labels)
     trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces, labels=labels)
     begun = time.process_time()
@@ -100,7 +101,7 @@ def train(
 
 
 def split(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
-    """(three quarters of every class, the other quarter)."""
+    """Split a set into three quarters and one quarter of every class."""
     apart = np.zeros(len(faces), dtype=bool)
     for label in range(len(faces.classes)):
         rows = np.flatnonzero(faces.labels == label)
@@ -109,7 +110,7 @@ def split(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
 
 
 class Judge:
-    """Reals measured once, a classifier where there are classes, and what they say of fakes."""
+    """Measures fakes against reals and, for labelled sets, with a classifier."""
 
     def __init__(self, data: Data, root: Path) -> None:
         known = {name: data.options[name] for name in data.options if name != "flip"}
@@ -127,12 +128,12 @@ class Judge:
         self.reals = measure(of_array("reals", reals.images, chosen), self.extractor, self.detector)
 
     def of_reals(self) -> dict[str, Any]:
-        """The numbers of pictures of the training set: what a perfect generator would get."""
+        """Measure images of the training set: the score of a perfect generator."""
         rows = np.random.RandomState(1).permutation(len(self.faces))[: len(self.reals)]
         return self.numbers(torch.from_numpy(self.faces.images[rows]).permute(0, 3, 1, 2))
 
     def numbers(self, pictures: Tensor) -> dict[str, Any]:
-        """Of uint8 [N, C, S, S], as many as there are reals."""
+        """Measure images, uint8 [N, C, S, S], as many as there are reals."""
         drawn = Pictures("pictures", len(pictures), lambda at, count: pictures[at : at + count])
         fakes = measure(drawn, self.extractor, self.detector)
         told = compare(self.reals, fakes, self.extractor, seed=0)
@@ -146,7 +147,7 @@ class Judge:
 
 
 def run(name: str, root: Path, work: Path, only: list[str], minutes: float | None) -> None:
-    """Train and measure each cell that nobody has taken."""
+    """Train and measure each cell that no process has claimed."""
     data = SETS[name]
     work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -186,7 +187,7 @@ def run(name: str, root: Path, work: Path, only: list[str], minutes: float | Non
 
 
 def claimed(path: Path) -> bool:
-    """Whether this process is the one to make it."""
+    """Create a marker file; return False if it exists, because another process took the cell."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -194,11 +195,11 @@ def claimed(path: Path) -> bool:
     return True
 
 
-# --- what came out
+# --- results
 
 
 def rows(name: str, work: Path) -> Iterator[dict[str, Any]]:
-    """What there is, the reals first."""
+    """Yield the results so far, the reals first."""
     floor = work / f"{name}-reals.json"
     if floor.exists():
         yield json.loads(floor.read_text())
@@ -238,7 +239,7 @@ def table(name: str, work: Path) -> str:
 
 
 def sheet(name: str, work: Path, out: Path) -> None:
-    """The first pictures of each cell: a column a network, a row an objective."""
+    """Write a sheet of each cell's first images: one column per network, one row per objective."""
     found = [row for row in rows(name, work) if "pictures" in row]
     nets = list(dict.fromkeys(row["net"] for row in found))
     losses = [loss for loss in OBJECTIVES if any(row["loss"] == loss for row in found)]
@@ -269,8 +270,8 @@ def main() -> None:
     ask.add_argument("--data", type=Path, default=Path("../shared/data"))
     ask.add_argument("--work", type=Path, required=True)
     ask.add_argument("--only", nargs="*", default=[], metavar="LOSS-NET")
-    ask.add_argument("--minutes", type=float, help="instead of the set's own, for a try")
-    ask.add_argument("--sheet", type=Path, help="with `table`: picture to write")
+    ask.add_argument("--minutes", type=float, help="CPU minutes per cell (default: the set's)")
+    ask.add_argument("--sheet", type=Path, help="with `table`: image file to write")
     asked = ask.parse_args()
     if asked.what == "run":
         run(asked.set, asked.data, asked.work, asked.only, asked.minutes)

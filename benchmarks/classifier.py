@@ -1,4 +1,4 @@
-"""A small classifier trained on labelled pictures, to judge what a generator draws of them."""
+"""A small classifier, trained on labelled images, that evaluates a generator."""
 
 import math
 import sys
@@ -14,27 +14,29 @@ from animegan.images import to_float
 from animegan.runtime import generator
 
 BATCH, EPOCHS = 128, 20
-RARE = 0.01  # share of the samples below which a class counts as missing
+RARE = 0.01  # a class with a smaller share of the samples counts as missing
 
 
 class Classifier:
-    """Three stages of convolutions; see `trained`."""
+    """A convolutional classifier; create it with `trained`."""
 
     def __init__(self, net: nn.Module, accuracy: float) -> None:
         self.net, self.accuracy = net, accuracy
 
     @torch.no_grad()
     def probabilities(self, pictures: Tensor) -> Tensor:
-        """Of each class for uint8 [N, C, S, S], float64 [N, classes]."""
+        """Return class probabilities, float64 [N, classes], of images uint8 [N, C, S, S]."""
         logits = [self.net(to_float(some)) for some in pictures.split(BATCH)]
         return torch.cat(logits).double().softmax(1)
 
     def judge(self, pictures: Tensor) -> dict[str, Any]:
-        """What uint8 [N, C, S, S] look like to it.
+        """Evaluate images, uint8 [N, C, S, S].
 
-        modes: classes that get a hundredth of the pictures or more; entropy: of the classes'
-        shares, in nats, log(classes) at best; score: exp of the mean divergence of one picture's
-        class probabilities from their mean (Salimans et al. 2016, with this classifier).
+        Returns:
+            modes: number of classes predicted for at least RARE of the images.
+            entropy: entropy of the predicted classes in nats, at most log(classes).
+            score: Inception Score (Salimans et al. 2016) with this classifier.
+            accuracy: of the classifier on held-out images, 0 to 1.
         """
         probabilities = self.probabilities(pictures)
         shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
@@ -65,7 +67,7 @@ def _net(channels: int, classes: int) -> nn.Module:
 
 
 def trained(faces: FaceSet, held_out: FaceSet) -> Classifier:
-    """Trained on `faces` for twenty epochs; its accuracy is measured on `held_out`."""
+    """Train a classifier on `faces` for EPOCHS epochs; measure its accuracy on `held_out`."""
     torch.manual_seed(0)
     net = _net(faces.images.shape[3], len(faces.classes))
     steps = EPOCHS * (len(faces) // BATCH)
@@ -88,7 +90,7 @@ def trained(faces: FaceSet, held_out: FaceSet) -> Classifier:
             guess = net(_floats(held_out, rows)).argmax(1).numpy()
             right += int((guess == held_out.labels[rows]).sum())
     accuracy = right / len(held_out)
-    print(f"classifier: right for {accuracy:.1%} of {len(held_out):,} held-out", file=sys.stderr)
+    print(f"classifier: accuracy {accuracy:.1%} on {len(held_out):,} held-out", file=sys.stderr)
     return Classifier(net, accuracy)
 
 

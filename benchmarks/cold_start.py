@@ -1,10 +1,9 @@
-"""Seconds from a command line to its answer: help, errors and `generate`, each a fresh process.
+"""Time commands in fresh processes: help, errors and `generate`.
 
     python -m benchmarks.cold_start [--rounds 7]
 
-The yardsticks are an interpreter that does nothing, and one that imports torch and torchvision;
-every command runs once a round. Files are in the page cache, as they are for the second command of
-a day. Prints Markdown.
+The baselines are an interpreter that does nothing and one that imports torch and torchvision. Every
+command runs once per round, with files in the page cache. Prints Markdown.
 """
 
 import argparse
@@ -26,7 +25,7 @@ IMPORTS = "import torch, torchvision"
 
 
 def commands(folder: Path) -> dict[str, tuple[list[str], int]]:
-    """Name -> (words after `python`, exit code), for weights and pictures in `folder`."""
+    """Return name -> (arguments of `python`, exit code), for files in `folder`."""
     draw = ["main.py", "generate", "--gpu=false", f"--netg-path={folder}/netg.pth",
             f"--gen-img={folder}/sheet.png"]  # fmt: skip
     return {
@@ -59,14 +58,14 @@ def commands(folder: Path) -> dict[str, tuple[list[str], int]]:
 
 
 def run(words: Sequence[str], code: int) -> None:
-    """`python` with these words, in the root of the repository; its exit code has to be `code`."""
+    """Run `python` with these arguments in the repository's root; exit if its code differs."""
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != code:
         raise SystemExit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
 
 
 def table(seconds: Mapping[str, Sequence[float]]) -> list[str]:
-    """A row a command: seconds, and how many times as long as the imports alone."""
+    """Return Markdown rows per command: seconds, and the ratio to the imports alone."""
     lines = [
         f"| command | seconds (spread) | times `{IMPORTS}` (spread) |",
         "|---|---|---|",
@@ -77,7 +76,7 @@ def table(seconds: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def measure(spec: Spec, rounds: int) -> str:
-    """Every command in turn, as Markdown."""
+    """Time every command in turn; return Markdown."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "empty").mkdir()
@@ -94,7 +93,7 @@ def measure(spec: Spec, rounds: int) -> str:
 
 
 def main() -> None:
-    """Read the options, print the table."""
+    """Parse the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     print(measure(Spec(), parser.parse_args().rounds))

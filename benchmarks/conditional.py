@@ -1,14 +1,15 @@
-"""How often a conditional generator draws the digit that it is asked for.
+"""Measure how often a conditional generator draws the requested digit.
 
     export OMP_NUM_THREADS=1
     python -m benchmarks.conditional --data ../shared/data --sheet docs/images/conditional.jpg
 
-For each --condition: a DCGAN as in `benchmarks.cells` learns three quarters of the digits, labelled
-by their folders, for a fixed time of this process's CPU (one thread); then it draws as many of each
-class, and a classifier trained on the same pictures names them. `deviation` is that of a pixel, in
-grey levels, over pictures asked of one class, averaged over pixels and classes: it falls where all
-of a class look alike. The first row is the quarter that was kept aside. Prints Markdown; the sheet
-has a row for each class, the first pictures of each condition side by side, none chosen.
+For each --condition, a DCGAN as in `benchmarks.cells` trains on three quarters of the digits,
+labelled by their folders, for a fixed CPU time (one thread). It then draws the same number of
+images of each class, which a classifier trained on the same digits classifies. `deviation` is the
+standard deviation of pixels over the images of one class, in grey levels, averaged over pixels and
+classes; it falls if a class loses diversity. The first row is for the held-out quarter. Prints
+Markdown. The sheet has a row per class with the first, unselected images of each condition side by
+side.
 """
 
 import argparse
@@ -29,16 +30,16 @@ from benchmarks.cells import ALIKE, SETS, split, train
 from benchmarks.classifier import Classifier, trained
 from benchmarks.training import commit
 
-EACH = 200  # pictures of a class
-SHOWN = 8  # of them on the sheet
+EACH = 200  # images per class
+SHOWN = 8  # images per class on the sheet
 
 
 @dataclass(frozen=True)
 class Obeyed:
-    """What a classifier says of pictures asked for by class."""
+    """A classifier's verdict on images requested by class."""
 
-    share: float  # named as asked
-    worst: tuple[str, float]  # the class least often named as asked, and its share
+    share: float  # classified as requested
+    worst: tuple[str, float]  # the class with the smallest share, and that share
     deviation: float
 
 
@@ -48,14 +49,14 @@ def labels_of(faces: FaceSet) -> Labels:
 
 
 def drawn(trainer: Trainer, classes: int) -> Tensor:
-    """uint8 [classes, EACH, C, S, S] of one noise per place, the same for each class."""
+    """Return images uint8 [classes, EACH, C, S, S], with the same noise for each class."""
     noise = Noise(0, trainer.config.nz)(range(EACH))
     asked = (torch.full((EACH, 1), label) for label in range(classes))
     return torch.stack([to_uint8(trainer.sample(noise, (labels,))) for labels in asked])
 
 
 def judged(pictures: list[Tensor], classes: tuple[str, ...], classifier: Classifier) -> Obeyed:
-    """Of uint8 [N, C, S, S] a class, in order."""
+    """Classify images, one tensor uint8 [N, C, S, S] per class, in order."""
     right = [
         float((classifier.probabilities(some).argmax(1) == label).double().mean())
         for label, some in enumerate(pictures)
@@ -77,7 +78,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     ask.add_argument("--data", type=Path, default=Path("../shared/data"))
-    ask.add_argument("--minutes", type=float, default=4.0, help="of CPU, for each condition")
+    ask.add_argument("--minutes", type=float, default=4.0, help="CPU minutes per condition")
     ask.add_argument("--loss", choices=tuple(OBJECTIVES), default="bce")
     ask.add_argument("--sheet", type=Path)
     words = ask.parse_args()
@@ -88,7 +89,7 @@ def main() -> None:
     of_class = [aside.images[aside.labels == label] for label in range(len(aside.classes))]
     reals = [torch.from_numpy(some).permute(0, 3, 1, 2) for some in of_class]
     print(f"commit {commit()}, {words.loss}, {words.minutes:g} CPU minutes each\n")
-    print("| condition | pictures | as asked | least often | deviation |")
+    print("| condition | images | as requested | worst class | deviation |")
     print("|---|---|---|---|---|")
     print(line("reals", "-", judged(reals, aside.classes, classifier)), flush=True)
     columns = []

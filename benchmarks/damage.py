@@ -1,8 +1,8 @@
-"""What each number of `evaluate` does when real faces are damaged: the table of docs/evaluate.md.
+"""How the metrics of `evaluate` respond to damaged real faces: the tables of docs/evaluate.md.
 
     python -m benchmarks.damage --faces DIR [--n 1000]
 
-Takes n faces as the reals and n others, which it damages at three strengths each. Prints Markdown.
+Uses n faces as reals and n others, which it damages at three strengths each. Prints Markdown.
 """
 
 import argparse
@@ -30,19 +30,19 @@ SHOWN = ("fd", "kid", "precision", "recall", "density", "coverage", "face_rate",
 
 
 def blurred(faces: Faces, sigma: float, reals: Faces) -> Faces:
-    """Gaussian blur, sigma in pixels."""
+    """Apply Gaussian blur; sigma in pixels."""
     blur = ImageFilter.GaussianBlur(sigma)
     return np.stack([np.asarray(Image.fromarray(face).filter(blur)) for face in faces])
 
 
 def noised(faces: Faces, sigma: float, reals: Faces) -> Faces:
-    """Gaussian noise, sigma in levels of 255."""
+    """Add Gaussian noise; sigma in grey levels (of 255)."""
     noise = np.random.RandomState(1).normal(0, sigma, faces.shape)
     return np.clip(faces + noise, 0, 255).round().astype(np.uint8)
 
 
 def warped(faces: Faces, pixels: float, reals: Faces) -> Faces:
-    """Each face bent by its own smooth field of displacements, `pixels` in standard deviation."""
+    """Warp each face by its own smooth displacement field with a std of `pixels`."""
     size = faces.shape[1]
     source = torch.Generator().manual_seed(1)
     coarse = torch.randn(len(faces), 2, 5, 5, generator=source) * (2 * pixels / size)
@@ -57,14 +57,14 @@ def warped(faces: Faces, pixels: float, reals: Faces) -> Faces:
 
 
 def checkered(faces: Faces, levels: float, reals: Faces) -> Faces:
-    """Every other pixel lighter and darker by `levels`, as careless upsampling leaves it."""
+    """Make alternate pixels lighter and darker by `levels`, like upsampling artefacts."""
     rows, columns = np.indices(faces.shape[1:3])
     board = np.where((rows + columns) % 2, levels, -levels)[None, :, :, None]
     return np.clip(faces + board, 0, 255).round().astype(np.uint8)
 
 
 def half_swapped(faces: Faces, share: float, reals: Faces) -> Faces:
-    """In a share of the set, the right half is another face's."""
+    """Replace the right half by another face's in a share of the set."""
     out, count = faces.copy(), round(share * len(faces))
     middle = faces.shape[2] // 2
     out[:count, :, middle:] = np.roll(faces, 1, axis=0)[:count, :, middle:]
@@ -72,14 +72,14 @@ def half_swapped(faces: Faces, share: float, reals: Faces) -> Faces:
 
 
 def ten_repeated(faces: Faces, share: float, reals: Faces) -> Faces:
-    """A share of the set is ten pictures over and over."""
+    """Replace a share of the set by repetitions of ten faces."""
     out, count = faces.copy(), round(share * len(faces))
     out[:count] = faces[np.arange(count) % 10]
     return out
 
 
 def drawn(faces: Faces, share: float, reals: Faces) -> Faces:
-    """A share of the set is drawn from simple shapes (`animegan.drawn`)."""
+    """Replace a share of the set by faces drawn from simple shapes (`animegan.drawn`)."""
     out, count = faces.copy(), round(share * len(faces))
     for k in range(count):
         out[k] = np.asarray(draw_face(k, faces.shape[1]))
@@ -87,7 +87,7 @@ def drawn(faces: Faces, share: float, reals: Faces) -> Faces:
 
 
 def copied(faces: Faces, share: float, reals: Faces) -> Faces:
-    """A share of the set is the reals themselves: what a generator that learns by heart gives."""
+    """Replace a share of the set by the reals themselves, like a generator that memorises."""
     out, count = faces.copy(), round(share * len(faces))
     out[:count] = reals[:count]
     return out
@@ -106,9 +106,11 @@ DAMAGES: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, .
 
 
 def verdict(worse: list[float], noise: float) -> str:
-    """Of how much worse a number is than its floor, from the weakest damage to the strongest.
+    """Summarise how a metric responds to damage.
 
-    `noise` is the spread of the floor itself; a change of less than twice that is none.
+    Args:
+        worse: how much worse it is than its floor, from the weakest to the strongest damage.
+        noise: standard deviation of the floor; changes of less than twice this do not count.
     """
     limit = 2 * noise
     if worse[-1] < -limit:
@@ -130,11 +132,11 @@ def _row(name: str, strength: str, told: Numbers) -> str:
 
 
 def main() -> None:
-    """Measure, and print the two tables."""
+    """Parse the options and print the two tables."""
     ask = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ask.add_argument("--faces", type=Path, required=True, help="folder of 2n or more real faces")
+    ask.add_argument("--faces", type=Path, required=True, help="folder of at least 2n real faces")
     ask.add_argument("--n", type=int, default=1000)
     ask.add_argument("--splits", type=int, default=10, help="splits for the spread of the floor")
     ask.add_argument("--extractor", choices=("lite0", "inception"), default="lite0")

@@ -1,10 +1,10 @@
-"""What the face detector says of cut-outs, and how steady its boxes are.
+"""Detection rates of the face detector on crops, and the stability of its boxes.
 
     python benchmarks/detector_rates.py --faces FOLDER --others FOLDER [--others FOLDER]
 
-First the share of cut-outs in which `has_face` sees a face: as they are, blurred, and for pictures
-without faces. Then faces pasted twice, at different places and sizes and half of them mirrored: how
-far the hashes of the two crops are apart, with one look of the detector and with its mean of ten.
+First, the share of crops in which `has_face` finds a face: unchanged, blurred, and for pictures
+without faces. Second, for faces pasted twice at different places and sizes, half of them mirrored:
+the distance between the hashes of the two crops, for a single detection and for the mean of ten.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from animegan.prepare.crop import around, cut
 
 
 class OneLook(FaceDetector):
-    """The pyramid alone."""
+    """The detector without its repeated detections."""
 
     def _again(self, image: Image.Image, face: Face) -> Face:
         return face
 
 
 def main() -> None:
-    """Print both."""
+    """Parse the options and print both results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--faces", required=True)
     parser.add_argument("--others", action="append", default=[])
@@ -50,11 +50,11 @@ def main() -> None:
         found = found[:: max(1, len(found) // args.number)][: args.number]
         seen = [detector.has_face(_open(file)) for file in found]
         print(f"{folder}: {np.mean(seen):.3f} of {len(seen)}")
-    for name, finder in (("one look", OneLook()), ("mean of ten", detector)):
+    for name, finder in (("single detection", OneLook()), ("mean of ten", detector)):
         apart = np.array(_distances(finder, files[: args.pairs]))
         quarters = ", ".join(f"{v:.0f}" for v in np.percentile(apart, [25, 50, 75]))
         print(
-            f"{name}: {len(apart)} pairs, bits apart {quarters} (25, 50, 75 %), "
+            f"{name}: {len(apart)} pairs, bits apart {quarters} (25th, 50th, 75th percentile), "
             f"within 56: {(apart <= 56).mean():.2f}"
         )
 

@@ -1,8 +1,8 @@
-"""How fast a machine could do a step at best: its operations over the best rate found.
+"""Lower bound of a step's time: its operations divided by the best rate of the machine.
 
-Operations are those of convolutions, two to a multiplication with its addition; the rest of a step
-moves memory and counts nothing. The rate is the best of large matrix products and of the nets' own
-convolutions, each pass alone, contiguous and channels_last, over several tries.
+Only convolutions count, with two operations per multiply-add; the rest of a step is bound by
+memory. The rate is the best over large matrix products and the nets' own convolutions, each pass on
+its own, contiguous and channels-last, over several tries.
 """
 
 import time
@@ -18,7 +18,7 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def operations(work: Callable[[], object]) -> int:
-    """Floating-point operations of what runs within, backward passes included."""
+    """Return the floating-point operations of `work`, including backward passes."""
     with FlopCounterMode(display=False) as counter:
         work()
     return int(counter.get_total_flops())
@@ -26,7 +26,7 @@ def operations(work: Callable[[], object]) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution of a net, as a step meets it."""
+    """A convolution of a net and the shape of its input."""
 
     module: nn.Conv2d | nn.ConvTranspose2d
     inputs: torch.Size
@@ -39,7 +39,7 @@ class Layer:
 
 
 def layers_of(net: nn.Module, inputs: Tensor) -> list[Layer]:
-    """The net's convolutions in order, with the shapes that `inputs` brings them."""
+    """Return the net's convolutions in order, with their input shapes for `inputs`."""
     found: list[Layer] = []
     hooks = [
         one.register_forward_hook(
@@ -56,7 +56,7 @@ def layers_of(net: nn.Module, inputs: Tensor) -> list[Layer]:
 
 
 def passes(layer: Layer, memory: torch.memory_format) -> tuple[Callable[[], Any], ...]:
-    """The layer's forward pass, the gradient of its inputs and that of its weights."""
+    """Return functions for the layer's forward pass and its gradients of inputs and weights."""
     one, transposed = layer.module, isinstance(layer.module, nn.ConvTranspose2d)
     inputs = torch.randn(layer.inputs).to(memory_format=memory)
     weight = one.weight.detach().clone(memory_format=memory)
@@ -73,7 +73,7 @@ def passes(layer: Layer, memory: torch.memory_format) -> tuple[Callable[[], Any]
 
 
 def fastest(work: Callable[[], Any], seconds: float) -> float:
-    """The shortest of as many tries as fit, three at least, after one that does not count."""
+    """Return the shortest time of at least three tries within `seconds`, after a warm-up."""
     work()
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < seconds:
@@ -84,12 +84,12 @@ def fastest(work: Callable[[], Any], seconds: float) -> float:
 
 
 def product_rate(size: int, seconds: float) -> float:
-    """Operations a second of a float32 matrix product of size x size."""
+    """Return the operations per second of a float32 matrix product of size x size."""
     one, other = torch.randn(size, size), torch.randn(size, size)
     return 2 * size**3 / fastest(lambda: one @ other, seconds)
 
 
 def convolution_rates(layer: Layer, memory: str, seconds: float) -> list[float]:
-    """Operations a second of each of the three passes, in one of FORMATS."""
+    """Return the operations per second of each of the three passes; `memory` is in FORMATS."""
     works = passes(layer, FORMATS[memory])
     return [operations(work) / fastest(work, seconds) for work in works]

@@ -1,10 +1,10 @@
-"""Candidates ranked, the best kept: `animegan.generate` against the example's one batch.
+"""Rank candidates and keep the best: `animegan.generate` compared with the example's single batch.
 
     python -m benchmarks.generating [--search 5000] [--keep 64] [--rounds 3]
 
-The example draws all candidates in one batch, scores them in one batch, and writes a sheet of the
-best. The nets are DCGANs of 96 px that were not trained; their BatchNorm has seen some batches.
-Memory is the peak of a process of its own above what it held before drawing. Prints Markdown.
+The example draws and scores all candidates in one batch, and writes a sheet of the best. The nets
+are untrained DCGANs of 96 px whose BatchNorm has seen some batches. Memory is the peak of a
+separate process above its usage before drawing. Prints Markdown.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SIDES = ("one batch", "animegan")
 
 
 def nets(spec: Spec) -> tuple[nn.Module, nn.Module]:
-    """Random weights of seed 0, running statistics of ten batches, eval mode."""
+    """Return nets with random weights and running statistics of ten batches, in eval mode."""
     torch.manual_seed(0)
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     with torch.no_grad():
@@ -40,13 +40,13 @@ def nets(spec: Spec) -> tuple[nn.Module, nn.Module]:
 
 
 def save_nets(spec: Spec, folder: Path) -> None:
-    """netg.pth and netd.pth, as a training writes them."""
+    """Write netg.pth and netd.pth in the format of a training."""
     for kind, net in zip(("netg", "netd"), nets(spec), strict=True):
         checkpoint.save_net(folder / f"{kind}.pth", kind, net.state_dict(), spec, {})  # type: ignore[arg-type]
 
 
 def one_batch(folder: Path, search: int, keep: int) -> None:
-    """The example's way: every candidate in memory at once."""
+    """Run the example's method, with all candidates in memory at once."""
     netg = checkpoint.load_net(folder / "netg.pth", "netg")
     netd = checkpoint.load_net(folder / "netd.pth", "netd")
     with torch.no_grad():
@@ -58,7 +58,7 @@ def one_batch(folder: Path, search: int, keep: int) -> None:
 
 
 def ours(folder: Path, search: int, keep: int) -> None:
-    """The `generate` command, without its command line."""
+    """Run the `generate` command in this process."""
     flags = {
         "netg_path": folder / "netg.pth", "netd_path": folder / "netd.pth", "gpu": "false",
         "gen_search_num": search, "gen_num": keep, "gen_img": folder / "ours.png",
@@ -80,12 +80,12 @@ def _measure(side: str, folder: Path, search: int, keep: int, threads: int) -> f
 
 
 def memory(side: str, folder: Path, search: int, keep: int, threads: int) -> float:
-    """MB that the search adds to the peak of a process that has drawn two candidates before."""
+    """Return the MB that the search adds to the peak of a process that drew two candidates."""
     return in_child(_measure, side, folder, search, keep, threads)
 
 
 def table(spec: Spec, search: int, keep: int, rounds: int, threads: int) -> str:
-    """Time in turn and memory of both sides, as Markdown."""
+    """Measure time (in turn) and memory of both sides; return Markdown."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -102,7 +102,7 @@ def table(spec: Spec, search: int, keep: int, rounds: int, threads: int) -> str:
         f"{keep} of {search:,} candidates, {spec.net} of {spec.image_size} px, widths {spec.ngf}, "
         f"{threads} threads, {rounds} rounds, torch {torch.__version__}, commit {commit()}",
         "",
-        "| side | seconds, median | share of the one batch's time (spread) | peak memory, MB |",
+        "| side | seconds, median | ratio to one batch (spread) | peak memory, MB |",
         "|---|---|---|---|",
     ]
     for side in SIDES:
@@ -113,7 +113,7 @@ def table(spec: Spec, search: int, keep: int, rounds: int, threads: int) -> str:
 
 
 def main() -> None:
-    """Read the options, print the table."""
+    """Parse the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--search", type=int, default=5000)
     parser.add_argument("--keep", type=int, default=64)

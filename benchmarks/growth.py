@@ -1,11 +1,11 @@
-"""How cost grows with the number of pictures, their size and the widths of the nets.
+"""Measure how cost grows with the number of images, their size and the widths of the nets.
 
     python -m benchmarks.growth --work /tmp/growth [--plot docs/images/growth.png] [--part sets]
 
-Sets are simulated: a folder of so many empty files, and a cache of the real layout whose pictures
-are a hole in a file, so that 27.6 GB take no room (nor a disk's time to read). Each row is a
-process of its own; the folder is removed afterwards. `held` is memory that the system cannot take
-back, above that of an interpreter with torch; pages of the cache do not count. Prints Markdown.
+Sets are simulated: a folder of empty files, and a cache of the real layout with a sparse file for
+the pixels, so that 27.6 GB take no disk space (and no time to read). Each row runs in a separate
+process; the folder is removed afterwards. Memory held is anonymous memory above that of an
+interpreter with torch; pages of the cache do not count. Prints Markdown.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from benchmarks.training import TEXTBOOK, commit, config_of, trainer_of
 
 COUNTS, SIZES, WIDTHS = (1000, 50_000, 1_000_000), (32, 64, 96, 128, 256), (16, 32, 64, 128)
 SIZE, WIDTH, BATCH = 96, 64, 64
-NETS_BATCH = 16  # the largest nets take 8 seconds a step of it
+NETS_BATCH = 16  # the largest nets take 8 seconds per step
 
 Row = Mapping[str, Any]
 
 
 def hollow(folder: Path, job: Any, num_workers: int, say: Callable[[str], None]) -> None:
-    """Stands in for the building of a cache: its files as they would be, but for the pixels."""
+    """Replace `cache._build`: write the cache's files without pixels."""
     folder.mkdir()
     with open(folder / "images.bin", "wb") as file:
         file.truncate(job.bytes)
@@ -44,7 +44,7 @@ def hollow(folder: Path, job: Any, num_workers: int, say: Callable[[str], None])
 
 
 def make_folder(folder: Path, count: int) -> None:
-    """So many empty files that are named as pictures."""
+    """Create `count` empty files named like images."""
     folder.mkdir(parents=True)
     for number in range(count):
         os.close(os.open(folder / f"{number:07}.jpg", os.O_CREAT | os.O_WRONLY))
@@ -57,7 +57,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
-    """A set is listed, opened through its cache, and read: seconds, and MB that are held."""
+    """List a set, open it through its cache and read batches; return seconds and MB held."""
     torch.set_num_threads(threads)
     setattr(cache, "_build", hollow)  # noqa: B010
     given: dict[str, Any] = {"image_size": size, "cache_dir": folder.parent / "cache"}
@@ -81,7 +81,7 @@ def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
 
 
 def training(size: int, width: int, batch: int, threads: int, steps: int = 3) -> Row:
-    """Training steps of a DCGAN on noise: seconds a picture, MB at the peak above the start."""
+    """Train a DCGAN on noise; return seconds per image and peak MB above the start."""
     config = config_of(
         {**TEXTBOOK, "image_size": size, "ngf": width, "ndf": width, "batch_size": batch,
          "threads": threads}
@@ -100,8 +100,8 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def sets_table(rows: Sequence[Row]) -> str:
-    heads = ("pictures", "listed, s", "opened, s", "first batch, ms", "an epoch's order, ms",
-             "loading, µs a picture", "held, MB")  # fmt: skip
+    heads = ("images", "listed, s", "opened, s", "first batch, ms", "shuffling an epoch, ms",
+             "loading, µs per image", "memory held, MB")  # fmt: skip
     return markdown(heads, [
         (f"{row['count']:,}", f"{row['listed']:.2f}", f"{row['opened']:.2f}",
          f"{1e3 * row['first']:.1f}", f"{1e3 * row['epoch']:.1f}", f"{1e6 * row['load']:.1f}",
@@ -111,7 +111,7 @@ def sets_table(rows: Sequence[Row]) -> str:
 
 
 def nets_table(rows: Sequence[Row]) -> str:
-    heads = ("size", "width", "batch", "training, ms a picture", "memory above the start, MB")
+    heads = ("size", "width", "batch", "training, ms per image", "memory above the start, MB")
     return markdown(heads, [
         (f"{row['size']}", f"{row['width']}", f"{row['batch']}", f"{1e3 * row['step']:.2f}",
          f"{row['peak']:,.0f}")
@@ -120,13 +120,13 @@ def nets_table(rows: Sequence[Row]) -> str:
 
 
 def plot(sets: Sequence[Row], nets: Sequence[Row], path: Path) -> None:
-    """Time (above) and memory (below) over pictures, size and width, on logarithmic axes."""
+    """Plot time (top) and memory (bottom) over images, size and width, on logarithmic axes."""
     from matplotlib.figure import Figure
 
     sizes = sorted((row for row in nets if row["width"] == WIDTH), key=lambda row: row["size"])
     widths = sorted((row for row in nets if row["size"] == SIZE), key=lambda row: row["width"])
     panels = (
-        ("pictures in the set (loading)", sets, "count", "load", "held"),
+        ("images in the set (loading)", sets, "count", "load", "held"),
         ("size, px (training)", sizes, "size", "step", "peak"),
         ("width (training)", widths, "width", "step", "peak"),
     )
@@ -144,13 +144,13 @@ def plot(sets: Sequence[Row], nets: Sequence[Row], path: Path) -> None:
         below.set_xlabel(name)
         below.set_xticks(places, [f"{place:,}" for place in places])
         below.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-    axes[0][0].set_ylabel("ms a picture")
+    axes[0][0].set_ylabel("ms per image")
     axes[1][0].set_ylabel("memory, MB")
     figure.savefig(path, dpi=80)
 
 
 def measure_sets(work: Path, counts: Sequence[int], threads: int) -> list[Row]:
-    """A row a number of pictures; nothing is left in `work`."""
+    """Return one row per number of images; leave nothing in `work`."""
     rows = []
     try:
         for count in counts:
@@ -163,7 +163,7 @@ def measure_sets(work: Path, counts: Sequence[int], threads: int) -> list[Row]:
 
 
 def measure_nets(shapes: Sequence[tuple[int, int, int]], threads: int) -> list[Row]:
-    """A row for each size, width and batch."""
+    """Return one row per (size, width, batch)."""
     names = ("size", "width", "batch")
     return [
         {**dict(zip(names, shape, strict=True)), **in_child(training, *shape, threads)}
@@ -172,11 +172,11 @@ def measure_nets(shapes: Sequence[tuple[int, int, int]], threads: int) -> list[R
 
 
 def main() -> None:
-    """Read the options, print the tables."""
+    """Parse the options and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--work", type=Path, required=True, help="a folder to make and remove")
+    parser.add_argument("--work", type=Path, required=True, help="a folder to create and remove")
     parser.add_argument("--part", choices=("sets", "nets"), help="only this table")
-    parser.add_argument("--rows", type=Path, help="JSON file that keeps the rows of both parts")
+    parser.add_argument("--rows", type=Path, help="JSON file that stores the rows of both parts")
     parser.add_argument("--plot", type=Path, help="needs the rows of both parts")
     parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,9 +1,9 @@
-"""The gradient of Lite0's halving convolutions in bfloat16: our way against torch's.
+"""The gradient of Lite0's stride-2 convolutions in bfloat16: ours compared with torch's.
 
     python -m benchmarks.halving [--rounds 9] [--threads 1]
 
-32 pictures of noise, 96 x 96, through what a projected discriminator keeps frozen, and the
-gradient back to them. In turn, in one process. Prints Markdown.
+Passes 32 noise images, 96 x 96, through the frozen part of a projected discriminator and the
+gradient back to them, in turn in one process. Prints Markdown.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""What recipes are measured against: the tool's own numbers, and some of no trained network.
+"""Metrics for recipes: those of `evaluate`, and others that no discriminator optimises directly.
 
-The Fréchet distances of colour statistics and of frequency statistics, through which no
-discriminator looks, and the tool's in the features of EfficientNet-Lite2 (`_2`).
+The latter are Fréchet distances of colour and of frequency statistics, and the metrics of
+`evaluate` in the features of EfficientNet-Lite2 (suffix `_2`).
 """
 
 from pathlib import Path
@@ -20,18 +20,18 @@ from benchmarks.training import part, some
 
 N = 1000
 BANDS = 16  # of the power spectrum
-CELLS = 4  # a side, of the colour statistics
+CELLS = 4  # per side, of the colour statistics
 
 
 def colours(pixels: Tensor) -> Tensor:
-    """Mean and deviation of each channel in 4 x 4 cells: uint8 [N, C, S, S] -> [N, 2 · 16 · C]."""
+    """Return mean and std of each channel in 4 x 4 cells: uint8 [N, C, S, S] -> [N, 2 · 16 · C]."""
     side = pixels.shape[-1] // CELLS
     x = pixels.float().unfold(2, side, side).unfold(3, side, side).flatten(4)
     return torch.cat((x.mean(4).flatten(1), x.std(4).flatten(1)), 1)
 
 
 def frequencies(pixels: Tensor) -> Tensor:
-    """Log power of brightness in rings of the spectrum: uint8 [N, C, S, S] -> [N, 16]."""
+    """Return the log power of brightness in 16 frequency bands: uint8 [N, C, S, S] -> [N, 16]."""
     grey = pixels.float().mean(1)
     window = torch.hann_window(grey.shape[-1], periodic=False)
     power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window.outer(window))
@@ -44,14 +44,14 @@ def frequencies(pixels: Tensor) -> Tensor:
 
 
 def apart(real: Tensor, fake: Tensor) -> float:
-    """Fréchet distance after the reals are scaled to deviation 1 in each number."""
+    """Return the Fréchet distance after standardising both by the reals' mean and std."""
     mean, deviation = real.mean(0), real.std(0) + 1e-6
     scaled = [((one - mean) / deviation).numpy() for one in (real, fake)]
     return frechet(scaled[0], scaled[1])
 
 
 class Bench:
-    """Pictures to train on, and reals to measure against, measured once."""
+    """Images to train on, and reals to measure against, whose features are computed once."""
 
     def __init__(self, data: Path, against: str) -> None:
         whole = open_set(data / "train/faces")
@@ -70,7 +70,7 @@ class Bench:
         self.real_second: Measured = measure(of_array(against, reals.images), self.second, None)
 
     def subset(self, pictures: int | None, without: int | None = None) -> FaceSet:
-        """All to train on, or so many of them, or all but so many."""
+        """Return all training images, a random `pictures` of them, or all but `without`."""
         if without is not None:
             return part(self.faces, ~some(self.faces, without, seed=2))
         if pictures is None:
@@ -78,12 +78,12 @@ class Bench:
         return part(self.faces, some(self.faces, pictures, seed=2))
 
     def floor(self) -> dict[str, Any]:
-        """Numbers of 1,000 faces of the training set."""
+        """Measure 1,000 faces of the training set."""
         some_faces = part(self.faces, some(self.faces, N, seed=3))
         return self.judge(torch.from_numpy(some_faces.images).permute(0, 3, 1, 2))
 
     def judge(self, pixels: Tensor) -> dict[str, Any]:
-        """Numbers of 1,000 pictures, uint8 [1000, C, S, S]."""
+        """Measure 1,000 images, uint8 [1000, C, S, S]."""
         drawn = Pictures("samples", N, lambda at, count: pixels[at : at + count])
         fake = measure(drawn, self.extractor, self.detector)
         told = compare(self.real, fake, self.extractor, seed=0)

@@ -1,10 +1,10 @@
-"""Pictures to a training-ready batch: the cache against torchvision's ImageFolder + DataLoader.
+"""Load training batches: the cache compared with torchvision's ImageFolder and DataLoader.
 
     python -m benchmarks.loading --data DIR [--rounds 7] [--batches 32] [--batch-size 64]
 
-DIR is a folder of subfolders of pictures, as ImageFolder wants it. Both sides draw pictures of the
-whole set at random and end with float32 [B, 3, 96, 96] in [-1, 1]; the cache is built beforehand.
-One training step of a DCGAN of widths 64 runs in every round too. Prints Markdown.
+DIR is a folder of subfolders of images, as ImageFolder requires. Both sides draw random images of
+the whole set as float32 [B, 3, 96, 96] in [-1, 1]; the cache is built beforehand. Every round also
+runs one training step of a DCGAN of width 64. Prints Markdown.
 """
 
 import argparse
@@ -26,7 +26,7 @@ WORKERS = (0, 2, 4)
 
 
 def folder_side(data: str, size: int, batch_size: int, workers: int, batches: int) -> DataLoader:
-    """ImageFolder + DataLoader, an epoch of so many batches chosen anew at random."""
+    """Return a DataLoader on ImageFolder whose epochs are `batches` random batches."""
     pictures = pictures_of(Path(data), size)
     sampler = RandomSampler(pictures, num_samples=batches * batch_size)
     return DataLoader(
@@ -35,13 +35,13 @@ def folder_side(data: str, size: int, batch_size: int, workers: int, batches: in
 
 
 def drawn(loader: DataLoader) -> None:
-    """Every batch of an epoch, thrown away."""
+    """Load and discard the batches of an epoch."""
     for _ in loader:
         pass
 
 
 def cache_side(batches: Batches, count: int) -> Callable[[], None]:
-    """A call draws the next `count` batches."""
+    """Return a function that loads the next `count` batches."""
     step = itertools.count()
 
     def draw() -> None:
@@ -52,7 +52,7 @@ def cache_side(batches: Batches, count: int) -> Callable[[], None]:
 
 
 def table(data: str, rounds: int, count: int, batch_size: int, threads: int, width: int) -> str:
-    """Both sides and the training step in turn, as Markdown."""
+    """Time both sides and the training step in turn; return Markdown."""
     config = config_of(
         {**TEXTBOOK, "data_path": data, "batch_size": batch_size, "threads": threads, "ngf": width,
          "ndf": width}
@@ -76,10 +76,10 @@ def table(data: str, rounds: int, count: int, batch_size: int, threads: int, wid
     }
     step = batch["training step"]
     lines = [
-        f"{len(faces):,} pictures of {size} px, batch {batch_size}, {threads} threads, {rounds} "
+        f"{len(faces):,} images of {size} px, batch {batch_size}, {threads} threads, {rounds} "
         f"rounds, torch {torch.__version__}, commit {commit()}",
         "",
-        "| side | ms a batch, median | times the cache's (spread) | share of a step (spread) |",
+        "| side | ms per batch, median | ratio to the cache (spread) | share of a step (spread) |",
         "|---|---|---|---|",
     ]
     for name, times in batch.items():
@@ -93,7 +93,7 @@ def table(data: str, rounds: int, count: int, batch_size: int, threads: int, wid
 
 
 def main() -> None:
-    """Read the options, print the table."""
+    """Parse the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,10 +1,9 @@
-"""A projected discriminator that looks at the fakes once for both updates, against twice.
+"""Computing a projected discriminator's features of the fakes once per batch, or twice.
 
     python -m benchmarks.looking [--rounds 9] [--threads 1]
 
-The steps of `--preset=best` on pictures of noise; both sides train by the same code and differ in
-whether what the frozen features made of the fakes is kept for the generator's update. In turn, in
-one process. Prints Markdown.
+Trains `--preset=best` on noise images. Both sides run the same code, but only one keeps the frozen
+features of the fakes for the generator's update. They run in turn in one process. Prints Markdown.
 """
 
 import argparse
@@ -15,7 +14,7 @@ from animegan.trial import noise_set
 from benchmarks.ratio import Spread, in_turn, ratio
 from benchmarks.training import commit, config_of, trainer_of
 
-STEPS = 5  # a round
+STEPS = 5  # per round
 
 
 def trained(trainer: Trainer) -> None:
@@ -37,7 +36,7 @@ def main() -> None:
         side()
     seconds = in_turn(sides, asked.rounds)
     print(f"{commit()}, {asked.threads} threads, {'bf16' if on.bf16 else 'fp32'}\n")
-    print("| looks at the fakes | ms a step |\n|---|---|")
+    print("| features of the fakes | ms per step |\n|---|---|")
     for name, found in seconds.items():
         print(f"| {name} | {Spread.of([1000 * one / STEPS for one in found])} |")
     print(f"\ntwice / once: {ratio(seconds['twice'], seconds['once'])}")

@@ -1,4 +1,4 @@
-"""Memory of a process of its own, so that what ran before does not count. Linux only."""
+"""Measure memory in separate processes, so that earlier work does not count. Linux only."""
 
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def megabytes(field: str) -> float:
-    """A size in /proc/self/status: VmHWM is the peak, RssAnon what the system cannot take back.
+    """Return a size from /proc/self/status: VmHWM (peak) or RssAnon (not reclaimable), in MB.
 
-    Not resource.getrusage: its peak is inherited from the process that started this one.
+    resource.getrusage does not help: its peak is inherited from the parent process.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns in a fresh interpreter."""
+    """Return the function's result, computed in a fresh interpreter."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)

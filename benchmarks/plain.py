@@ -1,9 +1,9 @@
-"""The textbook's training loop, written from its description: what our steps are compared with.
+"""The textbook's training loop, written from its description, as a baseline.
 
-torchvision's ImageFolder and a DataLoader, the nets in the default memory format, Sigmoid and
-binary cross-entropy, plain Adam, a loss read after every update. The discriminator's step builds
-the generator's graph and then cuts the fakes from it; the generator's step computes gradients of
-the discriminator's weights that nobody uses, and draws noise of its own.
+It uses torchvision's ImageFolder and a DataLoader, nets in the default memory format, Sigmoid and
+binary cross-entropy, plain Adam, and reads a loss after every update. The discriminator's step
+builds the generator's graph and then detaches the fakes; the generator's step draws its own noise
+and computes gradients of the discriminator's weights that are not used.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from animegan.models import Spec, build_netd, build_netg
 
 
 def pictures_of(folder: Path, image_size: int) -> ImageFolder:
-    """A folder of folders, its pictures float32 [3, S, S] in [-1, 1], decoded at each use."""
+    """Open a folder of class folders; images are float32 [3, S, S] in [-1, 1], decoded on use."""
     steps = [
         transforms.Resize(image_size),
         transforms.CenterCrop(image_size),
@@ -30,10 +30,10 @@ def pictures_of(folder: Path, image_size: int) -> ImageFolder:
 
 
 def loader_of(folder: Path, image_size: int, batch_size: int, workers: int) -> DataLoader:
-    """Shuffled batches [B, 3, S, S] in [-1, 1] with their labels, from a folder of folders.
+    """Return shuffled batches [B, 3, S, S] in [-1, 1] with labels, from a folder of class folders.
 
-    Workers stay from one epoch to the next: the sets of benchmarks are small, and starting them
-    anew every few batches would be no fair comparison.
+    Workers persist between epochs: benchmark sets are small, and restarting workers every few
+    batches would be unfair.
     """
     return DataLoader(
         pictures_of(folder, image_size), batch_size, shuffle=True, drop_last=True,
@@ -42,10 +42,10 @@ def loader_of(folder: Path, image_size: int, batch_size: int, workers: int) -> D
 
 
 class PlainLoop:
-    """Both nets of `spec`, both optimizers, and `train_batch`."""
+    """The nets of `spec`, their optimizers, and the training loop."""
 
     def __init__(self, loader: DataLoader, spec: Spec, d_every: int = 1, g_every: int = 1) -> None:
-        """Updates the discriminator every `d_every`-th batch, the generator every `g_every`-th."""
+        """Update the discriminator every `d_every`-th batch, the generator every `g_every`-th."""
         self.batches = self._endless(loader)
         self.netg = build_netg(spec).train()
         self.netd = nn.Sequential(build_netd(spec), nn.Sigmoid()).train()
@@ -64,7 +64,7 @@ class PlainLoop:
                 yield images
 
     def train_batch(self) -> None:
-        """Load a batch and do the updates that it is due."""
+        """Load a batch and run the updates that are due."""
         real = next(self.batches)
         self.step += 1
         if self.step % self.d_every == 0:

@@ -1,4 +1,4 @@
-"""How much memory `prepare` takes as the pile grows: many small pictures, sizes read from /proc.
+"""Measure the memory of `prepare` on many small images, read from /proc.
 
 python benchmarks/prepare_memory.py --work /tmp/many --files 100000
 """
@@ -18,7 +18,7 @@ from animegan.prepare.pipeline import Options, prepare
 
 
 def main() -> None:
-    """Make the pile, run prepare without detection, print the sizes on the way."""
+    """Create the images, run prepare without detection, and print its memory along the way."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", required=True)
     parser.add_argument("--files", type=int, default=100_000)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _watch(out: Path, files: int, done: threading.Event) -> None:
-    """Print the memory of this process and of its children at every tenth of the pile."""
+    """Print the memory of this process and of its largest child at every tenth of the files."""
     journal = out / ".prepare" / "journal.jsonl"
     seen, lines, told = 0, 0, 0
     while not done.wait(0.2):

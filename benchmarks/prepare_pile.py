@@ -1,8 +1,8 @@
-"""How good `prepare` is on a pile whose truth is known.
+"""Evaluate `prepare` on pages with known faces.
 
-Faces are pasted at known places and sizes into drawn pages, among distractors; pages and faces are
-repeated mirrored, recompressed, smaller, blurred, rotated and without colour. Then `prepare` runs
-over the pile and the manifest is held against the truth.
+Faces are pasted at known places and sizes into drawn pages, among distractors. Pages and faces are
+repeated mirrored, recompressed, smaller, blurred, rotated and without colour. `prepare` runs on the
+pages, and its manifest is compared with the ground truth.
 
     python benchmarks/prepare_pile.py --faces FOLDER --distractors FOLDER --work /tmp/pile
 """
@@ -26,36 +26,36 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from animegan.detector import Box, overlap_of
 from animegan.prepare.pipeline import Options, prepare
 
-SIZES = ((40, 56), (56, 80), (80, 120), (120, 200), (200, 400))  # px: side of a pasted face
-_BOX = 0.74  # animeface's box over the side of these cut-outs, the median of 2,500
+SIZES = ((40, 56), (56, 80), (80, 120), (120, 200), (200, 400))  # px, side of a pasted face
+_BOX = 0.74  # side of animeface's box relative to these crops, median of 2,500
 
 
 @dataclass(frozen=True)
 class Pasted:
-    """One face on one page."""
+    """A face pasted on a page."""
 
     page: str
-    face: str  # which face it is
+    face: str  # file name of the face
     x: int
     y: int
     side: int
-    kind: str  # plain, or what was done to it
-    copy_of: str = ""  # "face": pasted elsewhere before; or what was done to the whole page
+    kind: str  # plain, rotated or blurred
+    copy_of: str = ""  # "face" or "face mirrored" if pasted before, or how the page was copied
 
     @property
     def box(self) -> Box:
-        """Where the detector's box should be."""
+        """The expected box of the detector."""
         off, inner = self.side * (1 - _BOX) / 2, self.side * _BOX
         x0, y0 = round(self.x + off), round(self.y + off)
         return x0, y0, x0 + round(inner), y0 + round(inner)
 
 
 def main() -> None:
-    """Compose, prepare, score."""
+    """Parse the options, create the pages, run prepare and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--faces", required=True, help="folder of cut-out faces")
-    parser.add_argument("--distractors", required=True, help="folder of pictures without faces")
-    parser.add_argument("--work", required=True, help="folder for the pile and the result")
+    parser.add_argument("--faces", required=True, help="folder of cropped faces")
+    parser.add_argument("--distractors", required=True, help="folder of images without faces")
+    parser.add_argument("--work", required=True, help="folder for the pages and the result")
     parser.add_argument("--pages", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-workers", type=int, default=2)
@@ -79,11 +79,11 @@ def main() -> None:
 
 
 # ---------------------------------------------------------------------------------------------
-# the pile
+# the pages
 
 
 def compose(pile: Path, faces: Path, distractors: Path, pages: int, seed: int) -> list[Pasted]:
-    """Draw the pages and their copies; what lies where."""
+    """Draw the pages and their copies; return the pasted faces."""
     rng = random.Random(seed)
     deck = sorted(faces.iterdir())
     rng.shuffle(deck)
@@ -145,7 +145,7 @@ def _free(
 def _page_copy(
     pile: Path, canvas: Image.Image, name: str, pasted: list[Pasted], rng: random.Random
 ) -> list[Pasted]:
-    """With chance 0.4 the whole page once more, changed in one way."""
+    """With probability 0.4, write a copy of the page, changed in one way; return its faces."""
     how = rng.choices(
         ("", "page bytes", "page JPEG 60", "page mirrored", "page 0.8", "page grey"),
         (0.6, 0.08, 0.08, 0.08, 0.08, 0.08),
@@ -181,7 +181,7 @@ def _page_copy(
 
 
 def _background(rng: random.Random, other: list[Path]) -> Image.Image:
-    """Gradients, shapes, speech bubbles, hatching, and enlarged distractors."""
+    """Draw a page of gradients, shapes, hatching and enlarged distractors."""
     width, height = rng.randint(600, 1100), rng.randint(600, 1100)
 
     def colour() -> tuple[int, int, int]:
@@ -214,13 +214,13 @@ def _background(rng: random.Random, other: list[Path]) -> Image.Image:
 
 
 def score(truth: list[Pasted], manifest: list[dict[str, object]]) -> None:
-    """Print the tables."""
+    """Print recall, precision, duplicates and rejections."""
     found: dict[str, list[dict[str, object]]] = defaultdict(list)
     for line in manifest:
         if "box" in line:
             found[str(line["source"])].append(line)
     matches = [_match(face, found[face.page]) for face in truth]
-    print("\nrecall of boxes by the side of the pasted face (not blurred)")
+    print("\nrecall by the side of the pasted face (not blurred)")
     for low, high in SIZES:
         row = []
         for kind in ("plain", "rotated"):
@@ -231,7 +231,7 @@ def score(truth: list[Pasted], manifest: list[dict[str, object]]) -> None:
             ]
             row.append(f"{kind} {np.mean(here):.3f} of {len(here)}" if here else f"{kind} -")
         print(f"  {low:3d}-{high - 1:3d} px: " + "; ".join(row))
-    print("precision of boxes by the width of the box found")
+    print("precision by the width of the detected box")
     hits = {id(m) for m in matches if m is not None}
     for least in (0.0, 0.35, 0.9):
         row = []
@@ -249,8 +249,8 @@ def score(truth: list[Pasted], manifest: list[dict[str, object]]) -> None:
 
 
 def _score_duplicates(truth: list[Pasted], matches: list[dict[str, object] | None]) -> None:
-    """A copy counts if an original of it was found, and both kept the limits."""
-    print("duplicates: of the faces kept or dropped as duplicates, groups left with one face")
+    """Print the share of copies removed, among those found with an original within the limits."""
+    print("duplicates removed, by how the copy was made")
     alive: dict[str, list[tuple[Pasted, dict[str, object]]]] = defaultdict(list)
     for face, match in zip(truth, matches, strict=True):
         if match is not None and match["why"] in (None, "exact duplicate", "near duplicate"):
@@ -270,11 +270,11 @@ def _score_duplicates(truth: list[Pasted], matches: list[dict[str, object] | Non
     print(f"  all: {np.mean(every):.3f} of {len(every)}")
     lone = [group[0][1] for group in alive.values() if len(group) == 1]
     wrong = sum(match["why"] is not None for match in lone)
-    print(f"  dropped as duplicates though the pile has no other: {wrong} of {len(lone)}")
+    print(f"  dropped as duplicates without having any: {wrong} of {len(lone)}")
 
 
 def _score_rejections(truth: list[Pasted], matches: list[dict[str, object] | None]) -> None:
-    print("what became of the faces, by what was done to them")
+    print("outcome of the faces, by kind")
     for kind in ("plain", "rotated", "blurred", "page grey"):
         fate: dict[str, int] = defaultdict(int)
         for face, match in zip(truth, matches, strict=True):

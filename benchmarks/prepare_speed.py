@@ -1,9 +1,9 @@
-"""Pictures a second: `prepare` as a whole against its detector alone, in turn, on the same pages.
+"""Images per second of `prepare` and of its detector alone, in turn, on the same pages.
 
     python benchmarks/prepare_speed.py --pile /tmp/pile/pile --work /tmp/speed
 
-Both run in the same number of processes; the detector alone gets pictures that are decoded already
-and writes nothing. `one look` is the detector without its ten more looks at each face.
+Both run in the same number of processes; the detector alone gets decoded images and writes nothing.
+`single detection` is the detector without its ten repetitions for each face.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from animegan.prepare.pipeline import Options, prepare
 
 
 class OneLook(FaceDetector):
-    """The pyramid alone."""
+    """The detector without its repeated detections."""
 
     def _again(self, image: Image.Image, face):  # type: ignore[no-untyped-def]
         return face
 
 
 def main() -> None:
-    """Run both in turn, print the ratio."""
+    """Parse the options, run both in turn and print their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pile", required=True, help="the pages of prepare_pile.py")
     parser.add_argument("--work", required=True)
@@ -48,23 +48,24 @@ def main() -> None:
     options = Options(str(pages), str(work / "out"), image_size=64, min_size=56,
                       num_workers=args.num_workers)  # fmt: skip
     smallest = options.searching.smallest
-    rates: dict[str, list[float]] = {"prepare": [], "detector": [], "one look": []}
+    rates: dict[str, list[float]] = {"prepare": [], "detector": [], "single detection": []}
     for _ in range(args.rounds):
-        for kind in ("detector", "one look"):
-            rates[kind].append(_detect(names, args.num_workers, smallest, kind == "one look"))
+        for kind in ("detector", "single detection"):
+            once = kind == "single detection"
+            rates[kind].append(_detect(names, args.num_workers, smallest, once))
         shutil.rmtree(work / "out", ignore_errors=True)
         began = time.monotonic()
         prepare(options, lambda line: None)
         rates["prepare"].append(len(names) / (time.monotonic() - began))
     for kind, values in rates.items():
-        print(f"{kind}: {', '.join(f'{v:.2f}' for v in values)} pictures a second")
+        print(f"{kind}: {', '.join(f'{v:.2f}' for v in values)} images per second")
     ratio = [a / b for a, b in zip(rates["prepare"], rates["detector"], strict=True)]
     print(f"prepare / detector: {', '.join(f'{v:.2f}' for v in ratio)}")
 
 
 def _detect(names: list[Path], workers: int, smallest: int, one_look: bool) -> float:
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (one_look,)) as pool:
-        list(pool.map(_busy, range(workers)))  # the processes are up
+        list(pool.map(_busy, range(workers)))  # wait until all processes have started
         times = list(pool.map(_find, names, [smallest] * len(names)))
     return len(names) / sum(times) * workers
 

@@ -1,7 +1,7 @@
-"""Sides of a comparison that run in turn, round after round; the median of their ratios.
+"""Compare the speed of several sides by the median of their ratios over rounds.
 
-A machine's speed drifts; what ran a moment apart ran at the same speed. So each round times every
-side once, and it is the ratio within a round that counts.
+A machine's speed drifts, but hardly within a moment. So each round times every side once, and
+ratios are taken within a round.
 """
 
 import time
@@ -12,7 +12,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some rounds, the lowest and the highest."""
+    """Median, minimum and maximum over rounds."""
 
     median: float
     low: float
@@ -20,7 +20,7 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> "Spread":
-        """Of at least one value."""
+        """Summarise at least one value."""
         return Spread(median(values), min(values), max(values))
 
     def __str__(self) -> str:
@@ -28,10 +28,10 @@ class Spread:
 
 
 def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds that each side took in each round: name -> [rounds].
+    """Return the seconds of each side in each round: name -> [rounds].
 
-    Every second round goes the other way, so that no side always follows the same one. Warm the
-    sides up before.
+    Every other round runs in reverse order, so that no side always follows the same one. The caller
+    must warm up the sides.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
@@ -43,5 +43,5 @@ def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
-    """How many times as long `slow` took as `fast`, round by round."""
+    """Return the ratio of `slow` to `fast` over rounds."""
     return Spread.of([one / other for one, other in zip(slow, fast, strict=True)])

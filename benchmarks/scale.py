@@ -1,18 +1,18 @@
-"""A time model of training, checked against small runs, and the arithmetic of a large one.
+"""A time model of training, checked against small runs, and its predictions for a large one.
 
-    python -m benchmarks.scale sizes                    # does time follow the arithmetic?
-    python -m benchmarks.scale processes                # and what do two processes cost?
+    python -m benchmarks.scale sizes                    # check the time of other image sizes
+    python -m benchmarks.scale processes                # check the time of two processes
     python -m benchmarks.scale large --rate 20e9 --latency 3e-4 --bandwidth 1e9
 
 The model: a step takes
 
     time = F B / (N r) + sum over its exchanges (a + 2 (N - 1) / N * bytes / w)
 
-with F floating-point operations a picture (both updates, counted by torch on the meta device),
-batch B over N processes of r operations a second each, and all-reduces over a ring that cost a
-latency a and move their bytes at w bytes a second. `sizes` takes r at 96 px and predicts the
-others; `processes` measures a, w and the computing of two processes that do not talk, and predicts
-two that do. `large` puts in what it is told.
+where F is the number of floating-point operations per image (both updates, counted by torch on the
+meta device), B the batch size, N the number of processes, r their operations per second, a the
+latency of a ring all-reduce, and w its bandwidth in bytes per second. `sizes` measures r at 96 px
+and predicts other sizes. `processes` measures a, w and two processes that do not communicate, and
+predicts two that do. `large` uses the given values.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from benchmarks.together import together
 from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
 from config import Config
 
-KNOWN = 96  # the size at which `sizes` takes the machine's rate
+KNOWN = 96  # the size at which `sizes` measures the machine's rate
 CASES: tuple[dict[str, Any], ...] = (
     {"net": "dcgan", "image_size": 64, "batch_size": 64, "ngf": 32, "ndf": 32},
     {"net": "dcgan", "image_size": 96, "batch_size": 64, "ngf": 32, "ndf": 32},
@@ -49,7 +49,7 @@ CASES: tuple[dict[str, Any], ...] = (
 
 
 def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Trainer:
-    """A trainer of this process. `apart`: of its share of the batch, though nobody else trains."""
+    """Create this process's trainer; with `apart`, for its share of the batch but on its own."""
     size = on.ranks.size
     if apart:
         on = Runtime(on.device)
@@ -60,13 +60,13 @@ def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Tra
 
 
 def operations(options: dict[str, Any]) -> float:
-    """Floating-point operations a picture of a batch that updates both nets: 2 a multiply-add."""
+    """Return floating-point operations per image for both updates, 2 per multiply-add."""
     trainer = trainer_on(Runtime(torch.device("meta")), {**options, "batch_size": 4})
     return floor.operations(trainer.train_batch) / 4
 
 
 def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
-    """Seconds a batch: the median of as many as fit, four at least."""
+    """Return seconds per batch: the median of at least four batches within `seconds`."""
     trainer.train_batch()
     taken: list[float] = []
     while sum(taken) < seconds or len(taken) < 4:
@@ -80,9 +80,9 @@ def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
 
 
 def sizes(threads: int) -> Iterator[str]:
-    """Rows of a table: the rate at 96 px, and with it the time of other sizes."""
+    """Yield the rows of a table: the rate at 96 px, and the predicted time of other sizes."""
     on = runtime.start(gpu=False, threads=threads)
-    yield "| net | size | GFLOP a picture | ms a picture: predicted | measured | ratio |"
+    yield "| net, width | size | GFLOP per image | ms per image: predicted | measured | ratio |"
     yield "|---|---|---|---|---|---|"
     for net, width, tried in (("dcgan", 64, (32, 64, 128, 256)), ("r3gan", 32, (32, 64, 128))):
         rate = 0.0
@@ -96,7 +96,7 @@ def sizes(threads: int) -> Iterator[str]:
             off = "-" if size == KNOWN else f"{spent * rate / count:.2f}"
             took = f"{1e3 * spent:.1f}"
             yield f"| {net}, {width} | {size} | {count / 1e9:.2f} | {told} | {took} | {off} |"
-        yield f"| {net} | {KNOWN} | {rate / 1e9:.1f} GFLOP a second, {threads} threads | | | |"
+        yield f"| {net} | {KNOWN} | {rate / 1e9:.1f} GFLOP/s, {threads} threads | | | |"
 
 
 # --- processes
@@ -104,19 +104,19 @@ def sizes(threads: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Link:
-    """What an all-reduce over two processes costs: latency in s, then bytes a second."""
+    """Cost of an all-reduce over two processes: latency in s, bandwidth in bytes per second."""
 
     latency: float
     bandwidth: float
 
     def time(self, exchanges: Sequence[int], size: int = 2) -> float:
-        """Seconds for all-reduces of so many bytes each, over `size` processes."""
+        """Return the seconds for all-reduces of the given bytes, over `size` processes."""
         moved = 2 * (size - 1) / size * sum(exchanges)
         return len(exchanges) * self.latency + moved / self.bandwidth
 
     @staticmethod
     def measured() -> "Link":
-        """Between the processes that have met: a small exchange, and one of 32 MB."""
+        """Measure a small all-reduce and one of 32 MB in this process group."""
         found = []
         for count in (64, 8_000_000):
             values, taken = torch.zeros(count), []
@@ -131,7 +131,7 @@ class Link:
 
 @contextmanager
 def counted() -> Iterator[list[int]]:
-    """The bytes of each all-reduce meanwhile."""
+    """Record the bytes of each all-reduce inside the context."""
     exchanges: list[int] = []
     original: Callable[..., Any] = dist.all_reduce
 
@@ -144,7 +144,7 @@ def counted() -> Iterator[list[int]]:
 
 
 def _measured(on: Runtime, folder: Path, rounds: int) -> Any:
-    """The link, and for each case its options, the bytes of its exchanges and pairs of times."""
+    """Return the link, and for each case its options, bytes of its exchanges and pairs of times."""
     link = Link.measured()
     found = []
     for options in CASES:
@@ -167,12 +167,15 @@ def _measured(on: Runtime, folder: Path, rounds: int) -> Any:
 
 
 def processes(rounds: int, size: int = 2) -> Iterator[str]:
-    """Rows of a table: two processes that exchange nothing, the model, the same two together."""
+    """Yield the rows of a table: two processes without communication, the model, and with it."""
     with TemporaryDirectory() as folder:
         (link, found), *_ = together(_measured, Path(folder), size, rounds=rounds)
-    yield f"all-reduce over {size} processes of this machine (gloo): {1e3 * link.latency:.2f} ms "
-    yield f"and {link.bandwidth / 1e9:.2f} GB a second\n"
-    yield "| net | size | batch | exchanges a step | MB | ms: apart | model | together | ratio |"
+    yield f"all-reduce over {size} processes on this machine (gloo): {1e3 * link.latency:.2f} ms "
+    yield f"and {link.bandwidth / 1e9:.2f} GB per second\n"
+    yield (
+        "| net, width | size | batch | exchanges per step | MB | ms: apart | model | together "
+        "| ratio |"
+    )
     yield "|---|---|---|---|---|---|---|---|---|"
     for options, exchanges, pairs in found:
         apart, both = (median(pair[k] for pair in pairs) for k in (0, 1))
@@ -188,13 +191,13 @@ def processes(rounds: int, size: int = 2) -> Iterator[str]:
 
 
 def exchanges_of(config: Config) -> list[int]:
-    """Bytes of each all-reduce of a batch that updates both nets for the same fakes."""
+    """Return the bytes of each all-reduce of a batch that updates both nets on the same fakes."""
     spec = Spec.of(config)
     with torch.device("meta"):
         nets = models.build_netg(spec), models.build_netd(spec)
     gradients = [4 * models.parameters_of(net) for net in nets]
-    # a norm exchanges two numbers a channel forward, and two backward: netg's for one batch of
-    # fakes, netd's for the reals and the fakes of its own update and for the fakes of netg's
+    # BatchNorm exchanges two numbers per channel forward and two backward: in netg for one batch
+    # of fakes, in netd for reals and fakes of its own update and for the fakes of netg's
     norms = [
         8 * one.num_features
         for net, times in zip(nets, (2, 6), strict=True)
@@ -207,19 +210,19 @@ def exchanges_of(config: Config) -> list[int]:
 
 def large(options: dict[str, Any], pictures: int, epochs: float, rate: float, link: Link
           ) -> Iterator[str]:  # fmt: skip
-    """What a run takes by the model, over 1 to 64 processes that do `rate` operations a second."""
+    """Yield the model's predictions for 1 to 64 processes of `rate` operations per second."""
     config = config_of({**TEXTBOOK, **options})
     spec = Spec.of(config)
     count = operations(options)
     side, batch = config.image_size, config.batch_size
     cache = pictures * side * side * config.channels
     exchanges = exchanges_of(config)
-    yield f"pictures {pictures:,} of {side} px: a cache of {cache / 1e9:.1f} GB, read at random"
-    yield f"operations a picture {count / 1e9:.1f} GFLOP"
-    yield f"exchanged a step {sum(exchanges) / 1e6:.1f} MB in {len(exchanges)} all-reduces"
-    yield f"steps an epoch {pictures // batch:,}, {epochs:g} epochs\n"
-    yield ("| processes | memory of each, GB | MB each sends a step | ms a step | of it exchange "
-           "| pictures a second | MB read a second | days |")  # fmt: skip
+    yield f"{pictures:,} images of {side} px: a cache of {cache / 1e9:.1f} GB, read at random"
+    yield f"operations per image: {count / 1e9:.1f} GFLOP"
+    yield f"exchanged per step: {sum(exchanges) / 1e6:.1f} MB in {len(exchanges)} all-reduces"
+    yield f"steps per epoch: {pictures // batch:,}, {epochs:g} epochs\n"
+    yield ("| processes | memory each, GB | MB sent by each per step | ms per step | share of "
+           "communication | images per second | MB read per second | days |")  # fmt: skip
     yield "|---|---|---|---|---|---|---|---|"
     for size in (1, 2, 4, 8, 16, 32, 64):
         if batch % size or batch // size < 2:
@@ -248,9 +251,9 @@ def main() -> None:
     ask.add_argument("--batch-size", type=int, default=256)
     ask.add_argument("--net", default="dcgan")
     ask.add_argument("--epochs", type=float, default=20)
-    ask.add_argument("--rate", type=float, help="operations a second of a process")
-    ask.add_argument("--latency", type=float, help="seconds an exchange")
-    ask.add_argument("--bandwidth", type=float, help="bytes a second between processes")
+    ask.add_argument("--rate", type=float, help="operations per second of a process")
+    ask.add_argument("--latency", type=float, help="seconds per exchange")
+    ask.add_argument("--bandwidth", type=float, help="bytes per second between processes")
     asked = ask.parse_args()
     if asked.what == "sizes":
         lines = sizes(asked.threads)

@@ -1,11 +1,10 @@
-"""What selection by score and truncation do to faces: a table for docs/evaluate.md.
+"""Effects of ranking by score and of truncation on generated faces: a table for docs/evaluate.md.
 
     python -m benchmarks.selection --netg-path X --netd-path Y --against DIR [--seeds 4]
 
-Sheets of 64 from several seeds are put together, so that there are 64 · seeds pictures a row.
-Prints Markdown: precision and recall against the reals in DIR, the share in which the detector
-finds a face, the diversity (mean distance between two pictures' features, as a share of the
-reals'), and the mean logit.
+Each row combines sheets of 64 images from several seeds. Prints Markdown: precision and recall
+against the reals in DIR, the share in which the detector finds a face, diversity (mean distance
+between the features of two images, relative to the reals), and the mean logit.
 """
 
 import argparse
@@ -31,7 +30,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Row:
-    """One way to choose 64 pictures."""
+    """One way to select 64 images."""
 
     name: str
     search: int
@@ -51,26 +50,26 @@ ROWS = (
 
 
 def diversity(features: NDArray[np.float32]) -> float:
-    """Mean distance between the features of two pictures."""
+    """Return the mean distance between the features of two images."""
     x = torch.from_numpy(features)
     total = sum(float(squares.sqrt().sum()) for _, squares in squared_distances(x, x))
     return total / (len(x) * (len(x) - 1))
 
 
 class Seed:
-    """All candidates of a seed, scored once."""
+    """The candidates of a seed, scored once."""
 
     def __init__(self, netg: nn.Module, netd: nn.Module, nz: int, seed: int) -> None:
         self.netg, self.netd, self.nz, self.seed = netg, netd, nz, seed
         self.ranked = self.rank(max(row.search for row in ROWS if row.std == 1), 1.0)
 
     def rank(self, count: int, std: float) -> list[tuple[int, float]]:
-        """Index and logit of every candidate, best first."""
+        """Return the index and logit of every candidate, best first."""
         noise = Noise(self.seed, self.nz, 0.0, std)
         return list(zip(*best(self.netg, self.netd, noise, count, count, CPU), strict=True))
 
     def kept(self, row: Row) -> tuple[torch.Tensor, float]:
-        """uint8 [64, C, S, S] and their mean logit."""
+        """Return the selected images, uint8 [64, C, S, S], and their mean logit."""
         noise = Noise(self.seed, self.nz, 0.0, row.std)
         ranked = self.ranked if row.std == 1 else self.rank(row.search, row.std)
         found = [one for one in ranked if one[0] < row.search]
@@ -119,7 +118,7 @@ def main() -> None:
 
 
 def features(extractor: Extractor, pictures: torch.Tensor) -> NDArray[np.float32]:
-    """float32 [N, d]."""
+    """Return features float32 [N, d] of images uint8 [N, C, S, S]."""
     return torch.cat([extractor(some) for some in pictures.split(64)]).numpy()
 
 

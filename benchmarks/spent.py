@@ -1,7 +1,7 @@
-"""Where a step's time goes: torch's profiler by groups of operations, oneDNN's own log within.
+"""Profile a step by groups of operations, with torch's profiler and oneDNN's log.
 
-The profiler knows a convolution's backward pass as one operation; oneDNN's log tells the gradient
-of the inputs from that of the weights, and the copies between memory layouts from both.
+The profiler shows a convolution's backward pass as a single operation; oneDNN's log separates the
+gradient of the inputs, that of the weights, and copies between memory layouts.
 """
 
 import os
@@ -24,7 +24,7 @@ CONVOLUTIONS = {
 LAYOUT = "copies between layouts"
 AROUND = "convolution: around oneDNN"
 OTHER = "other"
-GROUPS = (  # the first whose pattern the operation's name holds
+GROUPS = (  # the first whose pattern matches the operation's name
     (AROUND, r"convolution|thnn_conv|conv_transpose"),
     ("batch norm", r"batch_norm"),
     ("activations", r"relu|tanh|sigmoid|threshold"),
@@ -37,12 +37,12 @@ ALL = (*CONVOLUTIONS.values(), LAYOUT, *(name for name, _ in GROUPS), OTHER)
 
 
 def group_of(operation: str) -> str:
-    """The group that an operation of the profiler belongs to."""
+    """Return the group of a profiler operation."""
     return next((name for name, held in GROUPS if re.search(held, operation)), OTHER)
 
 
 def by_primitive(log: Iterator[str]) -> dict[str, float]:
-    """Seconds by group, of the lines that oneDNN writes for each primitive it ran."""
+    """Return seconds per group from oneDNN's verbose log, which has a line per primitive."""
     spent: dict[str, float] = {}
     for line in log:
         words = line.strip().split(",")
@@ -61,7 +61,7 @@ def by_primitive(log: Iterator[str]) -> dict[str, float]:
 
 @contextmanager
 def _output_in(file: IO[str]) -> Iterator[None]:
-    """What C code writes to standard output goes to the file meanwhile."""
+    """Redirect stdout to a file, including that of C code."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(file.fileno(), 1)
@@ -73,7 +73,7 @@ def _output_in(file: IO[str]) -> Iterator[None]:
 
 
 def spent(work: Callable[[], object], times: int) -> dict[str, float]:
-    """Seconds that `work` takes, by group; run `times` times for each of the two ways to look."""
+    """Return the seconds of `work` per group; runs it `times` times for each of the two sources."""
     begun = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         for _ in range(times):
@@ -97,8 +97,8 @@ def spent(work: Callable[[], object], times: int) -> dict[str, float]:
 
 
 def table(sides: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Markdown: a row a group, a column a side, in ms and as a share of the side's whole."""
-    yield f"| ms a batch | {' | '.join(sides)} |"
+    """Yield Markdown with a row per group and a column per side, in ms and share of the total."""
+    yield f"| ms per batch | {' | '.join(sides)} |"
     yield f"|---|{'---|' * len(sides)}"
     wholes = {name: sum(side.values()) for name, side in sides.items()}
     for group in (*ALL, "all"):

@@ -1,15 +1,15 @@
-"""A training step on the CPU: how fast it could be, the plain loop, ours; where the time goes.
+"""Time a training step on the CPU: lower bound, plain loop and ours; optionally profile it.
 
     python -m benchmarks.step --data ../shared/data/train/faces --profile
     python -m benchmarks.step --data ../shared/data/train/faces --batch 64 --updates 5:1 --compile
 
-DCGAN at 96 x 96 and the example's widths, float32. The floor is the time of the operations that our
-step has to do (`benchmarks/floor.py`) at the best rate that the machine shows. `plain` is the
-textbook's loop (`benchmarks/plain.py`) with as many workers as are fastest here; it decodes its
-JPEGs every epoch, ours were decoded into the cache before, once, which is not timed. The sides run
-in turn in one process: the ratio is taken within a round. In ours freed memory stays with the
-process (`animegan/heap.py`); for turns of the plain loop malloc gets the values that glibc comes to
-by itself. Updates are those of the discriminator to those of the generator.
+DCGAN at 96 x 96 with the example's widths, float32. The floor is the time of our step's operations
+at the best rate measured on the machine (`benchmarks/floor.py`). `plain` is the textbook's loop
+(`benchmarks/plain.py`) with the fastest number of workers; it decodes JPEGs every epoch, while ours
+are decoded into the cache beforehand, which is not timed. The sides run in turn in one process, and
+ratios are taken within a round. Ours keeps freed memory in the process (`animegan/heap.py`); for
+the plain loop, malloc gets the values that glibc would adapt to. `--updates` are updates of the
+discriminator to those of the generator.
 """
 
 import argparse
@@ -40,9 +40,9 @@ class Side:
     """One side of the comparison."""
 
     train_batch: Callable[[], None]
-    operations: float  # floating-point operations a picture
-    malloc: Callable[[], object]  # sets its options for the side's turns
-    cpu: list[float] = field(default_factory=list)  # seconds of this process, a turn each
+    operations: float  # floating-point operations per image
+    malloc: Callable[[], object]  # sets malloc's options for the side's turns
+    cpu: list[float] = field(default_factory=list)  # CPU seconds of each turn
 
     def turn(self, batches: int) -> None:
         self.malloc()
@@ -54,9 +54,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Case:
-    """What is compared: the batch, and batches from one update to the next."""
+    """The batch size and the batches between updates of a comparison."""
 
-    folder: Path  # holds one folder of pictures
+    folder: Path  # contains one class folder
     faces: FaceSet
     batch: int
     d_every: int
@@ -65,7 +65,7 @@ class Case:
 
     @property
     def cycle(self) -> int:
-        """Batches after which the updates begin anew."""
+        """Batches after which the pattern of updates repeats."""
         return max(self.d_every, self.g_every)
 
     def plain(self, workers: int) -> Side:
@@ -80,13 +80,13 @@ class Case:
             **TEXTBOOK, "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
             "threads": self.threads, "compile": compiled,
         }  # fmt: skip
-        on = Runtime(torch.device("meta"))  # where operations only have shapes
+        on = Runtime(torch.device("meta"))  # computes shapes only
         counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, on)
         trainer = trainer_of(config_of(options), self.faces)
         return Side(trainer.train_batch, self._operations(counted.train_batch), heap.keep_freed)
 
     def _malloc(self) -> None:
-        """As glibc adapts: maps by itself what is larger than the largest block freed so far."""
+        """Set what glibc adapts to: mmap for blocks larger than the largest freed so far."""
         largest = min(32 << 20, 4 * self.batch * Spec().ndf * (SIZE // 3) ** 2 + 4096)
         heap.option(heap.MMAP_MAX, 65536)
         heap.option(heap.MMAP_THRESHOLD, largest)
@@ -104,7 +104,7 @@ class Case:
 
 
 def rates(seconds: float) -> Iterator[tuple[str, float]]:
-    """Lines of Markdown with the rates they tell of, in operations a second."""
+    """Yield lines of Markdown with the best rate on each, in operations per second."""
     yield "| what | memory | GFLOP/s: forward | gradient of inputs | of weights |", 0.0
     yield "|---|---|---|---|---|", 0.0
     for size in (1024, 2048):
@@ -124,7 +124,7 @@ def rates(seconds: float) -> Iterator[tuple[str, float]]:
 
 
 def fastest_workers(case: Case) -> int:
-    """How many workers the plain loop is fastest with."""
+    """Return the number of workers with which the plain loop is fastest."""
     sides = {str(count): case.plain(count) for count in WORKERS}
     batches = max(2, 128 // case.batch)
     for side in sides.values():
@@ -139,7 +139,7 @@ def fastest_workers(case: Case) -> int:
 
 def compare(case: Case, sides: Mapping[str, Side], rounds: int, seconds: float, rate: float
             ) -> Iterator[str]:  # fmt: skip
-    """Rows of the table, the floor's first."""
+    """Yield the rows of the table, the floor first."""
     firsts = {}
     for name, side in sides.items():  # compiles, fills caches
         begun = time.perf_counter()
@@ -176,7 +176,7 @@ def _ms(seconds: Spread) -> str:
 
 
 def _some_of(data: Path, count: int, folder: Path) -> Path:
-    """A folder of folders with copies of the first `count` pictures."""
+    """Copy the first `count` images into a class folder of `folder`."""
     (folder / "faces").mkdir()
     files = sorted(one for one in data.iterdir() if one.is_file())[:count]
     for file in files:
@@ -188,7 +188,7 @@ def _run(asked: argparse.Namespace, folder: Path) -> None:
     torch.set_num_threads(asked.threads)
     faces = open_set(folder, image_size=SIZE, cache_dir=folder / "cache", say=lambda line: None)
     print(f"commit {commit()}, torch {torch.__version__}, {asked.threads} threads, "
-          f"{len(faces):,} pictures\n")  # fmt: skip
+          f"{len(faces):,} images\n")  # fmt: skip
     rate = asked.rate * 1e9
     if not rate:
         for line, found in rates(asked.floor_seconds):
@@ -202,8 +202,8 @@ def _run(asked: argparse.Namespace, folder: Path) -> None:
         for to_d, to_g in updates
     ]
     workers = fastest_workers(cases[0]) if asked.workers is None else asked.workers
-    print("| batch | D:G | side | ms a batch | CPU ms | GFLOP a picture | GFLOP/s | of the floor "
-          "| plain / side |")  # fmt: skip
+    print("| batch | D:G | side | ms per batch | CPU ms | GFLOP per image | GFLOP/s "
+          "| share of the floor | plain / side |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for case in cases if asked.rounds else ():
         sides = {"plain": case.plain(workers), "ours": case.ours()}
@@ -212,12 +212,12 @@ def _run(asked: argparse.Namespace, folder: Path) -> None:
         for row in compare(case, sides, asked.rounds, asked.seconds, rate):
             print(row, flush=True)
     if asked.profile:
-        print(f"\nwhere the time goes, batch {cases[0].batch}, updates {asked.updates[0]}\n")
+        print(f"\nprofile, batch {cases[0].batch}, updates {asked.updates[0]}\n")
         print("\n".join(profiles(cases[0], workers, asked.compile)), flush=True)
 
 
 def profiles(case: Case, workers: int, compiled: bool) -> Iterator[str]:
-    """Lines of a table of where each side's time goes, after two cycles of warm-up."""
+    """Yield the lines of a table of each side's profile, after two cycles of warm-up."""
     sides = {"plain": case.plain(workers), "ours": case.ours()}
     if compiled:
         sides["ours, compiled"] = case.ours(compiled=True)
@@ -233,17 +233,17 @@ def main(words: Sequence[str] | None = None) -> None:
     ask = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ask.add_argument("--data", type=Path, required=True, help="folder of pictures")
-    ask.add_argument("--pictures", type=int, default=2000, help="how many of them")
+    ask.add_argument("--data", type=Path, required=True, help="folder of images")
+    ask.add_argument("--pictures", type=int, default=2000, help="number of images to use")
     ask.add_argument("--batch", type=int, nargs="+", default=[64, 256])
-    ask.add_argument("--updates", nargs="+", default=["1:1", "5:1"], help="of D to those of G")
-    ask.add_argument("--compile", action="store_true", help="a third side: ours, compiled")
-    ask.add_argument("--profile", action="store_true", help="of the first batch and updates")
-    ask.add_argument("--rounds", type=int, default=5, help="0 for the floor and profile alone")
-    ask.add_argument("--seconds", type=float, default=5.0, help="of the plain loop in a round")
-    ask.add_argument("--workers", type=int, help="of the plain loop; left out, the fastest")
-    ask.add_argument("--rate", type=float, default=0.0, help="GFLOP/s, if known from a run before")
-    ask.add_argument("--floor-seconds", type=float, default=0.3, help="for each rate")
+    ask.add_argument("--updates", nargs="+", default=["1:1", "5:1"], help="of D to G")
+    ask.add_argument("--compile", action="store_true", help="add a third side: ours, compiled")
+    ask.add_argument("--profile", action="store_true", help="profile the first batch and updates")
+    ask.add_argument("--rounds", type=int, default=5, help="0 for only the floor and profile")
+    ask.add_argument("--seconds", type=float, default=5.0, help="of the plain loop per round")
+    ask.add_argument("--workers", type=int, help="of the plain loop (default: the fastest)")
+    ask.add_argument("--rate", type=float, default=0.0, help="GFLOP/s, if already known")
+    ask.add_argument("--floor-seconds", type=float, default=0.3, help="per rate")
     ask.add_argument("--threads", type=int, default=2)
     asked = ask.parse_args(words)
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""Several processes of this machine that meet as torchrun's do, and work together."""
+"""Run a function in several processes on this machine, joined like those of torchrun."""
 
 import os
 from collections.abc import Callable
@@ -15,9 +15,14 @@ from animegan import runtime
 def together(
     work: Callable[..., Any], folder: Path, size: int = 2, left: tuple[str, ...] = (), **others: Any
 ) -> list[Any]:
-    """`work(on, folder, **others)` on `size` processes that have met; [what each returns].
+    """Run `work(on, folder, **others)` in a group of processes; return the result of each.
 
-    Each has one thread. Results pass through `folder`. `left`: keys that their store already has.
+    Args:
+        work: called in each process with its Runtime; each process has one thread.
+        folder: folder for the results.
+        size: number of processes.
+        left: keys that their store already contains, as after a restart.
+        others: further arguments of `work`.
     """
     store = dist.TCPStore("127.0.0.1", 0, is_master=True)
     for key in left:

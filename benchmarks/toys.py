@@ -1,12 +1,13 @@
-"""Mixtures of Gaussians in the plane: how many modes does each objective find?
+"""Count the modes that each objective covers on mixtures of Gaussians in the plane.
 
     python benchmarks/toys.py --steps 8000 --seeds 3
 
-A ring of 8 and a grid of 25 Gaussians, a perceptron on either side, every row of
-`animegan.losses.OBJECTIVES` with its own optimizer, betas and update ratio. A sample is good within
-three deviations of a centre; a mode is covered by a tenth of its fair share of good samples. The
-seeds train side by side in one batched net, each with its own weights and batches. Rates fall to 0
-over the second half; the samples are those of the generator's moving average.
+The mixtures are a ring of 8 and a grid of 25 Gaussians, both nets are perceptrons, and every
+objective of `animegan.losses.OBJECTIVES` uses its own optimizer, betas and update ratio. A sample
+is good within three standard deviations of a centre; a mode is covered if it gets a tenth of its
+fair share of good samples. All seeds train at once in one batched net, each with its own weights
+and batches. Learning rates fall to 0 over the second half; samples come from the generator's moving
+average.
 """
 
 import argparse
@@ -28,23 +29,23 @@ from animegan.losses import OBJECTIVES, Objective
 from animegan.penalties import clip_weights, dragan, gradient_penalty, zero_centred
 
 NOISE, HIDDEN, BATCH, SAMPLES = 2, 64, 128, 10_000
-WAVES = 4  # sines and cosines of a coordinate times 1, 2, 4, 8
+WAVES = 4  # Fourier features: sines and cosines of a coordinate times 1, 2, 4, 8
 
 
 class Mixture:
-    """Gaussians of one deviation around fixed centres."""
+    """Gaussians around fixed centres with the same standard deviation."""
 
     def __init__(self, centres: Tensor, deviation: float) -> None:
         self.centres, self.deviation = centres, deviation
 
     def sample(self, seeds: int, count: int, generator: torch.Generator) -> Tensor:
-        """[seeds, count, 2]."""
+        """Draw points [seeds, count, 2]."""
         which = torch.randint(len(self.centres), (seeds, count), generator=generator)
         noise = torch.randn(seeds, count, 2, generator=generator)
         return self.centres[which] + self.deviation * noise
 
     def score(self, samples: Tensor) -> tuple[int, float]:
-        """(modes covered, share of good samples) of samples [count, 2]."""
+        """Return (modes covered, share of good samples) for samples [count, 2]."""
         distance, nearest = torch.cdist(samples, self.centres).min(1)
         good = distance <= 3 * self.deviation
         counts = torch.bincount(nearest[good], minlength=len(self.centres))
@@ -66,7 +67,10 @@ MIXTURES = {"ring of 8": ring, "grid of 25": grid}
 
 
 class Perceptrons(nn.Module):
-    """One perceptron a seed, two hidden layers: [seeds, B, inputs] -> [seeds, B, outputs]."""
+    """A batch of perceptrons with two hidden layers, one per seed.
+
+    Maps [seeds, B, inputs] to [seeds, B, outputs].
+    """
 
     def __init__(self, seeds: int, inputs: int, outputs: int, leak: float) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ class Perceptrons(nn.Module):
 
 
 class Toy:
-    """One objective on one mixture, all seeds at once."""
+    """Trains one objective on one mixture, all seeds at once."""
 
     def __init__(
         self, row: Objective, mixture: Mixture, seeds: int, options: dict[str, float]
@@ -113,22 +117,22 @@ class Toy:
         return torch.optim.Adam(net.parameters(), rate, betas, fused=True)
 
     def fake(self, count: int) -> Tensor:
-        """[seeds, count, 2]."""
+        """Generate points [seeds, count, 2]."""
         points: Tensor = self.netg(torch.randn(self.seeds, count, NOISE, generator=self.source))
         return points
 
     def judge(self, points: Tensor) -> Tensor:
-        """[seeds, B, 2] -> [seeds, B]; waves of the points help netd to tell near ones apart."""
+        """Map points [seeds, B, 2] to logits [seeds, B], through Fourier features."""
         angles = (points[..., None] * 2.0 ** torch.arange(WAVES)).flatten(2)
         logits: Tensor = self.netd(torch.cat((points, angles.sin(), angles.cos()), 2))
         return logits.squeeze(2)
 
     def logits(self, points: Tensor) -> Tensor:
-        """[seeds, B, 2] -> [B, seeds]: to a loss, seeds are heads, which add up."""
+        """Map points [seeds, B, 2] to logits [B, seeds]; losses sum over seeds like over heads."""
         return self.judge(points).t()
 
     def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The row's penalties, summed over seeds; the points stand as 2 x 1 x 1 pictures."""
+        """Return the objective's penalties, summed over seeds, with points as 2 x 1 x 1 images."""
         shape = (self.seeds * BATCH, 2, 1, 1)
 
         def critic(images: Tensor) -> Tensor:
@@ -170,7 +174,7 @@ class Toy:
         optimizer.step()
 
     def run(self, steps: int) -> Iterator[tuple[int, float]]:
-        """Train, then (modes, share of good samples) of each seed."""
+        """Train, then yield (modes, share of good samples) of each seed."""
         for number in range(1, steps + 1):
             for optimizer in (self.optg, self.optd):
                 optimizer.param_groups[0]["lr"] = self.options["lr"] * min(
@@ -184,20 +188,20 @@ class Toy:
                 yield self.mixture.score(samples)
 
 
-# Published rates and weights are for pictures; these are for points at most 2 from the origin.
+# Published rates and weights are for images; these are for points within 2 of the origin.
 PLANE: dict[str, dict[str, float]] = {name: {"lr": 1e-3} for name in OBJECTIVES}
 PLANE["wgan"] = {"lr": 5e-4, "clip": 0.1}
-PLANE["wgan-gp"] = {"lr": 5e-4, "gp": 0.1}  # Gulrajani et al.'s weight for their toys
+PLANE["wgan-gp"] = {"lr": 5e-4, "gp": 0.1}  # Gulrajani et al.'s weight for toy data
 PLANE["dragan"] |= {"gp": 0.01}
-PLANE["r3gan"] |= {"gamma": 0.01, "beta2": 0.99}  # of its schedules, only the rate is kept
+PLANE["r3gan"] |= {"gamma": 0.01, "beta2": 0.99}  # only its learning rate schedule is kept
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=8000, help="batches of real points")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--loss", default=",".join(OBJECTIVES), help="some objectives")
-    parser.add_argument("--mixture", default=",".join(MIXTURES), help="some mixtures")
+    parser.add_argument("--loss", default=",".join(OBJECTIVES), help="comma-separated objectives")
+    parser.add_argument("--mixture", default=",".join(MIXTURES), help="comma-separated mixtures")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     chosen = parser.parse_args()
     extra = {name: float(value) for name, value in (one.split("=") for one in chosen.set)}

@@ -1,4 +1,4 @@
-"""What benchmarks that train share: options to a trainer, its speed, its samples, subsets."""
+"""Shared by benchmarks that train: trainers from options, their speed and samples, subsets."""
 
 import dataclasses
 import subprocess
@@ -30,7 +30,7 @@ TRIAL = 5.0  # CPU seconds
 
 
 def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
-    """The Config of some options, planned for so many steps. Raises UsageError as `train` does."""
+    """Return the Config of some options, planned for `steps`. Raises UsageError like `train`."""
     words = {"data_path": ".", "vis": False, **given}
     if steps:
         words |= {"max_steps": steps, "max_epoch": 10**6}
@@ -42,7 +42,7 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
 def trainer_of(
     config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
 ) -> Trainer:
-    """A trainer at step 0, on `on`, else on the CPU with `config.threads` threads."""
+    """Return a trainer at step 0 on `on`, by default the CPU with `config.threads` threads."""
     on = on or runtime.start(gpu=False, threads=config.threads)
     return trial.trainer_of(config, faces, on, labels)
 
@@ -50,7 +50,7 @@ def trainer_of(
 def speed(
     config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
 ) -> float:
-    """Batches a second of this process's CPU, from a trial that is thrown away."""
+    """Return batches per CPU second of this process, from a discarded trial."""
     trainer = trainer_of(config, faces, on, labels)
     trainer.train_batch()
     begun = time.process_time()
@@ -60,27 +60,27 @@ def speed(
 
 
 def samples(trainer: Trainer, count: int) -> Tensor:
-    """The first `count` pictures of seed 0, uint8 [count, C, S, S]."""
+    """Return the first `count` images of seed 0, uint8 [count, C, S, S]."""
     noise = Noise(0, trainer.config.nz)
     chunks = (range(k, min(count, k + BATCH)) for k in range(0, count, BATCH))
     return torch.cat([to_uint8(trainer.sample(noise(chunk))) for chunk in chunks])
 
 
 def part(faces: FaceSet, chosen: NDArray[np.bool_]) -> FaceSet:
-    """The pictures that the mask [N] chooses."""
+    """Return the images selected by a mask [N]."""
     files = tuple(np.array(faces.files)[chosen])
     images, labels = faces.images[chosen], faces.labels[chosen]
     return dataclasses.replace(faces, images=images, labels=labels, files=files)
 
 
 def some(faces: FaceSet, count: int, seed: int) -> NDArray[np.bool_]:
-    """A mask [N] that chooses `count` pictures at random."""
+    """Return a mask [N] that selects `count` random images."""
     mask = np.zeros(len(faces), dtype=bool)
     mask[np.random.RandomState(seed).permutation(len(faces))[:count]] = True
     return mask
 
 
 def commit() -> str:
-    """The commit of the code that runs."""
+    """Return the commit of the running code."""
     asked = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
