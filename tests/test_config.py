@@ -140,7 +140,8 @@ def test_grids_are_not_written_among_the_training_pictures(tmp_path, name, place
     (problem,) = problems_of(
         "train", data_path=f"{tmp_path}/faces", **{name: f"{tmp_path}/{place}"}
     )
-    assert problem.startswith(f"--{name.replace('_', '-')} {tmp_path}/{place}: is inside --data-path")
+    flag = "--" + name.replace("_", "-")
+    assert problem.startswith(f"{flag} {tmp_path}/{place}: is inside --data-path")
     resolve("train", {"data_path": f"{tmp_path}/faces", name: f"{tmp_path}/faces2"})
 
 
