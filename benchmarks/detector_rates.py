@@ -1,6 +1,6 @@
 """Detection rates of the face detector on crops, and the stability of its boxes.
 
-    python benchmarks/detector_rates.py --faces FOLDER --others FOLDER [--others FOLDER]
+    python -m benchmarks.detector_rates --faces FOLDER --others FOLDER [--others FOLDER]
 
 First, the share of crops in which `has_face` finds a face: unchanged, blurred, and for pictures
 without faces. Second, for faces pasted twice at different places and sizes, half of them mirrored:
@@ -9,14 +9,11 @@ the distance between the hashes of the two crops, for a single detection and for
 
 import argparse
 import random
-import sys
 from pathlib import Path
 
 import imagehash
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from animegan.detector import Face, FaceDetector, overlap_of
 from animegan.prepare.crop import around, cut

@@ -1,18 +1,15 @@
 """Measure the memory of `prepare` on many small images, read from /proc.
 
-python benchmarks/prepare_memory.py --work /tmp/many --files 100000
+python -m benchmarks.prepare_memory --work /tmp/many --files 100000
 """
 
 import argparse
-import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from animegan.prepare.pipeline import Options, prepare
 

@@ -4,7 +4,7 @@ Faces are pasted at known places and sizes into drawn pages, among distractors. 
 repeated mirrored, recompressed, smaller, blurred, rotated and without colour. `prepare` runs on the
 pages, and its manifest is compared with the ground truth.
 
-    python benchmarks/prepare_pile.py --faces FOLDER --distractors FOLDER --work /tmp/pile
+    python -m benchmarks.prepare_pile --faces FOLDER --distractors FOLDER --work /tmp/pile
 """
 
 import argparse
@@ -12,7 +12,6 @@ import io
 import json
 import random
 import shutil
-import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -20,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from animegan.detector import Box, overlap_of
 from animegan.prepare.pipeline import Options, prepare
@@ -72,7 +69,7 @@ def main() -> None:
     options = Options(
         str(pile), str(out), image_size=64, min_size=56, heldout=0, num_workers=args.num_workers
     )
-    counts = prepare(options, print, "python benchmarks/prepare_pile.py")
+    counts = prepare(options, print, "python -m benchmarks.prepare_pile")
     print("\n".join(counts.lines()))
     print(f"prepare took {time.monotonic() - began:.0f} s")
     score(truth, [json.loads(line) for line in (out / "manifest.jsonl").open()])

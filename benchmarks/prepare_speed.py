@@ -1,6 +1,6 @@
 """Images per second of `prepare` and of its detector alone, in turn, on the same pages.
 
-    python benchmarks/prepare_speed.py --pile /tmp/pile/pile --work /tmp/speed
+    python -m benchmarks.prepare_speed --pile /tmp/pile/pile --work /tmp/speed
 
 Both run in the same number of processes; the detector alone gets decoded images and writes nothing.
 `single detection` is the detector without its ten repetitions for each face.
@@ -8,15 +8,12 @@ Both run in the same number of processes; the detector alone gets decoded images
 
 import argparse
 import shutil
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from animegan.detector import FaceDetector
 from animegan.prepare.pipeline import Options, prepare

@@ -1,6 +1,6 @@
 """Count the modes that each objective covers on mixtures of Gaussians in the plane.
 
-    python benchmarks/toys.py --steps 8000 --seeds 3
+    python -m benchmarks.toys --steps 8000 --seeds 3
 
 The mixtures are a ring of 8 and a grid of 25 Gaussians, both nets are perceptrons, and every
 objective of `animegan.losses.OBJECTIVES` uses its own optimizer, betas and update ratio. A sample
@@ -16,13 +16,10 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from animegan.ema import Ema
 from animegan.losses import OBJECTIVES, Objective
