@@ -132,21 +132,30 @@ def _train(
             finished = loop.fit(stop)
         (asked,) = ranks.most(stop.asked)
     ranks.leave()
-    place = shlex.quote(str(run.path))
-    again = f"python main.py train --resume={place}"
     if asked:
-        say(f"saved; to continue: {again}")
+        say(f"saved; to continue: {_again(run)}")
         raise Ended(128 + asked)
-    if not finished:
-        say(f"stopped before the last step; to continue: {again}")
     if watch is not None and 0 <= watch.best_step < loop.trainer.step:
         say(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
+    _farewell(run, finished, say)
+    return run
+
+
+def _again(run: Run) -> str:
+    """Return the command that continues the run."""
+    return f"python main.py train --resume={shlex.quote(str(run.path))}"
+
+
+def _farewell(run: Run, finished: bool, say: Say) -> None:
+    """Say what the run has left and which commands come next."""
+    if not finished:
+        say(f"stopped before the last step; to continue: {_again(run)}")
+    place = shlex.quote(str(run.path))
     say(
         f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
         f"faces:\npython main.py generate --netg-path={place}/netg_last.pth "
         f"--netd-path={place}/netd_last.pth"
     )
-    return run
 
 
 def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Labels | None:
