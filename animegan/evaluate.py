@@ -110,7 +110,7 @@ def evaluate(
     Raises:
         UsageError: fewer pictures than FEWEST or `count`.
     """
-    n = _count(count, samples, reals, against)
+    n = _count(count, samples, reals, against, others, others_from)
     samples = replace(samples, count=n)
     order = np.random.RandomState(seed).permutation(len(reals))
     floor_n = min(n, len(others) if others is not None else len(reals) // 2)
@@ -155,15 +155,19 @@ def _same(folder: str, other: str) -> bool:
     return Path(folder).resolve() == Path(other).resolve()
 
 
-def _count(asked: int | None, samples: Pictures, reals: FaceSet, against: str) -> int:
+def _count(
+    asked: int | None, samples: Pictures, reals: FaceSet, against: str, others: FaceSet | None,
+    others_from: str,
+) -> int:  # fmt: skip
     """Return the number of pictures per side."""
+    sets = [("--against", against, len(reals)), ("--samples", samples.name, samples.count)]
+    if others is not None:
+        sets.append(("--floor-path", others_from, len(others)))
     problems = [
         f"{flag} {name}: has {found} pictures; an evaluation needs at least {FEWEST}"
-        for flag, name, found in (
-            ("--against", against, len(reals)), ("--samples", samples.name, samples.count)
-        )
+        for flag, name, found in sets
         if found < FEWEST
-    ]  # fmt: skip
+    ]
     refuse(problems)
     there = min(len(reals), samples.count)
     if asked is not None and asked > there:

@@ -90,6 +90,18 @@ def test_a_second_folder_makes_the_floor() -> None:
     assert found.floor.face_rate_real == found.numbers.face_rate_real
 
 
+@pytest.mark.parametrize("few", [1, 5, 31])
+def test_too_few_pictures_for_the_floor_are_refused_before_measuring(few: int) -> None:
+    network = Blocks()
+    with pytest.raises(UsageError, match=f"^--floor-path more: has {few} pictures; .* least 32$"):
+        evaluate(
+            of_array("samples", spots(64, 0)), face_set(spots(64, 1)), against="reals",
+            extractor=network, detector=None, others=face_set(spots(few, 2)), others_from="more",
+            say=said.append,
+        )  # fmt: skip
+    assert network.seen == 0
+
+
 def test_copied_samples_are_told_as_copies() -> None:
     train, reals = spots(150, 3), spots(150, 1)
     honest = run(spots(100, 2), reals, count=100, train=train)
