@@ -138,9 +138,11 @@ def doctor(**words: str) -> None:
     options = _told(examination.Options, config)
     if "image_size" not in sources:
         options = dataclasses.replace(options, **DOCTOR)
-    diagnosis = examination.doctor(options, say)
-    print("\n".join(diagnosis.lines()))
-    if diagnosis.hurts:
+
+    def show(found: examination.Diagnosis) -> None:
+        print("\n".join(found.lines()), flush=True)
+
+    if examination.doctor(options, say, show).hurts:
         raise Ended(1)
 
 

@@ -21,7 +21,7 @@ from animegan.images import Draw
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
 from animegan.models.folded import folded
-from animegan.request import writable
+from animegan.request import writable_file, writing_report
 
 if TYPE_CHECKING:
     from config import Config
@@ -30,7 +30,7 @@ ENDLESS = 10**9  # number of candidates a generator is said to have
 
 
 def run(config: "Config", say: Callable[[str], None]) -> None:
-    """Evaluate, write the HTML report, and print the table or the JSON object to stdout.
+    """Evaluate, print the table or the JSON object to stdout, and write the HTML report.
 
     A generator is evaluated at its own image size and channels, with real pictures decoded as in
     its training; the options `image_size`, `channels`, `background` and `resize` only apply to
@@ -40,6 +40,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     Raises:
         UsageError: conflicting options, missing folders or files, missing packages or weights; all
             before anything is measured.
+        Ended: the report cannot be written; the result has been printed.
     """
     problems: tuple[str, ...] = ()
     for flag, path in (
@@ -48,7 +49,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     ):  # fmt: skip
         problems += _unlisted(flag, path)
     page = Path(config.report) if config.report else _page(config.netg_path)
-    refuse(problems or writable("--report", page.parent))
+    refuse(problems or writable_file("--report", page))
     against = config.against
     assert against is not None
     on = runtime.start(config.gpu, config.device, config.threads)
@@ -85,9 +86,10 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         train=opened("--train-path", train_path) if train_path else None,
         train_from=train_path or "", say=say,
     )  # fmt: skip
-    write_report(found, page)
-    say(f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it")
     print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)
+    with writing_report(page, say):
+        write_report(found, page)
+    say(f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it")
 
 
 def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:

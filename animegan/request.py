@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animegan.errors import reason, refuse
+from animegan.errors import Ended, reason, refuse
 from animegan.runs import all_runs
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ class Request:
 
 def request_of(config: "Config", say: Callable[[str], None]) -> Request:
     """Check the options and create the output folders. Raises UsageError listing all problems."""
-    problems = [*writable("--gen-img", Path(config.gen_img).parent)]
-    if Path(config.gen_img).is_dir():
-        problems.append(f"--gen-img {config.gen_img}: is a folder; give a file name")
+    problems = writable_file("--gen-img", Path(config.gen_img))
     if config.save_each:
         problems += writable("--save-each", Path(config.save_each))
     indices, wrong = parse_indices(config.indices)
@@ -86,3 +85,20 @@ def writable(flag: str, folder: Path) -> list[str]:
     except OSError as error:
         why = reason(error)
     return [f"{flag} {folder}: cannot be written to ({why}); use another folder"] if why else []
+
+
+def writable_file(flag: str, path: Path) -> list[str]:
+    """Return the problem if a file cannot be written, creating its folder if necessary."""
+    if path.is_dir():
+        return [f"{flag} {path}: is a folder; give a file name"]
+    return writable(flag, path.parent)
+
+
+@contextmanager
+def writing_report(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """If the report cannot be written after all, say so and end with exit code 1."""
+    try:
+        yield
+    except OSError as error:
+        say(f"--report {path}: cannot be written to ({reason(error)}); use another file")
+        raise Ended(1) from error

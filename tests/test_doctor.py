@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 from animegan.data.folder import find_pictures
-from animegan.errors import UsageError
+from animegan.errors import Ended, UsageError
+from animegan.prepare import doctor as module
 from animegan.prepare.diagnosis import Diagnosis
 from animegan.prepare.doctor import Options, doctor
 from tests.piles import art, save_all
@@ -211,3 +212,32 @@ def test_wrong_options_are_all_told(tmp_path: Path) -> None:
     for fix in (folder, folder / "in", tmp_path):
         with pytest.raises(UsageError, match="--fix"):
             examine(folder, fix=str(fix))
+
+
+def test_a_report_that_is_a_folder_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_all(tmp_path / "set", clean(2))
+    monkeypatch.setattr(module, "_survey", None)  # would raise
+    with pytest.raises(UsageError, match=r"^--report .*: is a folder; give a file name$"):
+        examine(folder, report=str(tmp_path))
+
+
+def test_a_page_that_cannot_be_written_does_not_hide_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, page = save_all(tmp_path / "set", clean(2)), tmp_path / "page.html"
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / ".page.html.1.tmp"))
+
+    monkeypatch.setattr(module.html, "write_page", full)
+    said: list[str] = []
+    shown: list[Diagnosis] = []
+    with pytest.raises(Ended) as caught:
+        doctor(Options(str(folder), report=str(page), num_workers=0), said.append, shown.append)
+    assert caught.value.code == 1
+    assert len(shown) == 1
+    assert said == [
+        f"--report {page}: cannot be written to (No space left on device); use another file"
+    ]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from animegan import eval_command, generate
 from animegan.checkpoint import LoadedNet, save_net
-from animegan.errors import UsageError
+from animegan.errors import Ended, UsageError
 from animegan.models import Spec, build_netg
 from config import Config
 from tests.blocks import Blocks, Red, spots
@@ -104,6 +104,7 @@ def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
         ({"netg_path": "run/netg_last.pth", "samples": "samples"}, ["keep one"]),
         ({"samples": "nowhere", "against": "gone"}, ["--against gone", "--samples nowhere"]),
         ({"samples": "samples", "floor_path": "run"}, ["--floor-path run: no pictures"]),
+        ({"samples": "samples", "report": "more"}, ["--report more: is a folder; give a file name"]),
         ({"netg_path": "run/none.pth"}, ["--netg-path run/none.pth: no such file"]),
         ({"samples": "samples", "image_size": 16, "eval_num": 60}, ["--eval-num 60: samples has"]),
     ],
@@ -118,3 +119,22 @@ def test_mistakes_are_told_together_and_before_any_work(
         assert expected in told
         assert "--data-path" not in told
     assert "measuring" not in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_does_not_hide_the_result(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", ".page.html.1.tmp")
+
+    monkeypatch.setattr(eval_command, "write_report", full)
+    said: list[str] = []
+    given = Config(
+        against="reals", samples="samples", image_size=16, report="page.html", device="cpu"
+    )
+    with pytest.raises(Ended) as caught:
+        eval_command.run(given, said.append)
+    assert caught.value.code == 1
+    assert "samples against reals, 50 pictures each" in capsys.readouterr().out
+    line = "--report page.html: cannot be written to (No space left on device); use another file"
+    assert said[-1] == line

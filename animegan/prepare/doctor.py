@@ -20,7 +20,7 @@ from animegan.prepare.parallel import spread
 from animegan.prepare.pictures import read_picture
 from animegan.prepare.sources import walk
 from animegan.prepare.survey import Seen, Task
-from animegan.request import writable
+from animegan.request import writable, writable_file, writing_report
 
 _SHOWN = 36
 
@@ -55,32 +55,37 @@ class Options:
         )
 
 
-def doctor(options: Options, say: Callable[[str], None]) -> Diagnosis:
+def doctor(
+    options: Options,
+    say: Callable[[str], None],
+    show: Callable[[Diagnosis], None] = lambda found: None,
+) -> Diagnosis:
     """Check a folder without changing it.
 
-    The caller prints `Diagnosis.lines()`, and `.hurts` sets the exit code. Raises UsageError for
-    invalid options.
+    The caller prints `Diagnosis.lines()`, in `show`, which is called before anything is written;
+    `.hurts` sets the exit code. Raises UsageError for invalid options, Ended if the report cannot
+    be written.
     """
     _check(options)
-    places = {"--report": options.report and Path(options.report).parent, "--fix": options.fix}
-    refuse(
-        problem
-        for flag, place in places.items()
-        if place
-        for problem in writable(flag, Path(place))
-    )
+    problems = writable_file("--report", Path(options.report)) if options.report else []
+    if options.fix:
+        problems += writable("--fix", Path(options.fix))
+    refuse(problems)
     folder = Path(options.folder)
     seen = _survey(folder, options)
     if not seen:
         raise UsageError(f"DIR {folder}: holds no pictures; name a folder of pictures")
     others = _survey(Path(options.against), options) if options.against else []
     diagnosis = diagnose(seen, others, options.limits, _layout(folder))
-    if options.report is not None:
-        _write_report(Path(options.report), options, seen, others, diagnosis)
-        say(f"report: {options.report}")
+    show(diagnosis)
     if options.fix is not None:
         kept = _copy(folder, Path(options.fix), seen, diagnosis)
         say(f"{kept:,} of {len(seen):,} pictures copied to {options.fix}")
+    if options.report is not None:
+        page = Path(options.report)
+        with writing_report(page, say):
+            _write_report(page, options, seen, others, diagnosis)
+        say(f"report: {options.report}")
     return diagnosis
 
 
