@@ -15,6 +15,7 @@ from typing import Any
 
 from animegan import __version__, flags
 from animegan.errors import Ended, TrainingStopped, UsageError, reason, refuse
+from animegan.files import same_place
 from animegan.launch import launched
 from animegan.options import Layer
 from config import OPTIONS, Config
@@ -55,6 +56,11 @@ def train(**words: str) -> None:
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
+    if config.eval_path is not None and same_place(config.eval_path, config.data_path):
+        say(
+            f"--eval-path {config.eval_path}: the same folder as --data-path, so memorising it "
+            "would look like quality; use held-out pictures"
+        )
     if config.budget is not None:
         from spend import within_budget
 

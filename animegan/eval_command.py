@@ -15,8 +15,9 @@ from animegan.data.folder import find_pictures
 from animegan.detector import FaceDetector
 from animegan.errors import UsageError, refuse
 from animegan.eval_report import write_report
-from animegan.evaluate import evaluate, table
+from animegan.evaluate import FEWEST, evaluate, table
 from animegan.features import build_extractor
+from animegan.files import same_place
 from animegan.images import Draw
 from animegan.label_draw import labels_of
 from animegan.measure import Pictures, of_array
@@ -42,7 +43,7 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
             before anything is measured.
         Ended: the report cannot be written; the result has been printed.
     """
-    problems: tuple[str, ...] = ()
+    problems = _too_few(config)
     for flag, path in (
         ("--against", config.against), ("--samples", config.samples),
         ("--floor-path", config.floor_path), ("--train-path", config.train_path),
@@ -52,11 +53,12 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     refuse(problems or writable_file("--report", page))
     against = config.against
     assert against is not None
+    _say_if_same(config, against, say)
     on = runtime.start(config.gpu, config.device, config.threads)
     pictures = None
     if config.netg_path is not None:
         pictures, config = _drawn(config, on.device)
-        if config.train_path and Path(config.train_path).resolve() == Path(against).resolve():
+        if config.train_path and same_place(config.train_path, against):
             say(
                 f"--against {against}: the generator was trained on these, so memorising them "
                 "would look like quality; use held-out pictures"
@@ -122,6 +124,35 @@ def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.d
         return torch.cat(list(generate.draw(netg, noise, some, device, chunk)))
 
     return draw
+
+
+def _say_if_same(config: "Config", against: str, say: Callable[[str], None]) -> None:
+    """Say which sets are compared with themselves."""
+    for flag, path in (("--samples", config.samples), ("--floor-path", config.floor_path)):
+        if path is not None and same_place(path, against):
+            say(
+                f"{flag} {path}: the same folder as --against, so pictures are compared with "
+                "themselves; use another folder"
+            )
+
+
+def _too_few(config: "Config") -> list[str]:
+    if config.eval_num is None or config.eval_num >= FEWEST:
+        return []
+    return [
+        f"--eval-num {config.eval_num}: an evaluation needs at least {FEWEST} pictures; "
+        f"take {FEWEST} or more"
+    ]
+
+
+def _say_if_same(config: "Config", against: str, say: Callable[[str], None]) -> None:
+    """Say which sets are compared with themselves."""
+    for flag, path in (("--samples", config.samples), ("--floor-path", config.floor_path)):
+        if path is not None and same_place(path, against):
+            say(
+                f"{flag} {path}: the same folder as --against, so pictures are compared with "
+                "themselves; use another folder"
+            )
 
 
 def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:

@@ -47,6 +47,11 @@ def write_text(path: Path, text: str) -> None:
         half.write_text(text, encoding="utf-8")
 
 
+def same_place(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to the same file or folder, through links too."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def sweep(folder: Path) -> None:
     """Delete temporary files left by killed processes; no other process may be writing there."""
     for half in folder.glob(".*.tmp"):

@@ -76,6 +76,15 @@ def test_measuring_against_what_it_was_trained_on_is_told(place: Path) -> None:
     assert not any("trained on" in line for line in said)
 
 
+def test_a_set_compared_with_itself_is_told(place: Path) -> None:
+    (place / "link").symlink_to("reals")
+    said = run(samples="reals/", floor_path="link", image_size=16)
+    for start in ("--samples reals/: the same folder", "--floor-path link: the same folder"):
+        assert any(line.startswith(start) for line in said)
+    said = run(samples="samples", floor_path="more", image_size=16)
+    assert not any("the same folder" in line for line in said)
+
+
 def test_folder_against_folder_with_a_table(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +113,8 @@ def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
         ({"netg_path": "run/netg_last.pth", "samples": "samples"}, ["keep one"]),
         ({"samples": "nowhere", "against": "gone"}, ["--against gone", "--samples nowhere"]),
         ({"samples": "samples", "floor_path": "run"}, ["--floor-path run: no pictures"]),
-        ({"samples": "samples", "report": "more"}, ["--report more: is a folder; give a file name"]),
+        ({"samples": "samples", "eval_num": 31}, ["needs at least 32 pictures; take 32"]),
+        ({"samples": "samples", "report": "more"}, ["--report more: is a folder; give a file"]),
         ({"netg_path": "run/none.pth"}, ["--netg-path run/none.pth: no such file"]),
         ({"samples": "samples", "image_size": 16, "eval_num": 60}, ["--eval-num 60: samples has"]),
     ],

@@ -90,6 +90,12 @@ def test_a_dry_run_trains_nothing(place):
     assert not (place / "checkpoints" / "dry").exists()
 
 
+def test_measuring_against_the_training_set_is_told(place):
+    done = run(place, "train", *SMALL, "--eval-path=data/faces/..", "--dry-run", "--name=dry")
+    (line,) = [one for one in done.stderr.splitlines() if one.startswith("--eval-path")]
+    assert "the same folder as --data-path" in line
+
+
 def test_a_warm_start_takes_sizes_from_the_files(place):
     run(place, "train", *SMALL, "--max-steps=1", "--name=cold")
     cold = place / "checkpoints" / "cold"
