@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -170,9 +172,9 @@ def test_on_another_device_nothing_is_left_behind(resident: bool, flip: bool) ->
 # --- wrong sizes
 
 
-def problem(**how: int) -> str:
+def problem(**how: Any) -> str:
     with pytest.raises(UsageError) as caught:
-        Batches(face_set(10), **({"seed": 0} | how))
+        Batches(**({"faces": face_set(10), "seed": 0} | how))
     (line,) = caught.value.problems
     return line
 
@@ -183,7 +185,12 @@ def test_fewer_pictures_than_a_batch() -> None:
     )
     assert problem(batch_size=12, world_size=4).endswith("use 8 or fewer")
     assert Batches(face_set(10), 8, 0, world_size=4).steps_per_epoch == 1
-    assert "16 processes need more" in problem(batch_size=16, world_size=16)
+    assert problem(batch_size=16, world_size=16) == (
+        "--data-path: 16 processes need at least 16 pictures (found 10); add more"
+    )
+    assert problem(batch_size=64, faces=face_set(1)) == (
+        "--data-path: training needs at least 2 pictures (found 1); add more"
+    )
 
 
 def test_a_batch_that_does_not_divide() -> None:

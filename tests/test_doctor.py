@@ -201,6 +201,24 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
         examine(tmp_path / "set")
 
 
+def test_another_set_without_pictures_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_all(tmp_path / "set", clean(2))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("no picture")
+    monkeypatch.setattr(module, "_survey", None)  # would raise
+    with pytest.raises(UsageError, match=r"^--against .*other: no pictures in it; give a folder"):
+        examine(folder, against=str(tmp_path / "other"))
+
+
+def test_no_batch_is_advised_for_one_picture(tmp_path: Path) -> None:
+    folder = save_all(tmp_path / "set", clean(2))
+    assert any("--batch-size 2:" in line for line in examine(folder).advice)
+    (folder / "faces" / "000.png").unlink()
+    assert not any("--batch-size" in line for line in examine(folder).advice)
+
+
 def test_wrong_options_are_all_told(tmp_path: Path) -> None:
     folder = save_all(tmp_path / "set", clean(2))
     (tmp_path / "file").touch()

@@ -17,10 +17,15 @@ _CPU = torch.device("cpu")
 def check_batch(pictures: int, batch_size: int, world_size: int = 1) -> None:
     """Raise UsageError for fewer pictures than a batch, or a batch not divisible by processes."""
     if pictures < batch_size:
-        most = pictures // world_size * world_size
-        way_out = f"use {most} or fewer" if most else f"{world_size} processes need more"
+        least = max(2, world_size)
+        if pictures < least:
+            who = "training needs" if world_size == 1 else f"{world_size} processes need"
+            raise UsageError(
+                f"--data-path: {who} at least {least} pictures (found {pictures}); add more"
+            )
         raise UsageError(
-            f"--batch-size {batch_size}: there are only {pictures} pictures; {way_out}"
+            f"--batch-size {batch_size}: there are only {pictures} pictures; "
+            f"use {pictures // world_size * world_size} or fewer"
         )
     if batch_size % world_size:
         raise UsageError(

@@ -226,7 +226,7 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
         "--budget 1h, or 3h or 1d: tries the presets on this machine and uses the better one",
         "--flip=False for letters or digits, which must not be mirrored",
     ]
-    if count < 128:
+    if 2 <= count < 128:
         lines.append(f"--batch-size {max(2, min(32, count // 4))}: too few pictures for one of 64")
     ratios = np.array([max(seen[i].width, seen[i].height) / max(seen[i].side, 1) for i in good])
     if (ratios > 1.2).mean() > 0.05:

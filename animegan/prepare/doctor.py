@@ -96,6 +96,9 @@ def _check(options: Options) -> None:
         if name is not None and not Path(name).is_dir():
             fact = "is a file" if Path(name).exists() else "no such folder"
             problems.append(f"{flag} {name}: {fact}; give a folder of pictures")
+    against = options.against
+    if against is not None and Path(against).is_dir() and not _holds_pictures(Path(against)):
+        problems.append(f"--against {against}: no pictures in it; give a folder of pictures")
     if options.fix is not None:
         fix = Path(options.fix)
         target = Path(os.path.realpath(fix))
@@ -112,6 +115,10 @@ def _check(options: Options) -> None:
     except UsageError as error:
         problems += error.problems
     refuse(problems)
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(entry.problem is None for entry in walk(folder, archives=False))
 
 
 def _survey(folder: Path, options: Options) -> list[Seen]:
