@@ -77,6 +77,16 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
     return wanted[0], wanted[1] if len(wanted) > 1 else None
 
 
+def not_apart(flag: str, target: Path, name: str, source: Path) -> list[str]:
+    """Return the problem if `target`, to be written to, is inside or around `source`."""
+    inner, outer = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    if outer == inner or outer in inner.parents:
+        return [f"{flag} {target}: is inside {name}, which is never written to; use another"]
+    if inner in outer.parents:
+        return [f"{flag} {target}: contains {name}; use another folder, such as data/mine"]
+    return []
+
+
 def writable(flag: str, folder: Path) -> list[str]:
     """Create a folder; return the problem if it cannot be written to, else an empty list."""
     try:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -306,6 +307,14 @@ def test_an_empty_source_is_no_accident(tmp_path: Path) -> None:
     assert prepare(options(tmp_path), quiet).lines() == [
         "0 files, 0 pictures, 0 faces: 0 to train on, 0 held out"
     ]
+
+
+def test_the_command_to_run_next_can_be_pasted(tmp_path: Path) -> None:
+    source, out = save_all(tmp_path / "src", {"a.png": art(1)}), tmp_path / "my set"
+    said: list[str] = []
+    prepare(Options(str(source), str(out), num_workers=0, heldout=0.0, detect=False), said.append)
+    command = said[-1].partition("then run: ")[2]
+    assert shlex.split(command)[-1] == f"--data-path={out / 'train'}"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that are no UTF-8 are a Unix matter")

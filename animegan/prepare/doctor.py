@@ -1,6 +1,5 @@
 """The command `doctor`: check an existing set, report problems, optionally write a clean copy."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from animegan.prepare.parallel import spread
 from animegan.prepare.pictures import read_picture
 from animegan.prepare.sources import walk
 from animegan.prepare.survey import Seen, Task
-from animegan.request import writable, writable_file, writing_report
+from animegan.request import not_apart, writable, writable_file, writing_report
 
 _SHOWN = 36
 
@@ -101,13 +100,9 @@ def _check(options: Options) -> None:
         problems.append(f"--against {against}: no pictures in it; give a folder of pictures")
     if options.fix is not None:
         fix = Path(options.fix)
-        target = Path(os.path.realpath(fix))
         for flag, name in folders:
-            inside = Path(os.path.realpath(name)) if name is not None else None
-            if inside is not None and (target == inside or inside in target.parents):
-                problems.append(f"--fix {fix}: is inside {flag}, which is never written to")
-            elif inside is not None and target in inside.parents:
-                problems.append(f"--fix {fix}: contains {flag}; use another folder")
+            if name is not None:
+                problems += not_apart("--fix", fix, flag, Path(name))
         if fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
             problems.append(f"--fix {fix}: is not empty; use a new folder")
     try:

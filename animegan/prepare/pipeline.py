@@ -1,6 +1,6 @@
 """The command `prepare`: from pictures to train/, heldout/, manifest.jsonl and report.html."""
 
-import os
+import shlex
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from animegan.prepare.select import Selection, select
 from animegan.prepare.sources import DamagedMember, Entry, is_archive, walk
 from animegan.prepare.sources import count as count_entries
 from animegan.prepare.split import held_out
-from animegan.request import writable
+from animegan.request import not_apart, writable
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,7 @@ def _check(options: Options, source: Path, out: Path) -> None:
         problems.append(f"SRC {source}: no such folder or archive")
     elif not source.is_dir() and not is_archive(source.name):
         problems.append(f"SRC {source}: must be a folder, or a zip or tar archive")
-    inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(source))
-    if outer == inner or outer in inner.parents:
-        problems.append(f"--out {out}: is inside SRC, which is never written to; use another")
-    elif inner in outer.parents:
-        problems.append(f"--out {out}: contains SRC; use another folder, such as data/mine")
+    problems += not_apart("--out", out, "SRC", source)
     if out.exists() and not out.is_dir():
         problems.append(f"--out {out}: is a file; use a folder")
     elif out.is_dir() and not (out / ".prepare").is_dir() and any(out.iterdir()):
@@ -239,7 +235,7 @@ def _finish(
         for name, (value, one) in usual.items()
         if value != one
     )
-    train = f"python main.py train --data-path={out / 'train'}{also}"
+    train = f"python main.py train --data-path={shlex.quote(str(out / 'train'))}{also}"
     say(f"check {out / 'report.html'}, then run: {train}")
     return counts
 
