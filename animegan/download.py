@@ -1,6 +1,7 @@
 """`download`: public sets, as a folder of pictures to train on."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from animegan.fetch import fetch
 from animegan.files import sha256
 from animegan.prepare.publish import class_folder
 from animegan.prepare.sources import is_archive
+from animegan.request import not_apart
 from animegan.unpack import (
     Writer,
     is_lmdb,
@@ -112,7 +114,7 @@ def download(options: Options, say: Say) -> int:
     """Print the facts about a set, download it and write its pictures; return their number.
 
     Existing pictures are not written again, and an interrupted download is resumed. Raises
-    UsageError for an unknown name, a missing library or a failed download.
+    UsageError for an unknown name, a missing library, a failed download or a set without pictures.
     """
     _check(options)
     out = options.folder
@@ -136,16 +138,20 @@ def download(options: Options, say: Say) -> int:
     elif archive is not None and is_lmdb(archive):
         write_lmdb(archive, writer)
     elif archive is not None:
-        write_archive(archive, writer, say)
+        write_archive(archive, writer)
     elif options.name == "anime-faces":
         _from_hub(_FACES_REPO, _FACES_REVISION, files, raw)
         _must_match(raw / _FACES_FILE, _FACES_SHA256)
-        write_archive(raw / _FACES_FILE, writer, say)
+        write_archive(raw / _FACES_FILE, writer)
     else:
         _from_hub(options.name[3:], None, files, raw)
-        write_archive(raw, writer, say)
+        write_archive(raw, writer)
+    if not writer.count:
+        raise UsageError(_nothing(options, writer))
+    for why, times in writer.left.most_common():
+        say(f"skipped, {why}: {times:,}")
     say(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
-    say(f"next: python main.py doctor {out}")
+    say(f"next: python main.py doctor {shlex.quote(str(out))}")
     return writer.count
 
 
@@ -160,7 +166,20 @@ def _check(options: Options) -> None:
         problems.append(f"--archive {options.archive}: no such file or folder")
     if options.folder.exists() and not options.folder.is_dir():
         problems.append(f"--out {options.folder}: is a file; give a folder")
+    if options.archive is not None and options.name not in ("mnist", "cifar10", "lsun-bedroom"):
+        archive = Path(options.archive)
+        if archive.is_dir() and not is_lmdb(archive):
+            problems += not_apart("--out", options.folder, "--archive", archive)
     refuse(problems)
+
+
+def _nothing(options: Options, writer: Writer) -> str:
+    """Return the problem of a set in which no picture was found."""
+    reasons = "; ".join(f"{why} ({times:,})" for why, times in writer.left.most_common(3))
+    found = "no pictures found in it" + (f" ({reasons})" if reasons else "")
+    if options.archive is None:
+        return f"NAME {options.name}: {found}; use another set"
+    return f"--archive {options.archive}: {found}; give an intact copy of the set"
 
 
 def _ask_hub(repo: str) -> tuple[About, list[str]]:

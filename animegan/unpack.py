@@ -5,7 +5,6 @@ import re
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ class Writer:
     def __init__(self, out: Path, limit: int | None) -> None:
         self.out, self.limit = out, limit
         self.count = self.new = 0
+        self.left: Counter[str] = Counter()  # files left out, by reason
 
     @property
     def full(self) -> bool:
@@ -66,6 +66,11 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
     try:
         pictures = kind(str(root), train=True, download=may_fetch)
     except (RuntimeError, OSError) as error:
+        if not may_fetch:
+            raise UsageError(
+                f"--archive {root}: torchvision cannot read {name} from it ({reason(error)}); "
+                "give the folder that torchvision keeps the set in"
+            ) from error
         raise UsageError(
             f"download: torchvision cannot read the files in {root} ({reason(error)}); "
             "delete them and try again"
@@ -80,16 +85,15 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
             writer.write(path, picture)
 
 
-def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> None:
+def write_archive(source: Path, writer: Writer) -> None:
     """Extract the pictures of an archive, or of a folder of archives and pictures, unchanged."""
     if not source.is_dir() and not is_archive(source.name):
         raise UsageError(f"--archive {source}: must be a zip or tar archive, a folder or an lmdb")
-    left: Counter[str] = Counter()
     for entry in tqdm(walk(source), unit="file", desc=source.name):
         if writer.full:
             break
         if entry.problem is not None:
-            left[": ".join(entry.problem)] += 1
+            writer.left[": ".join(entry.problem)] += 1
             continue
         path = "/".join(class_folder(part) for part in re.split(r"!?/", entry.key) if part)
         if writer.has(path):
@@ -97,11 +101,9 @@ def write_archive(source: Path, writer: Writer, say: Callable[[str], None]) -> N
         try:
             content = entry.read() if entry.read is not None else _bytes(entry.path)
         except DamagedMember as error:
-            left[f"broken: {error}"] += 1
+            writer.left[f"broken: {error}"] += 1
             continue
         writer.write(path, content)
-    for why, times in left.most_common():
-        say(f"skipped, {why}: {times:,}")
 
 
 def is_lmdb(path: Path) -> bool:

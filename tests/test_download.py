@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import shlex
 import struct
 import sys
 import tarfile
@@ -21,7 +22,7 @@ from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.data.folder import find_pictures
 from animegan.download import NAMES, SETS, UNKNOWN, Options, download
 from animegan.errors import UsageError
-from tests.piles import art
+from tests.piles import art, save_all
 
 
 def encoded(seed: int, format_name: str = "PNG") -> bytes:
@@ -131,6 +132,46 @@ def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.rar").touch()
     with pytest.raises(UsageError, match="must be a zip or tar"):
         run("archive", tmp_path / "out", archive=str(tmp_path / "x.rar"))
+
+
+def test_an_archive_without_pictures_is_refused(tmp_path: Path, archive: Path) -> None:
+    cut, other, empty = (tmp_path / name for name in ("cut.zip", "other.zip", "empty.zip"))
+    cut.write_bytes(archive.read_bytes()[:-40])
+    other.write_text("no archive")
+    with zipfile.ZipFile(empty, "w") as file:
+        file.writestr("readme.txt", "hello")
+    for path, why in ((cut, "not a zip"), (other, "not a zip"), (empty, "not a picture")):
+        with pytest.raises(UsageError) as caught:
+            run("archive", tmp_path / "out", archive=str(path))
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"--archive {path}: no pictures found in it (")
+        assert why in problem
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_cut_short_gives_what_is_left_of_it(tmp_path: Path) -> None:
+    save_all(tmp_path / "in", {f"{n}.png": art(n, 100) for n in range(4)})
+    with tarfile.open(tmp_path / "whole.tar", "w") as file:
+        file.add(tmp_path / "in", "x")
+    whole = (tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 2])
+    said = run("archive", tmp_path / "out", archive=str(tmp_path / "cut.tar"))
+    assert 0 < len(files(tmp_path / "out")) < 4
+    assert any(line.startswith("skipped, broken: ") for line in said)
+
+
+def test_a_folder_is_not_copied_into_itself(tmp_path: Path) -> None:
+    source = save_all(tmp_path / "set", {"in/a.png": art(1)})
+    for out in (source, source / "sub", tmp_path):
+        with pytest.raises(UsageError, match=f"^--out {out}: .* --archive.*; use another"):
+            run("archive", out, archive=str(source))
+    assert sorted(path.name for path in source.rglob("*")) == ["a.png", "in"]
+
+
+def test_the_command_to_run_next_can_be_pasted(tmp_path: Path, archive: Path) -> None:
+    out = tmp_path / "my set"
+    said = run("archive", out, archive=str(archive))
+    assert shlex.split(said[-1])[1:] == ["python", "main.py", "doctor", str(out)]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -267,6 +308,10 @@ def test_mnist_from_files_like_the_publishers(
     assert len(listing.names) == 6
     with Image.open(tmp_path / "out" / "2" / "00005.png") as picture:
         assert np.array_equal(np.asarray(picture), images[5])
+    (tmp_path / "a.zip").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"^--archive .*a\.zip: torchvision cannot read mnist") as caught:
+        run("mnist", tmp_path / "out", archive=str(tmp_path / "a.zip"))
+    assert "delete" not in str(caught.value)
     (raw / resources[0][0]).write_bytes(b"damaged")
     for unpacked in raw.glob("*ubyte"):
         unpacked.unlink()
