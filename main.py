@@ -140,12 +140,13 @@ def doctor(**words: str) -> None:
     """Examine a set of pictures; exit code 1 if something in it would hurt training."""
     config, sources = resolve("doctor", words)
     from animegan.prepare import doctor as examination
+    from animegan.prepare.diagnosis import Diagnosis
 
     options = _told(examination.Options, config)
     if "image_size" not in sources:
         options = dataclasses.replace(options, **DOCTOR)
 
-    def show(found: examination.Diagnosis) -> None:
+    def show(found: Diagnosis) -> None:
         print("\n".join(found.lines()), flush=True)
 
     if examination.doctor(options, say, show).hurts:

@@ -126,16 +126,6 @@ def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.d
     return draw
 
 
-def _say_if_same(config: "Config", against: str, say: Callable[[str], None]) -> None:
-    """Say which sets are compared with themselves."""
-    for flag, path in (("--samples", config.samples), ("--floor-path", config.floor_path)):
-        if path is not None and same_place(path, against):
-            say(
-                f"{flag} {path}: the same folder as --against, so pictures are compared with "
-                "themselves; use another folder"
-            )
-
-
 def _too_few(config: "Config") -> list[str]:
     if config.eval_num is None or config.eval_num >= FEWEST:
         return []
