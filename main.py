@@ -8,9 +8,11 @@ import dataclasses
 import inspect
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from animegan import __version__, flags
@@ -18,6 +20,7 @@ from animegan.errors import Ended, TrainingStopped, UsageError, reason, refuse
 from animegan.files import same_place
 from animegan.launch import launched
 from animegan.options import Layer
+from animegan.signals import Terminated, terminable
 from config import OPTIONS, Config
 from resolve import brought, refuse_changes, resolve, saved_options, to_resume
 
@@ -266,7 +269,7 @@ def main(words: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 
     0: success; 1: training stopped, a command found problems, or the system failed (memory, disk);
-    2: usage error; 130: Ctrl-C; 128 + n: training stopped by signal n.
+    2: usage error; 130: Ctrl-C; 143: SIGTERM; 128 + n: training stopped by signal n.
     """
     if list(words) == ["--version"]:
         print(version())
@@ -298,7 +301,8 @@ def main(words: Sequence[str]) -> int:
 
         assert line.command is not None
         words = [line.command, *(f"--{name}={value}" for name, value in line.values.items())]
-        fire.Fire({line.command: exposed(line.command)}, command=words, name="animegan")
+        with nullcontext() if line.command == "train" else terminable():
+            fire.Fire({line.command: exposed(line.command)}, command=words, name="animegan")
     except UsageError as error:
         for problem in error.problems:
             say(problem)
@@ -314,6 +318,9 @@ def main(words: Sequence[str]) -> int:
         return 1
     except Ended as end:
         return end.code
+    except Terminated:
+        say("stopped")
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         say("stopped")
         return 130

@@ -15,6 +15,7 @@ from animegan.drawn_face import Face
 from animegan.errors import UsageError
 from animegan.files import aside
 from animegan.pen import Pen, hsv, mix
+from animegan.workers import begin
 
 RECIPE = 1  # increment when the same seed would give a different face
 _SUPERSAMPLING = 4
@@ -60,8 +61,8 @@ def draw_set(folder: Path, count: int, size: int, seed: int, workers: int = 0) -
         if workers == 0:
             run(map)
         else:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                run(partial(pool.map, chunksize=64))
+            with ProcessPoolExecutor(workers, get_context("spawn"), begin) as pool:
+                run(partial(pool.map, chunksize=16))
 
 
 def _claim(folder: Path, recipe: dict[str, int]) -> None:

@@ -1,15 +1,40 @@
-"""Ctrl-C and SIGTERM: the first saves and stops training, the second exits at once."""
+"""Ctrl-C and SIGTERM: the first saves and stops training, the second exits at once.
+
+Other commands stop at the first SIGTERM, once their worker processes have ended.
+"""
 
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
 # SIGHUP: the terminal was closed
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+class Terminated(KeyboardInterrupt):
+    """What SIGTERM raises within `terminable`."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within it, the first SIGTERM raises Terminated, and the second ends the process at once."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # somebody else wants it
+        yield
+        return
+
+    def take(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, take)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Stop:

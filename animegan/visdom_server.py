@@ -13,6 +13,7 @@ from typing import Any
 
 from animegan.data.cache import cache_root
 from animegan.errors import UsageError, reason
+from animegan.signals import Terminated
 from animegan.visdom_scripts import ScriptsError, lacking, static_folder
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -43,6 +44,8 @@ def serve(
     _name_the_user()
     try:
         _serve(port, host, cache, say)
+    except Terminated:
+        raise
     except KeyboardInterrupt:
         say("visdom: stopped")
 

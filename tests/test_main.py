@@ -397,3 +397,29 @@ def test_version_names_what_a_report_should(place):
 def test_every_command_has_a_help_page(place):
     for command in re.findall(r"^  (\w+)  ", run(place).stdout, re.M):
         assert f"usage: python main.py {command}" in run(place, command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["doctor", "many"], ["prepare", "many", "--out=cut", "--no-detect"], ["demo", "--nogpu"]],
+    ids=lambda words: words[0],
+)
+def test_sigterm_ends_the_worker_processes_too(tmp_path, words):
+    (tmp_path / "many").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    for k in range(300):
+        (tmp_path / "many" / f"{k}.png").symlink_to(tmp_path / "large.png")
+    with subprocess.Popen(
+        [sys.executable, str(MAIN), *words, "--num-workers=2"],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        said = b""
+        while not re.search(rb" [1-9]\d*/\d+ ", said):  # the progress bar: workers are at work
+            said += process.stderr.read1()
+            assert process.poll() is None, said
+        process.terminate()
+        _, rest = process.communicate(timeout=60)  # returns once nobody holds the pipes any more
+    assert process.returncode == 128 + signal.SIGTERM
+    assert rest.endswith(b"stopped\n")
+    assert b"Traceback" not in rest

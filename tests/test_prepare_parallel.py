@@ -1,6 +1,8 @@
 """Work over processes: all results once, a dying process costs one job, errors come through."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -69,3 +71,31 @@ def test_jobs_are_taken_only_as_they_are_needed(tmp_path: Path) -> None:
     next(results)
     assert len(taken) < 12
     results.close()  # type: ignore[attr-defined]
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {root!r})
+from animegan.prepare.parallel import spread
+from tests.test_prepare_parallel import begin, lost, long_work
+
+if __name__ == "__main__":
+    for result in spread(long_work, range(8), 2, begin, (0,), lost):
+        print("at work", flush=True)
+"""
+
+
+def long_work(job: int) -> int:
+    if job > 1:
+        time.sleep(600)
+    return job
+
+
+def test_workers_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(root=str(Path(__file__).parents[1])))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        process.kill()
+        process.communicate(timeout=60)  # returns once nobody holds the pipe any more

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from animegan.signals import Stop
+from animegan.signals import Stop, Terminated, terminable
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -110,3 +110,15 @@ def test_a_print_that_was_interrupted_does_not_end_the_training():
     with Stop(say) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.asked == signal.SIGINT
+
+
+def test_sigterm_is_raised_within_terminable_and_nowhere_else():
+    with pytest.raises(Terminated), terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with terminable():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

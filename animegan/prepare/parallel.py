@@ -5,7 +5,6 @@ than forked, because threads of torch and tqdm do not survive a fork, and replac
 jobs, because the detector leaks a little memory.
 """
 
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,6 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
+
+from animegan.workers import begin as begin_worker
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -125,5 +126,5 @@ def _first_done(waiting: dict[Future[Any], Any]) -> Future[Any]:
 
 
 def _begin(begin: Callable[..., None], settings: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
+    begin_worker()
     begin(*settings)
