@@ -295,6 +295,43 @@ def test_a_folder_with_other_things_is_not_written_to(tmp_path: Path) -> None:
     assert "contains other files" in refusal(options(tmp_path, detect=False))[0]
 
 
+def test_the_set_of_another_source_is_not_deleted(tmp_path: Path) -> None:
+    first = save_all(tmp_path / "src", {"a.png": art(1)})
+    second = save_all(tmp_path / "b", {"a.png": art(2, 100), "b.png": art(3)})
+    plain = {"num_workers": 0, "heldout": 0.0, "detect": False}
+    prepare(options(tmp_path, detect=False), quiet)
+    before = state(tmp_path / "out" / "train")
+    other = Options(str(second), str(tmp_path / "out"), **plain)
+    (problem,) = refusal(other)
+    assert problem == (
+        f"--out {tmp_path / 'out'}: holds the set made from {first}; name another folder"
+    )
+    (tmp_path / "out" / ".prepare" / "source").unlink()  # as sets of earlier versions have none
+    assert "the set made from another source" in refusal(other)[0]
+    assert state(tmp_path / "out" / "train") == before
+
+
+def test_a_source_that_was_renamed_is_gone_on_with(
+    tmp_path: Path, no_detector: Callable[..., Finder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save_all(tmp_path / "src", {"a.png": art(1, 200)})
+    finder = no_detector(face((40, 40, 140, 140)))
+    first = prepare(options(tmp_path), quiet)
+    (tmp_path / "link").symlink_to(source)
+    monkeypatch.setattr(finder, "find", None)  # would raise
+    again = {"num_workers": 0, "heldout": 0.0, "image_size": 64}
+    assert prepare(Options(str(tmp_path / "link"), str(tmp_path / "out"), **again), quiet) == first
+    source.rename(tmp_path / "renamed")
+    moved = Options(str(tmp_path / "renamed"), str(tmp_path / "out"), **again)
+    assert prepare(moved, quiet) == first
+    assert prepare(moved, quiet) == first
+    (tmp_path / "renamed").rename(tmp_path / "gone")
+    other = save_all(tmp_path / "renamed", {"b.png": art(2, 200)})
+    other.rename(tmp_path / "other")
+    wrong = Options(str(tmp_path / "other"), str(tmp_path / "out"), **again)
+    assert f"made from {tmp_path / 'renamed'}" in refusal(wrong)[0]
+
+
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {"a.png": art(1)})
     (tmp_path / "out" / ".prepare").mkdir(parents=True)

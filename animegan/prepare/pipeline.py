@@ -1,5 +1,6 @@
 """The command `prepare`: from pictures to train/, heldout/, manifest.jsonl and report.html."""
 
+import os
 import shlex
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from animegan.data.decode import parse_background
 from animegan.errors import UsageError, refuse
+from animegan.files import aside
 from animegan.prepare.checks import Limits
 from animegan.prepare.examine import Cutting, Job, Searching, begin, examine
 from animegan.prepare.manifest import Journal, SourceRecord, key_hash
@@ -105,6 +107,7 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
         raise UsageError(f"--out {out}: another prepare is writing to it; wait for it") from error
     try:
         with Journal(work / "journal.jsonl") as journal:
+            _claim(source, out, journal)
             order = _search(options, source, out, journal)
             return _finish(options, out, journal, order, say, command)
     finally:
@@ -135,6 +138,30 @@ def _check(options: Options, source: Path, out: Path) -> None:
         except UsageError as error:
             problems += error.problems
     refuse(problems)
+
+
+def _claim(source: Path, out: Path, journal: Journal) -> None:
+    """Note the source in `out`; UsageError if `out` holds the set made from another one.
+
+    A source that was moved is known by its pictures: the journal has one under the same name and
+    with the same size and time.
+    """
+    note, here = out / ".prepare" / "source", os.path.realpath(source)
+    before = os.fsdecode(note.read_bytes()) if note.exists() else ""
+    if before == here:
+        return
+    if len(journal) and (os.path.exists(before) or not _is_known(source, out, journal)):
+        made_from = before or "another source"
+        raise UsageError(f"--out {out}: holds the set made from {made_from}; name another folder")
+    with aside(note) as half:
+        half.write_bytes(os.fsencode(here))
+
+
+def _is_known(source: Path, out: Path, journal: Journal) -> bool:
+    return any(
+        entry.stamp and (known := journal.get(entry.key)) is not None and known.stamp == entry.stamp
+        for entry in walk(source, without=out)
+    )
 
 
 def _search(options: Options, source: Path, out: Path, journal: Journal) -> "array[int]":
