@@ -14,30 +14,50 @@ NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run"
 
 
 def listing(root: str, options: Mapping[str, Option]) -> str:
-    """Return a table of the runs, the newest last, with the options that are not the default."""
+    """Return a table of the runs, the newest last, with the options in which they differ.
+
+    Only values other than the default are shown; those that all runs share follow in a last line.
+    """
     runs = all_runs(root)
     if not runs:
         return f"no runs in {root}; `python main.py train` starts one"
     rows: list[tuple[str, ...]] = [
         ("run", "epoch", "step", "time", "last seen", "last metrics", "options")
     ]
-    rows += [_row(run, options) for run in runs]
+    changed = [_changed(run, options) for run in runs]
+    known = [one for one in changed if one is not None]
+    shared = [text for text in known[0] if all(text in one for one in known)] if known[1:] else []
+    for run, one in zip(runs, changed, strict=True):
+        own = ["options.json is damaged"] if one is None else one
+        rows.append(_row(run, [text for text in own if text not in shared]))
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
-    return "\n".join(
+    lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows
-    )
+    ]
+    if shared:
+        lines.append(f"all of them: {' '.join(shared)}")
+    return "\n".join(lines)
 
 
-def _row(run: Run, options: Mapping[str, Option]) -> tuple[str, ...]:
+def _changed(run: Run, options: Mapping[str, Option]) -> list[str] | None:
+    """Return the run's options that are not the default; None if its options.json is damaged.
+
+    A precision that the machine chose is left out.
+    """
     try:
-        saved = run.read_options()["options"]
-        changed = [
-            f"{name}={value}" for name, value in saved.items()
-            if name in options and value != options[name].default and name not in NOT_SHOWN
-        ]  # fmt: skip
+        record = run.read_options()
     except UsageError:
-        changed = ["options.json is damaged"]
+        return None
+    sources = record.get("sources", {})
+    return [
+        f"{name}={value}" for name, value in record["options"].items()
+        if name in options and value != options[name].default and name not in NOT_SHOWN
+        and not (name == "precision" and sources.get(name, "run").startswith("run"))
+    ]  # fmt: skip
+
+
+def _row(run: Run, changed: list[str]) -> tuple[str, ...]:
     last: dict[str, Any] = {}
     for line in run.history():
         last.update(line)

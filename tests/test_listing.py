@@ -53,6 +53,27 @@ def test_only_options_that_differ_are_shown(tmp_path):
     assert line.endswith("batch_size=32 lr1=0.0001 vis=False")
 
 
+def test_options_that_all_runs_share_are_shown_once(tmp_path):
+    make_run(tmp_path, "a", changed=1, image_size=32, net="dcgan", lr1=1e-4)
+    make_run(tmp_path, "b", changed=2, image_size=32, net="dcgan", batch_size=16)
+    make_run(tmp_path, "bad", changed=3).options_file.write_text("{")
+    _, first, second, bad, shared = listing.listing(str(tmp_path), OPTIONS).splitlines()
+    assert first.endswith("-  lr1=0.0001")
+    assert second.endswith("-  batch_size=16")
+    assert bad.endswith("options.json is damaged")
+    assert shared == "all of them: image_size=32 net=dcgan"
+
+
+def test_a_precision_that_the_machine_chose_is_not_shown(tmp_path):
+    config, sources = resolve("train", {"seed": "5"})
+    chosen = vars(config) | {"precision": "bf16"}
+    for by in ({}, {"precision": "run mine"}):
+        Run(tmp_path / "run").write_options(chosen, sources | by)
+        assert listing.listing(str(tmp_path), OPTIONS).endswith("-  seed=5")
+    Run(tmp_path / "run").write_options(chosen, sources | {"precision": "flag"})
+    assert "precision=bf16" in listing.listing(str(tmp_path), OPTIONS)
+
+
 def test_a_measure_taken_now_and_then_stays_in_sight(tmp_path):
     make_run(
         tmp_path, "run",
