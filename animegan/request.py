@@ -30,7 +30,8 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
     """Check the options and create the output folders. Raises UsageError listing all problems."""
     problems = writable_file("--gen-img", Path(config.gen_img))
     if config.save_each:
-        problems += writable("--save-each", Path(config.save_each))
+        folder = Path(config.save_each)
+        problems += writable("--save-each", folder) or _holds_pictures("--save-each", folder)
     indices, wrong = parse_indices(config.indices)
     problems += wrong
     netg_path, netd_path = find_weights(config, say)
@@ -39,6 +40,13 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
             problems.append(f"{flag} {path}: no such file; `python main.py runs` lists the runs")
     refuse(problems)
     return Request(netg_path, netd_path, indices)
+
+
+def _holds_pictures(flag: str, folder: Path) -> list[str]:
+    """The problem if pictures lie there: some would be replaced, others left among the new ones."""
+    if any(path.suffix == ".png" or path.name == "manifest.json" for path in folder.iterdir()):
+        return [f"{flag} {folder}: holds pictures already; name a new or empty folder"]
+    return []
 
 
 def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:

@@ -365,6 +365,18 @@ def test_places_that_cannot_be_written_are_told_together_and_before_any_work(
     ]  # fmt: skip
 
 
+def test_pictures_of_an_earlier_call_are_not_mixed_with_new_ones(tmp_path, weights):
+    each = tmp_path / "each"
+    words = {"netg_path": weights["netg_path"], "gen_img": tmp_path / "grid.png"}
+    run(**words, save_each=each, gen_num=2)
+    before = {path.name: path.read_bytes() for path in each.iterdir()}
+    problem = problem_of(**words, save_each=each, gen_num=3, seed=1)
+    assert problem == (f"--save-each {each}: holds pictures already; name a new or empty folder")
+    assert {path.name: path.read_bytes() for path in each.iterdir()} == before
+    (tmp_path / "empty").mkdir()
+    run(**words, save_each=tmp_path / "empty", gen_num=2)
+
+
 def test_a_folder_that_may_not_be_written_is_told_before_any_work(tmp_path, weights, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     problem = problem_of(**weights, gen_img=tmp_path / "grid.png")
