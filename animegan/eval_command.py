@@ -131,7 +131,7 @@ def _too_few(config: "Config") -> list[str]:
         return []
     return [
         f"--eval-num {config.eval_num}: an evaluation needs at least {FEWEST} pictures; "
-        f"take {FEWEST} or more"
+        f"use {FEWEST} or more"
     ]
 
 

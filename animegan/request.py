@@ -45,7 +45,7 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
 def _holds_pictures(flag: str, folder: Path) -> list[str]:
     """The problem if pictures lie there: some would be replaced, others left among the new ones."""
     if any(path.suffix == ".png" or path.name == "manifest.json" for path in folder.iterdir()):
-        return [f"{flag} {folder}: holds pictures already; name a new or empty folder"]
+        return [f"{flag} {folder}: contains pictures already; use a new or empty folder"]
     return []
 
 

@@ -309,7 +309,9 @@ def test_mnist_from_files_like_the_publishers(
     with Image.open(tmp_path / "out" / "2" / "00005.png") as picture:
         assert np.array_equal(np.asarray(picture), images[5])
     (tmp_path / "a.zip").write_bytes(b"mine")
-    with pytest.raises(UsageError, match=r"^--archive .*a\.zip: torchvision cannot read mnist") as caught:
+    with pytest.raises(
+        UsageError, match=r"^--archive .*a\.zip: torchvision cannot read mnist"
+    ) as caught:
         run("mnist", tmp_path / "out", archive=str(tmp_path / "a.zip"))
     assert "delete" not in str(caught.value)
     (raw / resources[0][0]).write_bytes(b"damaged")

@@ -113,7 +113,7 @@ def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
         ({"netg_path": "run/netg_last.pth", "samples": "samples"}, ["keep one"]),
         ({"samples": "nowhere", "against": "gone"}, ["--against gone", "--samples nowhere"]),
         ({"samples": "samples", "floor_path": "run"}, ["--floor-path run: no pictures"]),
-        ({"samples": "samples", "eval_num": 31}, ["needs at least 32 pictures; take 32"]),
+        ({"samples": "samples", "eval_num": 31}, ["needs at least 32 pictures; use 32"]),
         ({"samples": "samples", "report": "more"}, ["--report more: is a folder; give a file"]),
         ({"netg_path": "run/none.pth"}, ["--netg-path run/none.pth: no such file"]),
         ({"samples": "samples", "image_size": 16, "eval_num": 60}, ["--eval-num 60: samples has"]),

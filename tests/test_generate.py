@@ -371,7 +371,7 @@ def test_pictures_of_an_earlier_call_are_not_mixed_with_new_ones(tmp_path, weigh
     run(**words, save_each=each, gen_num=2)
     before = {path.name: path.read_bytes() for path in each.iterdir()}
     problem = problem_of(**words, save_each=each, gen_num=3, seed=1)
-    assert problem == (f"--save-each {each}: holds pictures already; name a new or empty folder")
+    assert problem == (f"--save-each {each}: contains pictures already; use a new or empty folder")
     assert {path.name: path.read_bytes() for path in each.iterdir()} == before
     (tmp_path / "empty").mkdir()
     run(**words, save_each=tmp_path / "empty", gen_num=2)

@@ -58,8 +58,8 @@ def test_options_that_all_runs_share_are_shown_once(tmp_path):
     make_run(tmp_path, "b", changed=2, image_size=32, net="dcgan", batch_size=16)
     make_run(tmp_path, "bad", changed=3).options_file.write_text("{")
     _, first, second, bad, shared = listing.listing(str(tmp_path), OPTIONS).splitlines()
-    assert first.endswith("-  lr1=0.0001")
-    assert second.endswith("-  batch_size=16")
+    assert first.endswith("  lr1=0.0001")
+    assert second.endswith("  batch_size=16")
     assert bad.endswith("options.json is damaged")
     assert shared == "all of them: image_size=32 net=dcgan"
 
@@ -69,7 +69,7 @@ def test_a_precision_that_the_machine_chose_is_not_shown(tmp_path):
     chosen = vars(config) | {"precision": "bf16"}
     for by in ({}, {"precision": "run mine"}):
         Run(tmp_path / "run").write_options(chosen, sources | by)
-        assert listing.listing(str(tmp_path), OPTIONS).endswith("-  seed=5")
+        assert listing.listing(str(tmp_path), OPTIONS).endswith("  seed=5")
     Run(tmp_path / "run").write_options(chosen, sources | {"precision": "flag"})
     assert "precision=bf16" in listing.listing(str(tmp_path), OPTIONS)
 

@@ -304,7 +304,7 @@ def test_the_set_of_another_source_is_not_deleted(tmp_path: Path) -> None:
     other = Options(str(second), str(tmp_path / "out"), **plain)
     (problem,) = refusal(other)
     assert problem == (
-        f"--out {tmp_path / 'out'}: holds the set made from {first}; name another folder"
+        f"--out {tmp_path / 'out'}: contains the set made from {first}; use another folder"
     )
     (tmp_path / "out" / ".prepare" / "source").unlink()  # as sets of earlier versions have none
     assert "the set made from another source" in refusal(other)[0]

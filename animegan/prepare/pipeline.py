@@ -152,7 +152,7 @@ def _claim(source: Path, out: Path, journal: Journal) -> None:
         return
     if len(journal) and (os.path.exists(before) or not _is_known(source, out, journal)):
         made_from = before or "another source"
-        raise UsageError(f"--out {out}: holds the set made from {made_from}; name another folder")
+        raise UsageError(f"--out {out}: contains the set made from {made_from}; use another folder")
     with aside(note) as half:
         half.write_bytes(os.fsencode(here))
 
