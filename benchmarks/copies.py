@@ -41,13 +41,13 @@ def brightened(faces: Faces, levels: float, reals: Faces) -> Faces:
 
 
 ALTERED: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, ...]], ...] = (
-    (unaltered, "", (0,)),
+    (unaltered, "-", (0,)),
     (blurred, "sigma {:g} px", (0.5, 1)),
     (noised, "sigma {:g} levels", (2, 8)),
     (warped, "{:g} px", (1, 2)),
     (shifted, "{:g} px", (1, 4)),
     (brightened, "{:g} levels", (10, 30)),
-    (half_swapped, "{:.0%} of the set", (1,)),
+    (half_swapped, "all", (1,)),
 )
 
 

@@ -40,5 +40,5 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     left_out = int((np.random.RandomState(0).permutation(80)[:60] < 30).sum())
     assert f"60 training faces; {left_out} of 60 unseen left out" in out
-    assert "| unaltered |  | 100.0% | 100.0% |" in out
+    assert "| unaltered | - | 100.0% | 100.0% |" in out
     assert out.count("\n| ") == 1 + 1 + sum(len(strengths) for *_, strengths in copies.ALTERED)
