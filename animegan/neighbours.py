@@ -19,7 +19,7 @@ class Nearest(NamedTuple):
 
     distances: NDArray[np.float64]  # [n]
     rows: NDArray[np.int64]  # [n], rows of the base
-    mirrored: NDArray[np.bool_]  # [n], whether the query's mirror image is the one that is so near
+    mirrored: NDArray[np.bool_]  # [n], whether the query's mirror image is the closer one
 
 
 class Copying(NamedTuple):

@@ -40,10 +40,12 @@ class Option:
 
     @property
     def flag(self) -> str:
+        """The name on the command line, such as `--batch-size`."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def is_switch(self) -> bool:
+        """Whether the flag may be given without a value."""
         return bool in self.kinds
 
     @property

@@ -101,7 +101,7 @@ class Run:
         try:
             record = json.loads(self.options_file.read_text(encoding="utf-8"))
             if not isinstance(record["options"], dict):
-                raise TypeError("options are no table")
+                raise TypeError("options are not a table")
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(
                 f"--resume {self.path}: not a run (options.json is missing or damaged); "
@@ -183,9 +183,12 @@ def last_change(run: Run) -> float:
 
 
 def named(root: str, place: str) -> Path:
-    """Resolve a path, or the name of a run in `root` if there is no such path."""
+    """Resolve a path, or the name of a run in `root`.
+
+    The run wins over a folder of that name that is not a run itself.
+    """
     path, below = Path(place), Path(root) / place
-    other = path.is_dir() and not Run(path).options_file.exists()  # a folder that is no run's
+    other = path.is_dir() and not Run(path).options_file.exists()  # not a run
     return path if path.exists() and not (other and below.exists()) else below
 
 

@@ -108,6 +108,7 @@ class Traces:
             raise self.ranks.stopped(self.advice(bad))
 
     def state(self) -> dict[str, Any]:
+        """Return everything needed to resume, as `checkpoint.save` writes it."""
         return {
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),

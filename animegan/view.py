@@ -88,6 +88,7 @@ class View:
         return [] if self._adaptive is None else [self._adaptive.signs]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of the adaptive augmentation, empty without one."""
         return {} if self._adaptive is None else self._adaptive.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

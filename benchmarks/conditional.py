@@ -44,6 +44,7 @@ class Obeyed:
 
 
 def labels_of(faces: FaceSet) -> Labels:
+    """Return a set's classes as labels."""
     rows = torch.from_numpy(faces.labels).unsqueeze(1)
     return Labels(from_classes(faces.classes), rows, faces.files)
 

@@ -1,10 +1,10 @@
-"""Which copies of training pictures `evaluate` finds: the table of copies in docs/evaluate.md.
+"""Which copies of training images `evaluate` finds: the table of copies in docs/evaluate.md.
 
     python -m benchmarks.copies --faces TRAIN --held-out HELD_OUT [--n 250] [--unseen 1000]
 
-Alters n training faces in several ways, mirrored or not, and prints in Markdown which share of them
-the copying test takes for copies. Held-out faces that were not used as unseen reals stand for an
-honest generator.
+Alters n training faces in several ways, mirrored or not, and prints the share that the copying test
+reports as copies, as Markdown. Held-out faces that are not used as unseen reals stand in for a
+generator that copies nothing.
 """
 
 import argparse
@@ -24,19 +24,19 @@ Faces = NDArray[np.uint8]  # [N, S, S, 3]
 
 
 def unaltered(faces: Faces, _: float, reals: Faces) -> Faces:
-    """The very pixels."""
+    """Return the faces unchanged."""
     return faces
 
 
 def shifted(faces: Faces, pixels: float, reals: Faces) -> Faces:
-    """Moved down and to the right by whole pixels; the edge is repeated."""
+    """Shift faces down and to the right by whole pixels, repeating the edge."""
     by = int(pixels)
     size = faces.shape[1]
     return np.pad(faces, ((0, 0), (by, 0), (by, 0), (0, 0)), mode="edge")[:, :size, :size]
 
 
 def brightened(faces: Faces, levels: float, reals: Faces) -> Faces:
-    """Every pixel lighter by so many levels of 255."""
+    """Brighten every pixel by `levels` (of 255)."""
     return np.clip(faces + levels, 0, 255).round().astype(np.uint8)
 
 
@@ -52,7 +52,7 @@ ALTERED: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, .
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Parse the options and print the table."""
     ask = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

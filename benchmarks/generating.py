@@ -68,6 +68,7 @@ def ours(folder: Path, search: int, keep: int) -> None:
 
 
 def run(side: str, folder: Path, search: int, keep: int) -> None:
+    """Run one of SIDES."""
     (one_batch if side == "one batch" else ours)(folder, search, keep)
 
 

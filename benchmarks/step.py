@@ -69,6 +69,7 @@ class Case:
         return max(self.d_every, self.g_every)
 
     def plain(self, workers: int) -> Side:
+        """Return the plain loop's side, with `workers` loading processes."""
         every = self.d_every, self.g_every
         few = torch.randn(4, 3, SIZE, SIZE), torch.zeros(4)
         counted = PlainLoop([few], Spec(), *every)
@@ -76,6 +77,7 @@ class Case:
         return Side(loop.train_batch, self._operations(counted.train_batch), self._malloc)
 
     def ours(self, compiled: bool = False) -> Side:
+        """Return our side."""
         options = {
             **TEXTBOOK, "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
             "threads": self.threads, "compile": compiled,

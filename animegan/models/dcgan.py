@@ -26,6 +26,7 @@ class Shape:
 
     @property
     def image_size(self) -> int:
+        """Side of the image in pixels."""
         return self.base * (1 << self.doublings) * self.last
 
     @property

@@ -35,7 +35,7 @@ class Limits:
     min_colour: float = 6.0
     min_sharpness: float = 0.03
     min_detail: float = -37.5
-    near: int = 56  # near duplicates differ in at most so many of 256 bits; 0: exact ones only
+    near: int = 56  # near duplicates differ in at most this many of 256 bits; 0: exact ones only
 
 
 def measure(picture: Image.Image) -> Measures:

@@ -43,6 +43,7 @@ class Options:
 
     @property
     def limits(self) -> Limits:
+        """The quality limits of pictures; there is no detector's score."""
         return Limits(
             min_score=0.0,
             min_size=self.image_size or 0,

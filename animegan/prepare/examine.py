@@ -29,6 +29,7 @@ class Cutting:
 
     @property
     def fingerprint(self) -> str:
+        """Identifies the settings and the version of the code."""
         values = [_VERSION, self.size, self.margin, self.upright, self.channels, self.background]
         return json.dumps(values)
 

@@ -30,6 +30,7 @@ class FaceRecord:
 
     @property
     def face(self) -> Face:
+        """The face as the detector returned it."""
         return Face(self.box, self.score, self.eyes)
 
 

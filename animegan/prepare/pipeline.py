@@ -55,6 +55,7 @@ class Options:
 
     @property
     def limits(self) -> Limits:
+        """The quality limits of faces."""
         return Limits(
             min_score=self.min_score,
             min_size=self.image_size if self.min_size is None else self.min_size,
@@ -67,6 +68,7 @@ class Options:
 
     @property
     def cutting(self) -> Cutting:
+        """How faces are cropped."""
         size = None if self.native else self.image_size
         margin = self.margin if self.detect else 0.0
         upright = self.upright and self.detect
@@ -74,6 +76,7 @@ class Options:
 
     @property
     def searching(self) -> Searching:
+        """How faces are detected."""
         smallest = max(24, round(self.limits.min_size / (1 + 2 * self.margin)))
         return Searching(self.detect, self.cascade, smallest if self.detect else 0)
 

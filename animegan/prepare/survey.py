@@ -29,6 +29,7 @@ class Seen:
 
     @property
     def side(self) -> int:
+        """The shorter side in pixels."""
         return min(self.width, self.height)
 
 
