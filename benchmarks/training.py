@@ -31,7 +31,7 @@ TRIAL = 5.0  # CPU seconds
 
 def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
     """Return the Config of some options, planned for `steps`. Raises UsageError like `train`."""
-    words = {"data_path": ".", "vis": False, **given}
+    words = {"data_path": "data", "vis": False, **given}
     if steps:
         words |= {"max_steps": steps, "max_epoch": 10**6}
     config, _ = resolve("train", {name: str(value) for name, value in words.items()})

@@ -109,8 +109,6 @@ def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
 @pytest.mark.parametrize(
     ("words", "problems"),
     [
-        ({"against": None}, ["--against: missing", "--netg-path: missing"]),
-        ({"netg_path": "run/netg_last.pth", "samples": "samples"}, ["keep one"]),
         ({"samples": "nowhere", "against": "gone"}, ["--against gone", "--samples nowhere"]),
         ({"samples": "samples", "floor_path": "run"}, ["--floor-path run: no pictures"]),
         ({"samples": "samples", "eval_num": 31}, ["needs at least 32 pictures; use 32"]),

@@ -138,10 +138,11 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     ],
 )
 def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
-    where = {"data_path": str(tmp_path), "runs_path": str(tmp_path)}
+    (tmp_path / "faces").mkdir()
+    where = {"data_path": f"{tmp_path}/faces", "runs_path": f"{tmp_path}/runs"}
     config, sources = resolve("train", {**where, **words})
-    Run(tmp_path / "run").write_options(vars(config), sources)
-    command = listing.command_of(str(tmp_path), "run", OPTIONS, brought)
+    Run(tmp_path / "runs" / "run").write_options(vars(config), sources)
+    command = listing.command_of(f"{tmp_path}/runs", "run", OPTIONS, brought)
     line = flags.parse(shlex.split(command)[2:], ["train"], OPTIONS)
     assert line.problems == []
     assert resolve("train", line.values)[0] == config
