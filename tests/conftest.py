@@ -29,3 +29,16 @@ def make_faces() -> Callable[..., list[Path]]:
         return files
 
     return make
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to run in, as a fresh clone would be: data/faces/*.png and checkpoints/."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "data" / "faces").mkdir(parents=True)
+    (place / "checkpoints").mkdir()
+    random = np.random.default_rng(0)
+    for k in range(10):
+        pixels = random.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(place / "data" / "faces" / f"{k}.png")
+    return place

@@ -1,15 +1,12 @@
 """Whole command lines, through real processes."""
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,37 +14,7 @@ import torch
 from PIL import Image
 
 from animegan.losses import r3gan_gamma
-
-MAIN = Path(__file__).parents[1] / "main.py"
-SMALL = ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--threads=1",
-         "--vis=False", "--nogpu"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder to run in, as a fresh clone would be: data/faces/*.png and checkpoints/."""
-    place = tmp_path_factory.mktemp("place")
-    (place / "data" / "faces").mkdir(parents=True)
-    (place / "checkpoints").mkdir()
-    random = np.random.default_rng(0)
-    for k in range(10):
-        pixels = random.integers(0, 256, (20, 20, 3), np.uint8)
-        Image.fromarray(pixels).save(place / "data" / "faces" / f"{k}.png")
-    return place
-
-
-def environment(place):
-    return os.environ | {"ANIMEGAN_CACHE": str(place / "cache"), "PYTHONWARNINGS": "error"}
-
-
-def run(place, *words, code=0):
-    done = subprocess.run(
-        [sys.executable, str(MAIN), *words],
-        cwd=place, env=environment(place), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+from tests.cli import MAIN, SMALL, environment, run, started
 
 
 def weights(path):
@@ -222,19 +189,6 @@ def test_an_evaluation_counts_the_pictures_that_there_are(place):
 
 
 # --- stops
-
-
-@contextmanager
-def started(place, *words):
-    """A process that is gone at the end, whatever the test finds."""
-    with subprocess.Popen(
-        [sys.executable, str(MAIN), *words], cwd=place, env=environment(place),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def ended_by(process, number):

@@ -9,11 +9,11 @@ from PIL import Image
 
 from animegan import checkpoint, models
 from animegan.models import Spec
-from tests.test_main import SMALL, place, run, started  # noqa: F401
+from tests.cli import SMALL, run, started
 
 
 @pytest.fixture
-def away(tmp_path, place):  # noqa: F811
+def away(tmp_path, place):
     """A folder without data/, and the faces in another."""
     shutil.copytree(place / "data" / "faces", tmp_path / "my faces")
     return tmp_path

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from main import main
-from tests.test_main import MAIN, SMALL, place, run  # noqa: F401
+from tests.cli import MAIN, SMALL, run
 from tests.test_together import BOUNDS
 
 LONG = ["--max-steps=1000000", "--plot-every=1", "--state-every-minutes=0.005", "--keep=1000"]
 PATIENCE = 240  # seconds; for machines with much else to do
 
 
-def environment(place):  # noqa: F811
+def environment(place):
     # no warnings as errors: torchrun itself has some
     return os.environ | {"ANIMEGAN_CACHE": str(place / "cache")}
 
@@ -31,7 +31,7 @@ def torchrun(*words, restarts=0):
             f"--max-restarts={restarts}", str(MAIN), *words]  # fmt: skip
 
 
-def run_two(place, *words):  # noqa: F811
+def run_two(place, *words):
     return subprocess.run(
         torchrun(*words), cwd=place, env=environment(place), capture_output=True, text=True,
         timeout=PATIENCE,
@@ -39,7 +39,7 @@ def run_two(place, *words):  # noqa: F811
 
 
 @contextmanager
-def started(place, *words, restarts=0):  # noqa: F811
+def started(place, *words, restarts=0):
     """torchrun at work; it and its processes are gone at the end, whatever the test finds."""
     with subprocess.Popen(
         torchrun(*words, restarts=restarts), cwd=place, env=environment(place),
@@ -75,28 +75,28 @@ def workers(process):
     return [int(one) for one in found]
 
 
-def states(place, name):  # noqa: F811
+def states(place, name):
     return sorted((place / "checkpoints" / name / "states").glob("state_*.pt"))
 
 
-def steps(place, name):  # noqa: F811
+def steps(place, name):
     lines = (place / "checkpoints" / name / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["step"] for line in lines]
 
 
-def weights(place, name, kind):  # noqa: F811
+def weights(place, name, kind):
     path = place / "checkpoints" / name / f"{kind}_last.pth"
     return torch.load(path, weights_only=True)["weights"]
 
 
-def furthest(place, one, other):  # noqa: F811
+def furthest(place, one, other):
     pairs = [(weights(place, one, kind), weights(place, other, kind)) for kind in ("netg", "netd")]
     return max(
         (a[name].double() - b[name].double()).abs().max().item() for a, b in pairs for name in a
     )
 
 
-def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
+def test_two_processes_go_on_with_a_run_of_one(place):
     """They begin where one process stopped, and end where one alone does.
 
     In float32: in bfloat16, which machines that have it take by themselves, the order of sums
@@ -116,7 +116,7 @@ def test_two_processes_go_on_with_a_run_of_one(place):  # noqa: F811
     assert furthest(place, "alone", "mixed") < BOUNDS[False]
 
 
-def test_the_plan_is_printed_once_and_names_the_processes(place):  # noqa: F811
+def test_the_plan_is_printed_once_and_names_the_processes(place):
     done = run_two(place, "train", *SMALL, "--dry-run", "--name=plan")
     assert done.returncode == 0
     assert done.stdout.count("plan:") == 1
@@ -158,7 +158,7 @@ def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
         ("--batch-size=many", "--batch-size: got 'many'"),
     ],
 )
-def test_mistakes_are_told_once(place, word, problem):  # noqa: F811
+def test_mistakes_are_told_once(place, word, problem):
     done = run_two(place, "train", *SMALL[:4], word, *SMALL[5:], "--name=wrong")
     assert done.returncode != 0
     assert "exitcode  : 2" in done.stderr
@@ -167,7 +167,7 @@ def test_mistakes_are_told_once(place, word, problem):  # noqa: F811
     assert not (place / "checkpoints" / "wrong").exists()
 
 
-def test_a_machine_that_does_not_see_the_run_ends_both_in_a_line(place, tmp_path):  # noqa: F811
+def test_a_machine_that_does_not_see_the_run_ends_both_in_a_line(place, tmp_path):
     """Two machines, one process each, without a folder in common."""
     run(place, "train", *SMALL, "--max-steps=1", "--name=here")
     shutil.copytree(place / "data", tmp_path / "data")
@@ -194,7 +194,7 @@ def test_a_machine_that_does_not_see_the_run_ends_both_in_a_line(place, tmp_path
     assert all('main.py", line' not in one for one in said)
 
 
-def test_a_signal_saves_and_stops_both_at_one_step(place):  # noqa: F811
+def test_a_signal_saves_and_stops_both_at_one_step(place):
     with started(place, "train", *SMALL, *LONG, "--name=asked") as process:
         wait_for(lambda: states(place, "asked"), process)
         process.send_signal(signal.SIGTERM)
@@ -205,7 +205,7 @@ def test_a_signal_saves_and_stops_both_at_one_step(place):  # noqa: F811
     assert states(place, "asked")[-1].name == f"state_{last:08d}.pt"
 
 
-def test_a_process_that_dies_ends_the_training(place):  # noqa: F811
+def test_a_process_that_dies_ends_the_training(place):
     with started(place, "train", *SMALL, *LONG, "--name=dead") as process:
         wait_for(lambda: states(place, "dead"), process)
         os.kill(workers(process)[1], signal.SIGKILL)
@@ -216,7 +216,7 @@ def test_a_process_that_dies_ends_the_training(place):  # noqa: F811
     assert "Signal 9 (SIGKILL)" in said
 
 
-def test_torchrun_starts_them_anew_from_the_last_state(place):  # noqa: F811
+def test_torchrun_starts_them_anew_from_the_last_state(place):
     """Without --resume, nor a name by which to find the run."""
     before = {path.name for path in (place / "checkpoints").iterdir()}
     with started(place, "train", *SMALL, *LONG, restarts=1) as process:
