@@ -189,8 +189,8 @@ class Config:
 
     precision: str = option(
         "auto", "precision of the networks while training; auto: bf16 on devices with native "
-        "support, else fp32 (on CUDA with TF32). Drawing and measuring always use plain fp32", on="train demo",
-        choices=("auto", "fp32", "bf16"))
+        "support, else fp32 (on CUDA with TF32). Drawing and measuring always use plain fp32",
+        on="train demo", choices=("auto", "fp32", "bf16"))
     compile: bool = option(
         False, "compile the training passes with torch.compile; takes half a minute or more at "
         "the start", on="train demo")
