@@ -21,9 +21,9 @@ def test_the_reason_is_one_line_and_never_empty(error, said):
 
 def test_the_reason_may_be_cut_off_and_may_be_the_whole_text():
     error = RuntimeError("Error(s) in loading:\n\tsize mismatch")
-    assert reason(error, 5) == "Error"
+    assert reason(error, 11) == "Error(s)..."
     assert reason(error, whole=True) == "Error(s) in loading: size mismatch"
-    assert reason(error, 30, whole=True) == "Error(s) in loading: size mism"
+    assert reason(error, 30, whole=True) == "Error(s) in loading: size m..."
 
 
 def test_a_command_that_runs_out_of_memory_without_a_word_is_told(monkeypatch, capsys):
