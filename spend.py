@@ -49,7 +49,8 @@ def within_budget(
         except UsageError as error:
             refused.append((name, error))
             continue
-        bare, _ = resolve("train", {"data_path": one.data_path}, preset)
+        places = {"data_path": one.data_path, "runs_path": one.runs_path}
+        bare, _ = resolve("train", places, preset)
         candidates.append(Candidate(name, one, _unlike(one, bare)))
     if not candidates:
         raise refused[0][1]

@@ -186,8 +186,11 @@ def test_the_command_takes_what_the_budget_buys(bought) -> None:
 
 
 def test_a_budget_needs_no_folder_but_that_of_the_pictures(bought, monkeypatch, tmp_path) -> None:
-    monkeypatch.chdir(tmp_path)  # where there is no data/
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")  # where there is no data/
     assert bought(batch_size="8")[0].preset == "best"
+    monkeypatch.chdir(tmp_path)  # the pictures' own: the usual folder of runs would lie in it
+    assert bought(batch_size="8", runs_path=f"{tmp_path}/../runs")[0].preset == "best"
 
 
 def test_a_named_preset_is_taken_and_its_epochs_are_no_bound(bought) -> None:
