@@ -185,9 +185,10 @@ def test_the_command_takes_what_the_budget_buys(bought) -> None:
     assert said[-1] == f"chosen: --preset best, {config.max_steps:,} steps"
 
 
-def test_a_budget_needs_no_folder_but_that_of_the_pictures(bought, monkeypatch, tmp_path) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")  # where there is no data/
+def test_a_budget_needs_no_folder_but_that_of_the_pictures(
+    bought, monkeypatch, tmp_path, tmp_path_factory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))  # where there is no data/
     assert bought(batch_size="8")[0].preset == "best"
     monkeypatch.chdir(tmp_path)  # the pictures' own: the usual folder of runs would lie in it
     assert bought(batch_size="8", runs_path=f"{tmp_path}/../runs")[0].preset == "best"
