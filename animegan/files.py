@@ -22,7 +22,7 @@ def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
         half.replace(path)
     except OSError as error:
-        if error.errno and error.filename is None:  # a failed write, such as on a full disk, does not name the file
+        if error.errno and error.filename is None:  # a failed write, as on a full disk
             error.filename = str(path)
         raise
     finally:
