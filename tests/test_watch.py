@@ -247,6 +247,6 @@ def test_two_processes_roll_back_together_as_one_does(tmp_path):
         for loss, probed in found["probes"].items():
             whole = probe(trainer_of(objective=loss, loss=loss))
             assert probed == pytest.approx(whole, rel=1e-4)
-    assert sum(line.startswith("back to step 1") for line in one["said"]) == 2
+    assert sum(line.startswith("rolled back to step 1") for line in one["said"]) == 2
     steps = [line["step"] for line in Run(tmp_path / "run").history()]
     assert steps == [line["step"] for line in alone.run.history()]
