@@ -166,7 +166,7 @@ def test_held_out_pictures_are_told_under_their_own_flag(place):
     ("words", "problem"),
     [
         (["--eval-path=few"], "--eval-path few: 9 pictures are too few"),
-        (["--eval-path=data", "--extractor=inception", "--inception-file=data/faces/1.png"],
+        (["--eval-path=data/faces", "--extractor=inception", "--inception-file=data/faces/1.png"],
          "--inception-file data/faces/1.png: contains no state dict"),
     ],
 )  # fmt: skip
