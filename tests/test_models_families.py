@@ -181,9 +181,9 @@ def test_weights_load_into_a_new_net(family: ModuleType) -> None:
 
 @pytest.mark.parametrize("family", [resnet, fastgan, r3gan], ids=name)
 def test_a_size_that_does_not_factor_names_near_ones(family: ModuleType) -> None:
-    with pytest.raises(ValueError, match="near: 80, 96, 112"):
+    with pytest.raises(ValueError, match="nearest supported: 80, 96, 112"):
         family.Generator(image_size=97, channels=3, nz=10, width=8)
-    with pytest.raises(ValueError, match="near: 80, 96, 112"):
+    with pytest.raises(ValueError, match="nearest supported: 80, 96, 112"):
         family.Discriminator(image_size=97, channels=3, width=8)
 
 
