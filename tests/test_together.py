@@ -27,7 +27,7 @@ CASES = {  # without BatchNorm: R3GAN's nets
     "pieces": {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8, "batch_size": 8,
                "accumulate": 2, "augment": "color,translation,cutout"},
     "dcgan bce": {"loss": "bce", "ngf": 4, "ndf": 4},
-    "dcgan ra-hinge": {"loss": "ra-hinge", "ngf": 4, "ndf": 4, **AIDS, "r1": 0},
+    "dcgan ra-hinge": {"loss": "ra-hinge", "ngf": 4, "ndf": 4, **AIDS, "r1": 0, "penalty_every": 1},
     "dcgan dragan": {"loss": "dragan", "ngf": 4, "ndf": 4},
     "dcgan wgan-gp": {"loss": "wgan-gp", "ngf": 4, "ndf": 4, "g_every": 1},
     "projection": {"loss": "bce", "net": "r3gan", "ngf": 8, "ndf": 8, "condition": "projection",
