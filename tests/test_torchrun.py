@@ -138,7 +138,7 @@ def test_only_a_training_takes_several_processes(command, monkeypatch, capsys):
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("torchrun: 2 processes would")
-    assert line.endswith(f"python main.py {command[0]}")
+    assert line.endswith(f"; run python main.py {command[0]} without it")
 
 
 def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
