@@ -60,6 +60,7 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
         Measured(127_216, 39, 177, 242),
         Measured(259_760, 36, 160, 214),
         Measured(533_456, 35, 143, 204),
+        Measured(804_496, 35, 143, 204),
     ),
 }
 
