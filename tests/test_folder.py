@@ -144,6 +144,8 @@ def test_no_pictures_says_what_was_sought_and_what_is_there(tmp_path: Path) -> N
     assert str(tmp_path) in line
     assert "which are empty" in line
     assert "data/faces/1.jpg" in line
+    touch(tmp_path, ".demo/1.jpg")  # of a hidden folder nothing is said
+    assert "which are empty" in problem(tmp_path)
     touch(tmp_path, "sub/a.npz", "sub/b.npz", "labels.csv")
     assert "only 2 .npz, 1 .csv" in problem(tmp_path)
 

@@ -128,7 +128,8 @@ def _some(names: list[str], most: int = 3) -> str:
 def _what_else(root: Path) -> str:
     """Describe the files of a folder that contains no pictures."""
     kinds: Counter[str] = Counter()
-    for _, _, files in os.walk(root):
+    for _, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != "."]
         kinds.update(os.path.splitext(name)[1].lower() or name for name in files if name[0] != ".")
     if not kinds:
         return "which are empty"
