@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Collection
-from pathlib import Path
 
 from animegan import policy, runs
 from animegan.errors import UsageError
+from animegan.files import is_inside
 from animegan.launch import launched
 from animegan.losses import OBJECTIVES
 from animegan.options import seconds_of
@@ -106,12 +106,10 @@ def _train(config: Config, typed: Collection[str]) -> list[str]:
 
 def _written_into_data(config: Config) -> list[str]:
     """Return a line for each folder whose sample grids would become training pictures."""
-    data = Path(os.path.realpath(config.data_path))
     found = []
     for name in ("save_path", "runs_path"):
         path = getattr(config, name)
-        place = None if path is None else Path(os.path.realpath(path))
-        if place is not None and (place == data or data in place.parents):
+        if path is not None and is_inside(path, config.data_path):
             found.append(
                 f"{OPTIONS[name].flag} {path}: is inside --data-path {config.data_path}, so the "
                 "next run would train on its sample grids; use another folder"

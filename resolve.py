@@ -1,6 +1,5 @@
 """Resolve a command line to a Config: presets, layers of options, and what --resume brings."""
 
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from animegan import runs
 from animegan.errors import refuse
+from animegan.files import same_place
 from animegan.losses import OBJECTIVES
 from animegan.options import Layer, Settled, of_training, settle
 from animegan.runs import Run
@@ -160,7 +160,7 @@ def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None
         old: object = saved[name]
         new: object = getattr(config, name)
         if name in PLACES and isinstance(old, str) and isinstance(new, str):
-            return os.path.realpath(old) != os.path.realpath(new)
+            return not same_place(old, new)
         return old != new
 
     way = "start a new run" if config.allow_changes else "add --allow-changes"

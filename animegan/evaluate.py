@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from animegan import metrics
 from animegan.data.cache import FaceSet
 from animegan.errors import refuse
 from animegan.features import Extractor
+from animegan.files import same_place
 from animegan.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
 from animegan.neighbours import QUANTILE, Copying, copying
 
@@ -134,8 +134,8 @@ def evaluate(
         train_set = of_array(train_from, train.images)
         known = measure(train_set, extractor, None)
     unseen, unseen_are, own = real.rows(np.arange(n)), against, None
-    if train is None or _same(train_from, against):
-        if others is not None and not _same(others_from, against):
+    if train is None or same_place(train_from, against):
+        if others is not None and not same_place(others_from, against):
             unseen, unseen_are = other, others_from
         else:
             unseen_are = "each training picture against the others"
@@ -149,10 +149,6 @@ def evaluate(
         protocol | {"copying": _how_copies_are_found(copies, train_set, train is None)},
         copies, samples, replace(real_set, count=n), train_set,
     )  # fmt: skip
-
-
-def _same(folder: str, other: str) -> bool:
-    return Path(folder).resolve() == Path(other).resolve()
 
 
 def _count(

@@ -52,6 +52,11 @@ def same_place(one: str | Path, other: str | Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
+def is_inside(one: str | Path, other: str | Path) -> bool:
+    """Whether `one` is the folder `other` or lies below it, through links too."""
+    return Path(os.path.realpath(one)).is_relative_to(os.path.realpath(other))
+
+
 def sweep(folder: Path) -> None:
     """Delete temporary files left by killed processes; no other process may be writing there."""
     for half in folder.glob(".*.tmp"):

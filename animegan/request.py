@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animegan.errors import Ended, reason, refuse
+from animegan.files import is_inside
 from animegan.runs import all_runs
 
 if TYPE_CHECKING:
@@ -87,10 +88,9 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
 
 def not_apart(flag: str, target: Path, name: str, source: Path) -> list[str]:
     """Return the problem if `target`, to be written to, is inside or around `source`."""
-    inner, outer = Path(os.path.realpath(target)), Path(os.path.realpath(source))
-    if outer == inner or outer in inner.parents:
+    if is_inside(target, source):
         return [f"{flag} {target}: is inside {name}, which is never written to; use another"]
-    if inner in outer.parents:
+    if is_inside(source, target):
         return [f"{flag} {target}: contains {name}; use another folder, such as data/mine"]
     return []
 

@@ -21,6 +21,7 @@ from animegan.data.decode import RULES, parse_background
 from animegan.data.folder import Listing, find_pictures
 from animegan.data.recipe import Outcome, Recipe, decode_all
 from animegan.errors import UsageError, refuse
+from animegan.files import is_inside
 
 FORMAT = 1  # increase it whenever the same file would give different pixels
 _SPARE = 64_000_000  # bytes that must stay free on the disk
@@ -199,7 +200,7 @@ def _cached(
 ) -> tuple[NDArray[np.uint8], Outcome]:
     """Load from the cache, building it first if needed. Raises OSError if that is impossible."""
     real = Path(os.path.realpath(job.root))
-    if Path(os.path.realpath(cache)).is_relative_to(real):
+    if is_inside(cache, real):
         raise OSError(f"{cache} is inside the folder of pictures")
     group = cache / f"{real.name}-{_hash(str(real))[:12]}"
     folder = group / job.key
