@@ -30,17 +30,17 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from animegan import models
+from animegan.core.errors import UsageError
+from animegan.core.images import grid, save_picture
 from animegan.data.cache import FaceSet, open_set
-from animegan.detector import FaceDetector
-from animegan.errors import UsageError
-from animegan.evaluate import compare
-from animegan.features import build_extractor
-from animegan.images import grid, save_picture
-from animegan.labels import Labels
-from animegan.losses import OBJECTIVES
-from animegan.measure import Pictures, measure, of_array
+from animegan.data.labels import Labels
+from animegan.datasets.faces.detector import FaceDetector
+from animegan.evaluation.extractors import build_extractor
+from animegan.evaluation.measure import Pictures, measure, of_array
+from animegan.evaluation.protocol import compare
+from animegan.losses.objectives import OBJECTIVES
 from animegan.models import FAMILIES
-from animegan.trainer import Trainer
+from animegan.training.step.gan_trainer import Trainer
 from benchmarks.classifier import Classifier, trained
 from benchmarks.training import commit, config_of, part, samples, speed, trainer_of
 

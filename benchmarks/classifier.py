@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animegan.core.images import to_float
 from animegan.data.cache import FaceSet
-from animegan.images import to_float
-from animegan.runtime import generator
+from animegan.runtime.seeds import generator
 
 BATCH, EPOCHS = 128, 20
 RARE = 0.01  # a class with a smaller share of the samples counts as missing

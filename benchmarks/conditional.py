@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from animegan.core.images import grid, save_picture, to_uint8
 from animegan.data.cache import FaceSet, open_set
-from animegan.generate import Noise
-from animegan.images import grid, save_picture, to_uint8
-from animegan.labels import Labels, from_classes
-from animegan.losses import OBJECTIVES
+from animegan.data.labels import Labels, from_classes
+from animegan.generation.generate import Noise
+from animegan.losses.objectives import OBJECTIVES
 from animegan.models.layers import CONDITIONS
-from animegan.trainer import Trainer
+from animegan.training.step.gan_trainer import Trainer
 from benchmarks.cells import ALIKE, SETS, split, train
 from benchmarks.classifier import Classifier, trained
 from benchmarks.training import commit

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animegan.data.cache import open_set
-from animegan.features import build_extractor
-from animegan.measure import measure, of_array
-from animegan.neighbours import copying
+from animegan.evaluation.copying import copying
+from animegan.evaluation.extractors import build_extractor
+from animegan.evaluation.measure import measure, of_array
 from benchmarks.damage import blurred, half_swapped, noised, warped
 
 Faces = NDArray[np.uint8]  # [N, S, S, 3]

@@ -17,11 +17,11 @@ from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from animegan.data.cache import open_set
-from animegan.detector import FaceDetector
-from animegan.drawn import draw_face
-from animegan.evaluate import Numbers, compare
-from animegan.features import build_extractor
-from animegan.measure import measure, of_array
+from animegan.datasets.drawn.draw import draw_face
+from animegan.datasets.faces.detector import FaceDetector
+from animegan.evaluation.extractors import build_extractor
+from animegan.evaluation.measure import measure, of_array
+from animegan.evaluation.protocol import Numbers, compare
 
 Faces = NDArray[np.uint8]  # [N, S, S, 3]
 

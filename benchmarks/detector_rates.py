@@ -15,8 +15,8 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from animegan.detector import Face, FaceDetector, overlap_of
-from animegan.prepare.crop import around, cut
+from animegan.datasets.crop import around, cut
+from animegan.datasets.faces.detector import Face, FaceDetector, overlap_of
 
 
 class OneLook(FaceDetector):

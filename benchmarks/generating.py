@@ -17,13 +17,15 @@ import torch
 from torch import nn
 from torchvision.utils import save_image
 
-from animegan import checkpoint, generate, models
+from animegan import models
+from animegan.config.resolve import resolve
+from animegan.generation import generate
+from animegan.generation.request import request_of
 from animegan.models import Spec
-from animegan.request import request_of
+from animegan.runs import checkpoint
 from benchmarks.memory import in_child, megabytes
 from benchmarks.ratio import in_turn, ratio
 from benchmarks.training import commit
-from resolve import resolve
 
 CPU = torch.device("cpu")
 SIDES = ("one batch", "animegan")

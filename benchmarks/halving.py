@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 import torch
 
-from animegan.models import lite0, projected
+from animegan.models import efficientnet_lite, projected
 from benchmarks.ratio import Spread, in_turn, ratio
 from benchmarks.training import commit
 
 
 def torchs(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    return lite0._halved(x, weight, bias, weight.shape[0])
+    return efficientnet_lite._halved(x, weight, bias, weight.shape[0])
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         torch.autograd.grad([one.float().sum() for one in seen], shown)
 
     def before() -> None:
-        with patch.object(lite0._Halved, "apply", torchs):
+        with patch.object(efficientnet_lite._Halved, "apply", torchs):
             there_and_back()
 
     sides = {"torch's": before, "ours": there_and_back}

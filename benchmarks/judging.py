@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from animegan.data.cache import FaceSet, open_set
-from animegan.detector import FaceDetector
-from animegan.evaluate import compare
-from animegan.features import build_extractor
-from animegan.measure import Measured, Pictures, measure, of_array
-from animegan.metrics import frechet
+from animegan.datasets.faces.detector import FaceDetector
+from animegan.evaluation.extractors import build_extractor
+from animegan.evaluation.measure import Measured, Pictures, measure, of_array
+from animegan.evaluation.metrics import frechet
+from animegan.evaluation.protocol import compare
 from benchmarks.training import part, some
 
 N = 1000

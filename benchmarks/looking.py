@@ -8,9 +8,9 @@ features of the fakes for the generator's update. They run in turn in one proces
 
 import argparse
 
-from animegan import runtime
-from animegan.trainer import Trainer
-from animegan.trial import noise_set
+from animegan.runtime.device import Runtime
+from animegan.training.build import noise_set
+from animegan.training.step.gan_trainer import Trainer
 from benchmarks.ratio import Spread, in_turn, ratio
 from benchmarks.training import commit, config_of, trainer_of
 
@@ -28,7 +28,7 @@ def main() -> None:
     ask.add_argument("--threads", type=int, default=1)
     asked = ask.parse_args()
     config = config_of({"preset": "best"})
-    on = runtime.start_together(gpu=False, threads=asked.threads).at(config.precision)
+    on = Runtime.start_together(gpu=False, threads=asked.threads).at(config.precision)
     once, twice = (trainer_of(config, noise_set(256, config.image_size), on) for _ in range(2))
     twice._looks = lambda: False  # type: ignore[method-assign]
     sides = {"twice": lambda: trained(twice), "once": lambda: trained(once)}

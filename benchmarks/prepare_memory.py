@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from animegan.prepare.pipeline import Options, prepare
+from animegan.datasets.prepare.pipeline import Options, prepare
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from animegan.detector import Box, overlap_of
-from animegan.prepare.pipeline import Options, prepare
+from animegan.datasets.faces.detector import Box, overlap_of
+from animegan.datasets.prepare.pipeline import Options, prepare
 
 SIZES = ((40, 56), (56, 80), (80, 120), (120, 200), (200, 400))  # px, side of a pasted face
 _BOX = 0.74  # side of animeface's box relative to these crops, median of 2,500

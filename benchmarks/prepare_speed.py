@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from animegan.detector import FaceDetector
-from animegan.prepare.pipeline import Options, prepare
+from animegan.datasets.faces.detector import FaceDetector
+from animegan.datasets.prepare.pipeline import Options, prepare
 
 
 class OneLook(FaceDetector):

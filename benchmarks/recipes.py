@@ -22,9 +22,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from animegan import checkpoint, runtime
-from animegan.images import grid, save_picture
-from animegan.models import Spec
+from animegan.config.derived import spec_of
+from animegan.core.images import grid, save_picture
+from animegan.runs import checkpoint
+from animegan.runtime.device import Runtime
 from benchmarks.judging import Bench, N
 from benchmarks.training import DCGAN, TEXTBOOK, commit, config_of, samples, speed, trainer_of
 
@@ -107,7 +108,7 @@ def run(asked: argparse.Namespace) -> None:
         print(f"{name}: all its rows are in {asked.work}; another --work runs it again")
         return
     code = commit()  # of what was imported, whatever lies there hours later
-    on = runtime.start_together(gpu=False, threads=asked.threads)
+    on = Runtime.start_together(gpu=False, threads=asked.threads)
     bench = Bench(asked.data, asked.against)
     faces = bench.subset(asked.pictures, asked.without)
     given = {**RECIPES[asked.recipe], "seed": asked.seed, "threads": asked.threads}
@@ -153,7 +154,7 @@ def run(asked: argparse.Namespace) -> None:
         for kind, net in (("netg", trainer.shown()), ("netd", trainer.netd)):
             file = sheet.with_name(f"{sheet.stem}-{kind}.pth")
             about = {"step": trainer.step, "options": dataclasses.asdict(config)}
-            checkpoint.save_net(file, kind, net.state_dict(), Spec.of(config), about)
+            checkpoint.save_net(file, kind, net.state_dict(), spec_of(config), about)
         found = {
             **row, "minutes": minutes, "seen": trainer.step * config.batch_size,
             "rate": round(rate * config.batch_size, 1), "bf16": on.bf16,

@@ -29,15 +29,16 @@ from unittest.mock import patch
 import torch
 import torch.distributed as dist
 
-from animegan import models, plan, runtime
-from animegan.models import Spec
-from animegan.runtime import Runtime
-from animegan.trainer import Trainer
-from animegan.trial import noise_set
+from animegan import models
+from animegan.config.config import Config
+from animegan.config.derived import spec_of
+from animegan.runtime.device import Runtime
+from animegan.training import plan
+from animegan.training.build import noise_set
+from animegan.training.step.gan_trainer import Trainer
 from benchmarks import floor
-from benchmarks.together import together
 from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
-from config import Config
+from tests.support.processes import together
 
 KNOWN = 96  # the size at which `sizes` measures the machine's rate
 CASES: tuple[dict[str, Any], ...] = (
@@ -81,7 +82,7 @@ def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
 
 def sizes(threads: int) -> Iterator[str]:
     """Yield the rows of a table: the rate at 96 px, and the predicted time of other sizes."""
-    on = runtime.start(gpu=False, threads=threads)
+    on = Runtime.start(gpu=False, threads=threads)
     yield "| net, width | size | GFLOP per image | ms per image: predicted | measured | ratio |"
     yield "|---|---|---|---|---|---|"
     for net, width, tried in (("dcgan", 64, (32, 64, 128, 256)), ("r3gan", 32, (32, 64, 128))):
@@ -192,7 +193,7 @@ def processes(rounds: int, size: int = 2) -> Iterator[str]:
 
 def exchanges_of(config: Config) -> list[int]:
     """Return the bytes of each all-reduce of a batch that updates both nets on the same fakes."""
-    spec = Spec.of(config)
+    spec = spec_of(config)
     with torch.device("meta"):
         nets = models.build_netg(spec), models.build_netd(spec)
     gradients = [4 * models.parameters_of(net) for net in nets]
@@ -212,7 +213,7 @@ def large(options: dict[str, Any], pictures: int, epochs: float, rate: float, li
           ) -> Iterator[str]:  # fmt: skip
     """Yield the model's predictions for 1 to 64 processes of `rate` operations per second."""
     config = config_of({**TEXTBOOK, **options})
-    spec = Spec.of(config)
+    spec = spec_of(config)
     count = operations(options)
     side, batch = config.image_size, config.batch_size
     cache = pictures * side * side * config.channels

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from animegan import checkpoint
+from animegan.core.images import to_pil
 from animegan.data.cache import open_set
-from animegan.detector import FaceDetector
-from animegan.features import Extractor, build_extractor
-from animegan.generate import POOL, Noise, best, draw, most_different
-from animegan.images import to_pil
-from animegan.metrics import prdc, squared_distances
+from animegan.datasets.faces.detector import FaceDetector
+from animegan.evaluation.extractors import Extractor, build_extractor
+from animegan.evaluation.metrics import prdc, squared_distances
+from animegan.generation.generate import POOL, Noise, best, draw, most_different
+from animegan.runs import checkpoint
 
 KEEP = 64
 REALS = 1000

@@ -7,9 +7,9 @@ DCGAN at 96 x 96 with the example's widths, float32. The floor is the time of ou
 at the best rate measured on the machine (`benchmarks/floor.py`). `plain` is the textbook's loop
 (`benchmarks/plain.py`) with the fastest number of workers; it decodes JPEGs every epoch, while ours
 are decoded into the cache beforehand, which is not timed. The sides run in turn in one process, and
-ratios are taken within a round. Ours keeps freed memory in the process (`animegan/heap.py`); for
-the plain loop, malloc gets the values that glibc would adapt to. `--updates` are updates of the
-discriminator to those of the generator.
+ratios are taken within a round. Ours keeps freed memory in the process
+(`animegan/runtime/memory.py`); for the plain loop, malloc gets the values that glibc would adapt
+to. `--updates` are updates of the discriminator to those of the generator.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from pathlib import Path
 
 import torch
 
-from animegan import heap
 from animegan.data.cache import FaceSet, open_set
 from animegan.models import Spec
-from animegan.runtime import Runtime
+from animegan.runtime import memory
+from animegan.runtime.device import Runtime
 from benchmarks import floor, spent
 from benchmarks.plain import PlainLoop, loader_of
 from benchmarks.ratio import Spread, in_turn, ratio
@@ -85,14 +85,14 @@ class Case:
         on = Runtime(torch.device("meta"))  # computes shapes only
         counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, on)
         trainer = trainer_of(config_of(options), self.faces)
-        return Side(trainer.train_batch, self._operations(counted.train_batch), heap.keep_freed)
+        return Side(trainer.train_batch, self._operations(counted.train_batch), memory.keep_freed)
 
     def _malloc(self) -> None:
         """Set what glibc adapts to: mmap for blocks larger than the largest freed so far."""
         largest = min(32 << 20, 4 * self.batch * Spec().ndf * (SIZE // 3) ** 2 + 4096)
-        heap.option(heap.MMAP_MAX, 65536)
-        heap.option(heap.MMAP_THRESHOLD, largest)
-        heap.option(heap.TRIM_THRESHOLD, 2 * largest)
+        memory.option(memory.MMAP_MAX, 65536)
+        memory.option(memory.MMAP_THRESHOLD, largest)
+        memory.option(memory.TRIM_THRESHOLD, 2 * largest)
 
     def _operations(self, train_batch_of_4: Callable[[], None]) -> float:
         def cycle() -> None:
@@ -116,10 +116,10 @@ def rates(seconds: float) -> Iterator[tuple[str, float]]:
     nets = ((loop.netg, torch.randn(64, Spec().nz, 1, 1)),
             (loop.netd, torch.randn(64, 3, SIZE, SIZE)))  # fmt: skip
     for layer in (one for net, inputs in nets for one in floor.layers_of(net, inputs)):
-        for memory in floor.FORMATS:
-            three = floor.convolution_rates(layer, memory, seconds)
+        for layout in floor.FORMATS:
+            three = floor.convolution_rates(layer, layout, seconds)
             told = " | ".join(f"{one / 1e9:.0f}" for one in three)
-            yield f"| {layer} | {memory} | {told} |", max(three)
+            yield f"| {layer} | {layout} | {told} |", max(three)
 
 
 # --- the comparison

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from animegan.ema import Ema
-from animegan.losses import OBJECTIVES, Objective
-from animegan.penalties import clip_weights, dragan, gradient_penalty, zero_centred
+from animegan.losses.objectives import OBJECTIVES, Objective
+from animegan.losses.penalties import clip_weights, dragan, gradient_penalty, zero_centred
+from animegan.training.step.ema import Ema
 
 NOISE, HIDDEN, BATCH, SAMPLES = 2, 64, 128, 10_000
 WAVES = 4  # Fourier features: sines and cosines of a coordinate times 1, 2, 4, 8

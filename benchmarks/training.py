@@ -11,17 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animegan import models, runtime, trial
+from animegan import models
+from animegan.config.config import Config
+from animegan.config.derived import penalised, spec_of
+from animegan.config.resolve import resolve
+from animegan.core.images import to_uint8
 from animegan.data.cache import FaceSet
-from animegan.features import BATCH
-from animegan.generate import Noise
-from animegan.images import to_uint8
-from animegan.labels import Labels
-from animegan.models import Spec
-from animegan.runtime import Runtime
-from animegan.trainer import Trainer
-from config import Config
-from resolve import resolve
+from animegan.data.labels import Labels
+from animegan.evaluation.extractors import BATCH
+from animegan.generation.generate import Noise
+from animegan.runtime.device import Runtime
+from animegan.training import build
+from animegan.training.step.gan_trainer import Trainer
 
 NO_AIDS: dict[str, Any] = {"flip": False, "augment": "none", "ema": 0}
 DCGAN: dict[str, Any] = {"net": "dcgan", "loss": "bce"}
@@ -35,7 +36,7 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
     if steps:
         words |= {"max_steps": steps, "max_epoch": 10**6}
     config, _ = resolve("train", {name: str(value) for name, value in words.items()})
-    models.check(Spec.of(config), models.penalised(config))
+    models.check(spec_of(config), penalised(config))
     return config
 
 
@@ -43,8 +44,8 @@ def trainer_of(
     config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
 ) -> Trainer:
     """Return a trainer at step 0 on `on`, by default the CPU with `config.threads` threads."""
-    on = on or runtime.start(gpu=False, threads=config.threads)
-    return trial.trainer_of(config, faces, on, labels)
+    on = on or Runtime.start(gpu=False, threads=config.threads)
+    return build.trainer_of(config, faces, on, labels)
 
 
 def speed(

@@ -22,13 +22,13 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 
 # reinstall if the requirements have changed
-want="$extras $(cat pyproject.toml constraints.txt | cksum)"
+want="$extras $(cat pyproject.toml scripts/constraints.txt | cksum)"
 if [ "$(cat ".venv/.done-$job" 2>/dev/null)" != "$want" ]; then
     [ -d .venv ] || "$python" -m venv .venv
     # visdom 0.2.4 (Python 3.11) imports pkg_resources at build time: no isolation, older setuptools
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-        --constraint constraints.txt --editable ".$extras"
+        --constraint scripts/constraints.txt --editable ".$extras"
     echo "$want" > ".venv/.done-$job"
 fi
 

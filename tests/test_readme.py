@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-import main
-from animegan import flags
-from config import OPTIONS
+from animegan.cli import app as main
+from animegan.cli import parse
+from animegan.config.config import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     (name, command)
-    for name in ("README.md", "README.zh-CN.md")
+    for name in ("README.md", "docs/README.zh-CN.md")
     for block in re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text("utf-8"), re.S)
     for command in block.splitlines()
 ]
@@ -25,7 +25,7 @@ def test_a_command_line_is_taken(name, command):
     if words[0] == "torchrun":
         words = ["python", *words[words.index("main.py") :]]
     if words[:2] == ["python", "main.py"]:
-        line = flags.parse(words[2:], list(main.COMMANDS), OPTIONS)
+        line = parse.parse(words[2:], list(main.COMMANDS), OPTIONS)
         assert line.problems == []
         for option, value in line.values.items():
             OPTIONS[option].read(value)
@@ -38,7 +38,7 @@ def test_there_are_command_lines():
     assert sum("main.py" in command for _, command in COMMANDS) > 8
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/README.zh-CN.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8")):
         if not link.startswith("http"):

@@ -5,11 +5,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animegan.core.errors import UsageError
+from animegan.core.images import to_float
 from animegan.data.ahead import read_ahead
 from animegan.data.cache import FaceSet
-from animegan.errors import UsageError
-from animegan.images import to_float
-from animegan.runtime import Runtime, generator
+from animegan.runtime.device import Runtime
+from animegan.runtime.seeds import generator
 
 _CPU = torch.device("cpu")
 

@@ -17,11 +17,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from animegan.core.errors import UsageError, refuse
+from animegan.core.files import is_inside
 from animegan.data.decode import RULES, parse_background
+from animegan.data.decode_many import Outcome, Recipe, decode_all
 from animegan.data.folder import Listing, find_pictures
-from animegan.data.recipe import Outcome, Recipe, decode_all
-from animegan.errors import UsageError, refuse
-from animegan.files import is_inside
 
 FORMAT = 1  # increase it whenever the same file would give different pixels
 _SPARE = 64_000_000  # bytes that must stay free on the disk

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from animegan.core.errors import UsageError, reason
 from animegan.data.decode import PICTURE_SUFFIXES
-from animegan.errors import UsageError, reason
 
 _SHAPE = (
     "put pictures into it (data/1.jpg, ...), or one subfolder for each class (data/faces/1.jpg)"

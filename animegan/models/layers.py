@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import register_parametrization
 
-from animegan import runtime
+from animegan.runtime.device import full_precision
 
 UPS = ("nearest", "transposed", "bilinear")
 NORMS = ("none", "batch", "spectral", "layer")
@@ -115,7 +115,7 @@ class _Spectral(_SpectralNorm):
     """Spectral norm in float32; autocast would round the products of the power iteration."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        with runtime.full(weight.device):
+        with full_precision(weight.device):
             return super().forward(weight)
 
 

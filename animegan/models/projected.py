@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.models import fastgan, lite0
+from animegan.models import efficientnet_lite, fastgan
 from animegan.models.layers import CONDITIONS, ProjectLabels, spectral
 
 MIXED = (32, 64, 96, 128)  # channels after mixing at width 64
@@ -31,7 +31,7 @@ class Mixing(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        for i, (channels, width) in enumerate(zip(lite0.CHANNELS, widths, strict=True)):
+        for i, (channels, width) in enumerate(zip(efficientnet_lite.CHANNELS, widths, strict=True)):
             self.register_buffer(f"across{i}", torch.randn(width, channels, 1, 1) / channels**0.5)
         for i, (fine, coarse) in enumerate(pairwise(widths)):
             deviation = (9 * coarse) ** -0.5
@@ -112,10 +112,10 @@ class Discriminator(nn.Module):
         if channels not in (1, 3):
             raise ValueError(f"Lite0 features need 1 or 3 channels; got {channels}")
         self.input_size = input_size or image_size
-        self.backbone = lite0.Lite0()
+        self.backbone = efficientnet_lite.Lite0()
         widths = tuple(max(1, one * width // 64) for one in MIXED)
         self.mixing = Mixing(widths)
-        sides = lite0.sides(self.input_size)
+        sides = efficientnet_lite.sides(self.input_size)
         self.heads = nn.ModuleList(
             Head(one, side, 2 * width) for one, side in zip(widths, sides, strict=True)
         )

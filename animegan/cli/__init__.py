@@ -1,0 +1,1 @@
+"""The console: commands, the command line and its help."""

@@ -1,0 +1,197 @@
+"""Conflicts between options, and paths that do not exist: checked before any work starts."""
+
+import os
+from collections.abc import Collection
+
+from animegan.config import values
+from animegan.config.config import OPTIONS, Config
+from animegan.config.options import seconds_of
+from animegan.core.errors import UsageError
+from animegan.core.files import is_inside
+from animegan.losses.objectives import OBJECTIVES
+from animegan.runs import folder
+from animegan.runtime.launch import launched
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what `generate` can write
+
+
+def conflicts(command: str, config: Config, typed: Collection[str]) -> list[str]:
+    """Return the problems between a command's options, `typed` of which the user gave."""
+    found = []
+    if config.gpu is not None and config.device is not None:
+        found.append(f"--gpu and --device {config.device}: both choose the device; keep one")
+    found += _missing(command, config)
+    if command == "train":
+        found += _train(config, typed)
+    if command == "generate":
+        found += _generate(config)
+    if command == "evaluate" and config.netg_path is not None and config.samples is not None:
+        found.append(f"--netg-path and --samples {config.samples}: both give samples; keep one")
+    return found
+
+
+def _missing(command: str, config: Config) -> list[str]:
+    """Return a line for each option that the command cannot do without."""
+    found = []
+    needed = [one for one in OPTIONS.values() if one.bare and command in one.on]
+    if command == "prepare":
+        needed.append(OPTIONS["out"])
+    for one in needed:
+        if getattr(config, one.name) is None:
+            where = f"see `python main.py {command} --help`"
+            found.append(f"{one.bare or one.flag}: missing; {where}")
+    if command == "evaluate" and config.against is None:
+        found.append("--against: missing; give a folder of real pictures, preferably held-out ones")
+    if config.netg_path is None and (
+        command == "generate" or (command == "evaluate" and config.samples is None)
+    ):
+        other = ", or --samples with a folder of pictures" if command == "evaluate" else ""
+        found.append(
+            "--netg-path: missing; give the generator's weight file, "
+            f"such as checkpoints/RUN/netg_last.pth{other}"
+        )
+    return found
+
+
+def _generate(config: Config) -> list[str]:
+    found = []
+    if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:
+        found.append(
+            f"--gen-num {config.gen_num}: more than --gen-search-num "
+            f"{config.gen_search_num}; raise --gen-search-num or lower --gen-num"
+        )
+    if config.diverse and (config.netd_path is None or config.indices):
+        found.append(
+            "--diverse: chooses among scored candidates; add --netd-path, leave out --indices"
+        )
+    if not config.gen_img.lower().endswith(PICTURES):
+        found.append(f"--gen-img {config.gen_img}: takes a file name ending in .png, .jpg or .webp")
+    return found
+
+
+def _train(config: Config, typed: Collection[str]) -> list[str]:
+    found = []
+    if config.resume and (config.netg_path or config.netd_path):
+        found.append(
+            "--resume: continues with the run's own weights; drop --netg-path/--netd-path, "
+            "or drop --resume to start a new run from these weights"
+        )
+    if isinstance(config.resume, str):
+        if not folder.named(config.runs_path, config.resume).exists():
+            found.append(
+                f"--resume {config.resume}: no such state or run folder; "
+                "`python main.py runs` lists the runs"
+            )
+        if config.name is not None:
+            found.append(
+                f"--name {config.name}: --resume {config.resume} already says which run; keep one"
+            )
+    if config.budget is not None:
+        found += _budget(config)
+    try:
+        values.parse(config.augment)
+    except UsageError as error:
+        found += error.problems
+    found += untrainable(config)
+    found += _without_effect(config, typed)
+    if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
+        found.append(
+            f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
+        )
+    for name in ("data_path", "eval_path", "netg_path", "netd_path"):
+        path = getattr(config, name)
+        if path is not None and not os.path.exists(path):
+            found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
+    return found + _written_into_data(config)
+
+
+def _written_into_data(config: Config) -> list[str]:
+    """Return a line for each folder whose sample grids would become training pictures."""
+    found = []
+    for name in ("save_path", "runs_path"):
+        path = getattr(config, name)
+        if path is not None and is_inside(path, config.data_path):
+            found.append(
+                f"{OPTIONS[name].flag} {path}: is inside --data-path {config.data_path}, so the "
+                "next run would train on its sample grids; use another folder"
+            )
+    return found
+
+
+def untrainable(config: Config) -> list[str]:
+    """Return the problems of an objective whose discriminator could not learn, or whose options
+    would do nothing.
+    """
+    found = []
+    penalty = OBJECTIVES[config.loss].penalty
+    if config.clip and (config.d_norm == "spectral" or config.d_features):
+        found.append(
+            f"--clip {config.clip:g}: has no effect on weights that spectral normalisation "
+            f"rescales ({config.d_features or '--d-norm spectral'}); use --clip=0 or another "
+            "discriminator"
+        )
+    elif 0 < config.clip < 0.1 and (
+        config.net == "r3gan" or (config.net, config.d_norm) == ("fastgan", "none")
+    ):
+        found.append(
+            f"--clip {config.clip:g}: leaves no signal in a discriminator without normalisation "
+            f"({config.net}); use --clip=0 or another discriminator"
+        )
+    if config.d_features and ((penalty and config.gp) or (config.loss == "r3gan" and config.r1)):
+        found.append(
+            f"--loss {config.loss} with --d-features {config.d_features}: its penalty is meant for "
+            "gradients with respect to pixels, and is a thousand times the loss on features; "
+            "use --loss hinge or another discriminator"
+        )
+    if config.gp and penalty is None:
+        found.append(
+            f"--gp {config.gp:g}: --loss {config.loss} has no such penalty; use --loss wgan-gp, "
+            "--loss dragan or --r1"
+        )
+    return found
+
+
+def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
+    """Return a line for each option that was typed although it needs another to do anything."""
+    measured = config.eval_path is not None
+    labelled = config.labels is not None
+    penalised = bool(config.gp or config.r1 or config.r2)
+    moves = config.lr_end != 1 or config.penalty_end != 1 or config.beta2_end is not None
+    measures = "nothing is measured; add --eval-path=DIR of held-out pictures"
+    labels = "there are no labels; add --labels=folders or a CSV"
+    needs = {
+        "patience": (measured, measures),
+        "on_collapse": (measured, measures),
+        "rollbacks": (config.on_collapse == "rollback", "needs --on-collapse=rollback; add it"),
+        "condition": (labelled, labels),
+        "aux": (labelled, labels),
+        "penalty_every": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
+        "penalty_end": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
+        "burn_in": (moves, "nothing changes over the run; add --lr-end or another *-end"),
+        "instance_noise_pictures": (config.instance_noise, "there is none; add --instance-noise"),
+        "inception_file": (config.extractor == "inception", "needs --extractor=inception; add it"),
+    }
+    return [
+        f"{OPTIONS[name].flag} {getattr(config, name)}: {way}, or leave it out"
+        for name, (used, way) in needs.items()
+        if name in typed and getattr(config, name) != OPTIONS[name].default and not used
+    ]
+
+
+def _budget(config: Config) -> list[str]:
+    found = []
+    try:
+        seconds_of(config.budget or "")
+    except ValueError as error:
+        found.append(f"--budget: {error}")
+    if config.resume:
+        found.append(
+            "--budget: plans a new run, while --resume keeps the plan it had; limit the time with "
+            "--max-minutes instead"
+        )
+    if launched().size > 1:
+        found.append(
+            "--budget: can only measure a single process; under torchrun, use --preset and "
+            "--max-minutes"
+        )
+    return found

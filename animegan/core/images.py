@@ -1,0 +1,56 @@
+"""Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and image files."""
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from animegan.core.files import aside
+
+Draw = Callable[[int, int], Tensor]
+"""draw(start, count) -> uint8 [count, C, H, W]: pictures start .. start + count - 1 of a set."""
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Convert uint8 [..., C, H, W] to float32 in [-1, 1], keeping shape and memory format."""
+    return pixels.to(torch.float32).mul_(2 / 255).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Convert float [..., C, H, W] in [-1, 1] to uint8, rounding to nearest and clamping."""
+    return images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def grid(pixels: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
+    """Arrange uint8 [N, C, H, W] in a uint8 [3, H', W'] grid, row by row with black lines."""
+    sheet: Tensor = make_grid(pixels.cpu(), nrow=columns, padding=padding)
+    return sheet
+
+
+def to_pil(pixels: Tensor) -> Image.Image:
+    """Convert uint8 [C, H, W] with 1 or 3 channels to a greyscale or RGB Pillow image."""
+    array = pixels.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def data_uri(pixels: Tensor, **how: object) -> str:
+    """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
+    file = io.BytesIO()
+    to_pil(pixels).save(file, format="PNG", **how)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
+    """Write uint8 [C, H, W] atomically, in the format that the suffix implies.
+
+    The folder must exist: a run whose folder has been removed must not recreate half of it.
+    """
+    path = Path(path)
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    with aside(path) as half:
+        to_pil(pixels).save(half, format=kind, **how)

@@ -1,0 +1,45 @@
+"""Where a command may write: checked before any work starts."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from animegan.core.errors import Ended, reason
+from animegan.core.files import is_inside
+
+
+def not_apart(flag: str, target: Path, name: str, source: Path) -> list[str]:
+    """Return the problem if `target`, to be written to, is inside or around `source`."""
+    if is_inside(target, source):
+        return [f"{flag} {target}: is inside {name}, which is never written to; use another"]
+    if is_inside(source, target):
+        return [f"{flag} {target}: contains {name}; use another folder, such as data/mine"]
+    return []
+
+
+def writable(flag: str, folder: Path) -> list[str]:
+    """Create a folder; return the problem if it cannot be written to, else an empty list."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(folder, os.W_OK) else "Permission denied"
+    except OSError as error:
+        why = reason(error)
+    return [f"{flag} {folder}: cannot be written to ({why}); use another folder"] if why else []
+
+
+def writable_file(flag: str, path: Path) -> list[str]:
+    """Return the problem if a file cannot be written, creating its folder if necessary."""
+    if path.is_dir():
+        return [f"{flag} {path}: is a folder; give a file name"]
+    return writable(flag, path.parent)
+
+
+@contextmanager
+def writing_report(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """If the report cannot be written after all, say so and end with exit code 1."""
+    try:
+        yield
+    except OSError as error:
+        say(f"--report {path}: cannot be written to ({reason(error)}); use another file")
+        raise Ended(1) from error

@@ -1,0 +1,130 @@
+"""Distribute work over processes, surviving pictures that crash one.
+
+It uses processes rather than threads because the detector holds the GIL. They are spawned rather
+than forked, because threads of torch and tqdm do not survive a fork, and replaced after `RENEW`
+jobs, because the detector leaks a little memory.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from animegan.core.workers import begin as begin_worker
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+RENEW = 4000  # jobs per process
+_AHEAD = 4  # queued or running jobs per process; bounds memory
+
+
+def spread(
+    work: Callable[[J], R],
+    jobs: Iterable[J],
+    workers: int,
+    begin: Callable[..., None],
+    settings: tuple[Any, ...],
+    crashed: Callable[[J], R],
+) -> Iterator[R]:
+    """Yield `work(job)` for each job, in order of completion.
+
+    A job whose process dies (a crash in C code, out of memory) is retried alone; if that process
+    dies as well, the result is `crashed(job)`.
+
+    Args:
+        work: called with each job in a worker process.
+        jobs: consumed lazily.
+        workers: number of processes; 0 runs everything in this one, in order.
+        begin: called as `begin(*settings)` first in each process.
+        settings: arguments of `begin`.
+        crashed: gives the result of a job that crashed twice.
+    """
+    if workers == 0:
+        begin(*settings)
+        yield from map(work, jobs)
+        return
+    source = iter(jobs)
+    while True:
+        first = list(islice(source, 1))
+        if not first:
+            return
+        run = _Run(work, workers, begin, settings, crashed)
+        yield from run.through(chain(first, islice(source, RENEW * workers - 1)))
+
+
+class _Run:
+    """One generation of processes."""
+
+    def __init__(
+        self,
+        work: Callable[[J], R],
+        workers: int,
+        begin: Callable[..., None],
+        settings: tuple[Any, ...],
+        crashed: Callable[[J], R],
+    ) -> None:
+        self.work, self.workers, self.crashed = work, workers, crashed
+        self.initargs = (begin, settings)
+
+    def through(self, jobs: Iterator[Any]) -> Iterator[Any]:
+        """Yield the results of all jobs, replacing the pool if it breaks."""
+        retry: deque[Any] = deque()
+        while True:
+            pool = self._pool(self.workers)
+            waiting: dict[Future[Any], Any] = {}
+            try:
+                yield from self._pump(pool, jobs, waiting)
+                return
+            except BrokenProcessPool:
+                retry.extend(waiting.values())
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+            while retry:
+                yield self._alone(retry.popleft())
+
+    def _pump(
+        self, pool: ProcessPoolExecutor, jobs: Iterator[Any], waiting: dict[Future[Any], Any]
+    ) -> Iterator[Any]:
+        """Keep the pool busy; `waiting` holds the unfinished jobs if it breaks."""
+        while True:
+            while len(waiting) < _AHEAD * self.workers:
+                job = next(jobs, None)
+                if job is None:
+                    break
+                try:
+                    waiting[pool.submit(self.work, job)] = job
+                except BrokenProcessPool:
+                    waiting[Future()] = job
+                    raise
+            if not waiting:
+                return
+            done = _first_done(waiting)
+            result = done.result()
+            del waiting[done]
+            yield result
+
+    def _alone(self, job: Any) -> Any:
+        pool = self._pool(1)
+        try:
+            return pool.submit(self.work, job).result()
+        except BrokenProcessPool:
+            return self.crashed(job)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self, workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, get_context("spawn"), _begin, self.initargs)
+
+
+def _first_done(waiting: dict[Future[Any], Any]) -> Future[Any]:
+    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    return next(future for future in waiting if future in done)
+
+
+def _begin(begin: Callable[..., None], settings: tuple[Any, ...]) -> None:
+    begin_worker()
+    begin(*settings)

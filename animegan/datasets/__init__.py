@@ -1,0 +1,1 @@
+"""From pictures elsewhere to a folder to train on."""

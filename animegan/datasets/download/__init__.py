@@ -1,0 +1,1 @@
+"""`download`: public sets and archives."""

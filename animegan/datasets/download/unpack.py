@@ -1,0 +1,173 @@
+"""Unpack public data sets into image files: torchvision's, archives, an lmdb."""
+
+import importlib
+import re
+import shutil
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from animegan.core.errors import UsageError, reason
+from animegan.core.files import aside
+from animegan.datasets.download.fetch import fetch
+from animegan.datasets.pictures import looks_like_picture
+from animegan.datasets.prepare.publish import class_folder
+from animegan.datasets.sources import DamagedMember, is_archive, walk
+
+
+class Writer:
+    """Writes pictures into a folder atomically and counts them, up to an optional limit."""
+
+    def __init__(self, out: Path, limit: int | None) -> None:
+        self.out, self.limit = out, limit
+        self.count = self.new = 0
+        self.left: Counter[str] = Counter()  # files left out, by reason
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self.limit is not None and self.count >= self.limit
+
+    def has(self, name: str) -> bool:
+        """Whether the picture exists from an earlier call; if so, it is counted."""
+        found = (self.out / name).exists()
+        self.count += found
+        return found
+
+    def write(self, name: str, content: bytes | Image.Image) -> None:
+        """Write a file's bytes, or a picture as PNG, for a name for which `has` is false."""
+        path = self.out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside(path) as half:
+            if isinstance(content, bytes):
+                half.write_bytes(content)
+            else:
+                content.save(half, format="PNG")
+        self.count += 1
+        self.new += 1
+
+
+def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) -> None:
+    """Write MNIST or CIFAR-10 as PNG files, one folder per class.
+
+    Raises UsageError if torchvision is missing or does not accept the files in `root`.
+    """
+    datasets = library("torchvision.datasets", "pip install torchvision")
+    kind = datasets.MNIST if name == "mnist" else datasets.CIFAR10
+    if may_fetch and name == "mnist":
+        for file, _ in kind.resources:
+            fetch([mirror + file for mirror in kind.mirrors], root / "MNIST" / "raw" / file)
+    elif may_fetch:
+        fetch([kind.url], root / kind.filename)
+    try:
+        pictures = kind(str(root), train=True, download=may_fetch)
+    except (RuntimeError, OSError) as error:
+        if not may_fetch:
+            raise UsageError(
+                f"--archive {root}: torchvision cannot read {name} from it ({reason(error)}); "
+                "give the folder that torchvision keeps the set in"
+            ) from error
+        raise UsageError(
+            f"download: torchvision cannot read the files in {root} ({reason(error)}); "
+            "delete them and try again"
+        ) from error
+    names = [class_folder(label.split(" - ")[0]) for label in pictures.classes]
+    for index in tqdm(range(len(pictures)), unit="picture", desc=name):
+        if writer.full:
+            return
+        picture, label = pictures[index]
+        path = f"{names[int(label)]}/{index:05d}.png"
+        if not writer.has(path):
+            writer.write(path, picture)
+
+
+def write_archive(source: Path, writer: Writer) -> None:
+    """Extract the pictures of an archive, or of a folder of archives and pictures, unchanged."""
+    if not source.is_dir() and not is_archive(source.name):
+        raise UsageError(f"--archive {source}: must be a zip or tar archive, a folder or an lmdb")
+    for entry in tqdm(walk(source), unit="file", desc=source.name):
+        if writer.full:
+            break
+        if entry.problem is not None:
+            writer.left[": ".join(entry.problem)] += 1
+            continue
+        path = "/".join(class_folder(part) for part in re.split(r"!?/", entry.key) if part)
+        if writer.has(path):
+            continue
+        try:
+            content = entry.read() if entry.read is not None else _bytes(entry.path)
+        except DamagedMember as error:
+            writer.left[f"broken: {error}"] += 1
+            continue
+        writer.write(path, content)
+
+
+def is_lmdb(path: Path) -> bool:
+    """Whether the path is an lmdb's folder, or the data.mdb in it."""
+    return (path / "data.mdb").is_file() or path.name == "data.mdb"
+
+
+def lmdb_folder(source: Path, raw: Path) -> Path:
+    """Return the folder with data.mdb, extracting that file alone if `source` is a zip.
+
+    Raises UsageError if there is no lmdb in `source`, or too little disk space.
+    """
+    if is_lmdb(source):
+        return source if source.is_dir() else source.parent
+    if not zipfile.is_zipfile(source):
+        raise UsageError(f"--archive {source}: must be LSUN's zip or the lmdb folder inside it")
+    target = raw / "lmdb" / "data.mdb"
+    with zipfile.ZipFile(source) as opened:
+        found = next((i for i in opened.infolist() if i.filename.endswith("data.mdb")), None)
+        if found is None:
+            raise UsageError(f"--archive {source}: contains no lmdb (data.mdb)")
+        if not target.exists() or target.stat().st_size != found.file_size:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if found.file_size > shutil.disk_usage(target.parent).free:
+                raise UsageError(f"download: unpacking needs {found.file_size:,} free bytes")
+            with opened.open(found) as packed, open(target, "wb") as file:
+                shutil.copyfileobj(packed, file, 2**20)
+    return target.parent
+
+
+def write_lmdb(folder: Path, writer: Writer) -> None:
+    """Write each value of an lmdb, an encoded picture, to a file named after its key."""
+    lmdb = library("lmdb", 'pip install -e ".[download]"')
+    try:
+        database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1)
+    except lmdb.Error as error:
+        raise UsageError(f"--archive {folder}: not a readable lmdb ({reason(error)})") from error
+    with database, database.begin(buffers=False) as transaction:
+        total = transaction.stat()["entries"]
+        for key, value in tqdm(transaction.cursor(), total=total, unit="picture", desc="lmdb"):
+            if writer.full:
+                return
+            if not looks_like_picture(value[:32]):
+                continue
+            name = re.sub(rb"[^0-9A-Za-z_-]", b"_", key).decode("ascii")
+            path = f"bedroom/{name[:2]}/{name}{_suffix(value)}"
+            if not writer.has(path):
+                writer.write(path, value)
+
+
+def _suffix(value: bytes) -> str:
+    if value.startswith(b"RIFF"):
+        return ".webp"
+    return ".png" if value.startswith(b"\x89PNG") else ".jpg"
+
+
+def _bytes(path: Path | None) -> bytes:
+    assert path is not None
+    return path.read_bytes()
+
+
+def library(name: str, how: str) -> Any:
+    """Import an optional module. Raises UsageError saying how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(f"download: needs {name} ({error}); {how}") from error

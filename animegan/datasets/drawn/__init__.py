@@ -1,0 +1,1 @@
+"""Simple drawn faces, the demo's pictures."""

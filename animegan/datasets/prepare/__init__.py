@@ -1,0 +1,1 @@
+"""`prepare`: a pile of illustrations becomes cropped faces."""

@@ -1,0 +1,207 @@
+"""`generate`: draw candidates from noise, score them with netd and keep the best.
+
+Memory use does not grow with the number of candidates.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from animegan.core import images
+from animegan.core.errors import UsageError
+from animegan.core.files import write_text
+from animegan.generation.candidates import DrawnLabels, labels_of
+from animegan.generation.request import Request
+from animegan.models.fold import folded
+from animegan.runs import checkpoint
+from animegan.runtime import modes, seeds
+from animegan.runtime.device import Runtime
+
+if TYPE_CHECKING:
+    from animegan.config.config import Config
+
+CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
+CHUNK_CPU = 64  # ... and on a CPU, so that a layer's feature maps stay in its cache
+SHEET = 1024  # maximum number of pictures in the grid ...
+SHEET_PIXELS = 2**26  # ... and of their pixels
+POOL = 8  # --diverse chooses among this many times --gen-num best-scored candidates
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise vectors by candidate: number `i` of a seed is the same whatever else is drawn."""
+
+    seed: int
+    nz: int
+    mean: float = 0.0
+    std: float = 1.0
+    labels: DrawnLabels | None = None
+
+    def given(self, indices: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+        """Return the candidates' labels as networks take them: a tuple of one tensor, or ()."""
+        return () if self.labels is None else (self.labels(self.seed, indices).to(device),)
+
+    def __call__(self, indices: Sequence[int]) -> Tensor:
+        """Return their noise, float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
+
+        def normal(source: torch.Generator) -> Tensor:
+            return torch.randn(seeds.BLOCK, self.nz, 1, 1, generator=source)
+
+        rows = seeds.in_blocks(self.seed, "candidates", indices, normal)
+        return rows.mul_(self.std).add_(self.mean)
+
+
+def chunk_of(image_size: int, device: torch.device) -> int:
+    """Return how many candidates to draw at once: CHUNK at 96 x 96, fewer if they are larger."""
+    most = min(CHUNK, CHUNK_CPU) if device.type == "cpu" else CHUNK
+    return max(1, min(most, most * 96**2 // image_size**2))
+
+
+def best(
+    netg: nn.Module, netd: nn.Module, noise: Noise, count: int, keep: int, device: torch.device,
+    progress: Callable[[int], object] = lambda done: None, chunk: int = CHUNK,
+) -> tuple[list[int], list[float]]:  # fmt: skip
+    """Return indices and logits of the `keep` best-scored of candidates 0 .. count-1, best first.
+
+    Pictures are discarded chunk by chunk. Equal scores are ordered by index.
+    """
+    scores = torch.empty(0)
+    indices = torch.empty(0, dtype=torch.long)
+    with modes.evaluating(netg, netd):
+        for start in range(0, count, chunk):
+            some = range(start, min(count, start + chunk))
+            given = noise.given(some, device)
+            logits = netd(netg(noise(some).to(device), *given), *given).float()
+            logits = logits.view(len(some), -1).sum(1).cpu()  # over the heads of a projected netd
+            scores = torch.cat([scores, logits])
+            indices = torch.cat([indices, torch.tensor(some)])
+            order = torch.argsort(scores, descending=True, stable=True)[:keep]
+            scores, indices = scores[order], indices[order]
+            progress(len(some))
+    return indices.tolist(), scores.tolist()
+
+
+def most_different(
+    netg: nn.Module, noise: Noise, ranked: Sequence[int], keep: int, device: torch.device,
+    chunk: int = CHUNK,
+) -> list[int]:  # fmt: skip
+    """Return the positions in `ranked` of the `keep` candidates that differ most, in order.
+
+    Farthest-first traversal (Gonzalez 1985) on pictures shrunk to 8 x 8: starting with the best,
+    each next one is the farthest from all kept so far. Keeps ranking by score from favouring a
+    single kind of picture.
+    """
+    small = [
+        adaptive_avg_pool2d(pictures.float(), 8).flatten(1)
+        for pictures in draw(netg, noise, ranked, device, chunk)
+    ]
+    points = torch.cat(small)
+    kept = [0]
+    distance = (points - points[0]).square().sum(1)
+    while len(kept) < keep:
+        distance[kept[-1]] = -1  # even if all pictures are equal, keep each only once
+        farthest = int(distance.argmax())
+        kept.append(farthest)
+        distance = torch.minimum(distance, (points - points[farthest]).square().sum(1))
+    return sorted(kept)
+
+
+def draw(
+    netg: nn.Module,
+    noise: Noise,
+    indices: Sequence[int],
+    device: torch.device,
+    chunk: int = CHUNK,
+) -> Iterator[Tensor]:
+    """Yield the candidates in the given order, a chunk at a time: uint8 [n, C, S, S] on the CPU."""
+    for start in range(0, len(indices), chunk):
+        some = indices[start : start + chunk]
+        with modes.evaluating(netg):
+            pictures = netg(noise(some).to(device), *noise.given(some, device))
+        yield images.to_uint8(pictures).cpu()
+
+
+def generate(config: "Config", request: Request, say: Callable[[str], None]) -> None:
+    """Run the `generate` command: write the grid `gen_img` and, with `save_each`, single files.
+
+    Raises UsageError if the weight files cannot be read or do not fit each other.
+    """
+    from tqdm import tqdm
+
+    on = Runtime.start(config.gpu, config.device, config.threads)
+    netg_path, netd_path, chosen = request.netg_path, request.netd_path, request.indices
+    loaded = checkpoint.load_net(netg_path, "netg", on.device)
+    netg = folded(loaded.net)
+    labels = labels_of(loaded, config.label, str(netg_path))
+    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
+    chunk = chunk_of(loaded.spec.image_size, on.device)
+    scores: list[float] | None = None
+    if chosen is None and netd_path is not None:
+        netd = checkpoint.load_net(netd_path, "netd", on.device)
+        same = ("image_size", "channels")
+        if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
+            raise UsageError(
+                f"--netd-path {netd_path}: takes pictures of {netd.spec.image_size} px and "
+                f"{netd.spec.channels} channel(s), but netg draws {loaded.spec.image_size} px and "
+                f"{loaded.spec.channels}; take both from one run"
+            )
+        if netd.spec.classes and netd.about.get("labels") != loaded.about.get("labels"):
+            raise UsageError(
+                f"--netd-path {netd_path}: has different labels than netg; take both from one run"
+            )
+        with tqdm(total=config.gen_search_num, unit="img", desc="scoring") as bar:
+            chosen, scores = best(
+                netg,
+                folded(netd.net),
+                noise,
+                config.gen_search_num,
+                config.gen_num * (POOL if config.diverse else 1),
+                on.device,
+                bar.update,
+                chunk,
+            )
+        if config.diverse:
+            kept = most_different(netg, noise, chosen, config.gen_num, on.device, chunk)
+            chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
+    elif chosen is None:
+        say("no --netd-path: pictures are not ranked, these are the first candidates")
+        chosen = list(range(config.gen_num))
+    shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
+    sheet: list[Tensor] = []
+    drawn = chosen if config.save_each else chosen[:shown]
+    names = iter(drawn)
+    for pictures in draw(netg, noise, drawn, on.device, chunk):
+        sheet += pictures[: shown - len(sheet)]
+        if config.save_each:
+            for picture in pictures:
+                images.save_picture(picture, Path(config.save_each) / f"{next(names):08d}.png")
+    columns = max(8, math.isqrt(shown - 1) + 1)
+    images.save_picture(images.grid(torch.stack(sheet), columns), config.gen_img)
+    if config.save_each:
+        _write_manifest(config, netg_path, chosen, scores)
+    say(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
+    if shown < len(chosen):
+        say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes all of them")
+
+
+def _write_manifest(
+    config: "Config", netg_path: Path, chosen: list[int], scores: list[float] | None
+) -> None:
+    record = {
+        "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
+        "gen_std": config.gen_std, "label": config.label,
+        "pictures": [
+            {"file": f"{index:08d}.png", "index": index,
+             "score": None if scores is None else scores[k]}
+            for k, index in enumerate(chosen)
+        ],
+    }  # fmt: skip
+    assert config.save_each is not None
+    write_text(Path(config.save_each) / "manifest.json", json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,1 @@
+"""From logits to losses: the objectives and the penalties."""

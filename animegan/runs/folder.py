@@ -1,0 +1,221 @@
+"""A run's folder: layout, lock, options and metrics. Does not import torch.
+
+checkpoints/<name>/
+  options.json                  resolved options, the source of each, the command line
+  metrics.jsonl                 one line per --plot-every steps: step, epoch, seconds, losses, ...
+  netg_<epoch>.pth netd_<epoch>.pth netg_last.pth netd_last.pth
+  states/state_<step>.pt        everything needed to resume
+  samples/fake_e<epoch>_s<step>.png
+  curves.png strip.png timelapse.webp
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from animegan.core.errors import UsageError, reason
+from animegan.core.files import sweep, write_text
+
+STATE = re.compile(r"state_(\d+)\.pt")
+
+
+def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a metrics.jsonl in order, skipping lines truncated by a crash."""
+    with metrics.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.absolute().name
+
+    @property
+    def options_file(self) -> Path:
+        return self.path / "options.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def states(self) -> Path:
+        return self.path / "states"
+
+    @property
+    def best_state(self) -> Path:
+        return self.states / "best.pt"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Lock the folder for this process. Raises UsageError if another one is training in it.
+
+        The operating system releases the lock when the process ends, however it ends.
+        """
+        from filelock import FileLock, Timeout  # slow to import; keeps `--help` fast
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"--name {self.name}: another process is training in {self.path}; "
+                "wait for it to finish, or use another name"
+            ) from None
+        except OSError as error:
+            raise UsageError(
+                f"--runs-path {self.path.parent}: {self.path} cannot be written to "
+                f"({reason(error)}); use another folder"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """Write the resolved options, their sources and the command line to options.json."""
+        record = {"options": dict(values), "sources": dict(sources), "command": sys.argv[1:]}
+        write_text(self.options_file, json.dumps(record, indent=1) + "\n")
+
+    def read_options(self) -> dict[str, Any]:
+        """Read what `write_options` wrote. Raises UsageError if it is missing or damaged."""
+        try:
+            record = json.loads(self.options_file.read_text(encoding="utf-8"))
+            if not isinstance(record["options"], dict):
+                raise TypeError("options are not a table")
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UsageError(
+                f"--resume {self.path}: not a run (options.json is missing or damaged); "
+                "`python main.py runs` lists the runs"
+            ) from None
+        return record  # type: ignore[no-any-return]
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(values)) + "\n")
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of metrics.jsonl, if there is one; see `read_records`."""
+        if not self.metrics.exists():
+            return
+        yield from read_records(self.metrics)
+
+    def forget_after(self, step: int) -> None:
+        """Delete records and states after `step`, which a resumed run will write again.
+
+        Also deletes temporary files left by a killed process.
+        """
+        kept = [line for line in self.history() if line.get("step", 0) <= step]
+        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        for path in self.states_after(step):
+            path.unlink()
+        for folder in (self.path, self.states):
+            sweep(folder)
+
+    def states_after(self, step: int) -> list[Path]:
+        """Return the states after `step`, newest first."""
+        return [one for one in self.state_files() if int(one.stem.rpartition("_")[2]) > step]
+
+    def state_files(self) -> list[Path]:
+        """Return the states that can be resumed from, newest first."""
+        found = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
+                 if (m := STATE.fullmatch(path.name))]  # fmt: skip
+        return [path for _, path in sorted(found, reverse=True)]
+
+
+def new_run(root: str, name: str | None, preset: str | None) -> Run:
+    """Choose the folder of a new run; `name` defaults to the date, time and preset.
+
+    Raises UsageError if the name is invalid or taken, or the folder is not writable.
+    """
+    if name is None:
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
+        taken = {path.name for path in Path(root).glob(f"{stem}*")}
+        name = next(one for one in (stem, *(f"{stem}-{k}" for k in range(2, 1000)))
+                    if one not in taken)  # fmt: skip
+    elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
+        raise UsageError(
+            f"--name {name[:110]}: not a folder name; use letters, digits and . - _ + = @, "
+            "at most 100"
+        )
+    run = Run(Path(root) / name)
+    if run.options_file.exists():
+        way = "add --resume to continue it" if run.state_files() else "it has no state, delete it"
+        raise UsageError(
+            f"--name {name}: {run.path} already holds a run; {way}, or use another name"
+        )
+    there = next(folder for folder in (run.path, *run.path.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"--runs-path {root}: {there} is not a writable folder; use another")
+    return run
+
+
+def all_runs(root: str) -> list[Run]:
+    """Return all runs in `root`, the most recently written last."""
+    found = [Run(path.parent) for path in Path(root).glob("*/options.json")]
+    return sorted(found, key=last_change)
+
+
+def last_change(run: Run) -> float:
+    """Return when the run was last written to, in seconds since the epoch (1970)."""
+    files = [run.options_file, run.metrics, *run.state_files()[:1]]
+    return max(path.stat().st_mtime for path in files if path.exists())
+
+
+def named(root: str, place: str) -> Path:
+    """Resolve a path, or the name of a run in `root`.
+
+    The run wins over a folder of that name that is not a run itself.
+    """
+    path, below = Path(place), Path(root) / place
+    other = path.is_dir() and not Run(path).options_file.exists()  # not a run
+    return path if path.exists() and not (other and below.exists()) else below
+
+
+def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:
+    """Return the run that `--resume` refers to and the states to try, newest first.
+
+    Raises UsageError if there is no such run or it has no state.
+    """
+    if isinstance(resume, str):
+        path = named(root, resume)
+        if path.is_file():
+            if not STATE.fullmatch(path.name):
+                raise UsageError(
+                    f"--resume {path}: not a state; give a run's states/state_*.pt, or its folder"
+                )
+            return Run(path.absolute().parent.parent), [path]
+        run = Run(path.parent if path.name == "states" else path)
+    elif name is not None:
+        run = Run(Path(root) / name)
+    else:
+        runs = [run for run in all_runs(root) if run.state_files()]
+        if not runs:
+            raise UsageError(f"--resume: no run in {root} has a state; train without --resume")
+        run = runs[-1]
+    if not run.state_files():
+        raise UsageError(
+            f"--resume: no state in {run.states}; `python main.py runs` lists the runs, "
+            "or start a new one without --resume, under another name"
+        )
+    return run, run.state_files()

@@ -1,0 +1,1 @@
+"""The machine: device, precision, seeds, memory, and the processes that train together."""

@@ -1,0 +1,216 @@
+"""The training loop: train batches and, at intervals, log, draw grids, save and evaluate."""
+
+import math
+import sys
+import time
+from bdb import BdbQuit
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tqdm import tqdm
+
+from animegan.config.derived import planned_steps
+from animegan.core import images
+from animegan.core.errors import TrainingStopped
+from animegan.core.signals import Stop
+from animegan.monitor.base import Monitor, NullMonitor
+from animegan.runs import checkpoint, samples
+from animegan.training.outputs import Traces
+from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.meters import line
+from animegan.training.validation import Watch, probe
+
+if TYPE_CHECKING:
+    from animegan.config.config import Config
+
+Say = Callable[[str], None]
+
+
+class Loop:
+    """Runs a trainer to its last step or until it is stopped, logging and saving on the way."""
+
+    def __init__(
+        self, config: "Config", trainer: Trainer, traces: Traces, monitor: Monitor, say: Say
+    ) -> None:
+        self.config = config
+        self.trainer = trainer
+        self.traces = traces
+        self.monitor = monitor
+        self.say = say
+        self.run = traces.run
+        self.watch = traces.watch
+        self.ranks = trainer.ranks  # only the main process writes and displays
+        self.per_epoch = trainer.batches.steps_per_epoch
+        self.last_step = planned_steps(config, self.per_epoch)
+
+    # --- the loop
+
+    def fit(self, stop: Stop) -> bool:
+        """Train until the end, `max_minutes` or a signal; return whether the last step was reached.
+
+        All processes stop and save at the same step: they agree on it once per batch. Raises
+        TrainingStopped if a loss or gradient was not finite.
+        """
+        config, trainer = self.config, self.trainer
+        now = start = last_state = last_tick = self._last_look = time.monotonic()
+        self._last_look_step = trainer.step
+        if trainer.step >= self.last_step:
+            limit = f"--max-epoch={config.max_epoch}"
+            if self.last_step == config.max_steps:
+                limit = f"--max-steps={config.max_steps}"
+            self.say(f"all {self.last_step:,} steps of {limit} are already done; raise it")
+        due = over = False
+        with self._bar() as bar:
+            while trainer.step < self.last_step:
+                asked, due, over = map(bool, self.ranks.most(stop.asked, due, over))
+                if due:
+                    self.traces.save_state()
+                    self.traces.save_grid()
+                    last_state = now
+                if over:
+                    self.say(f"--max-minutes {config.max_minutes:g}: time is up")
+                if over or asked:
+                    break
+                trainer.train_batch()
+                now = time.monotonic()
+                self.traces.seconds, last_tick = self.traces.seconds + now - last_tick, now
+                bar.update(config.batch_size)
+                if trainer.step % config.plot_every == 0:
+                    self.look(bar)
+                if trainer.step % self.per_epoch == 0:
+                    bar.set_description(self._where(), refresh=False)
+                    self.end_epoch(trainer.step // self.per_epoch)
+                if self.watch is not None and self.watch.due(trainer.step):
+                    going_on = self.evaluate(self.watch, bar)
+                    if not going_on:
+                        break
+                due = now - last_state > 60 * config.state_every_minutes
+                over = now - start > 60 * (config.max_minutes or math.inf)
+            if trainer.step > self._last_look_step:
+                self.look(bar)
+        self.traces.save_state()
+        self.traces.finish()
+        return bool(trainer.step >= self.last_step)
+
+    def _bar(self) -> "tqdm[Any]":
+        batch = self.config.batch_size
+        return tqdm(
+            desc=self._where(),
+            initial=self.trainer.step * batch,
+            total=self.last_step * batch,
+            unit="img",
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 30,  # keep log files short
+            smoothing=0.05,
+            disable=not self.ranks.is_main,
+        )
+
+    def _where(self) -> str:
+        epochs = -(-self.last_step // self.per_epoch)
+        return f"epoch {min(self.trainer.step // self.per_epoch + 1, epochs)}/{epochs}"
+
+    # --- once in a while
+
+    def look(self, bar: "tqdm[Any]") -> None:
+        """Read the meters, log and display them; TrainingStopped if a loss was not finite."""
+        step = self.trainer.step
+        self.trainer.pool()
+        means, (bad,) = self.trainer.meters.read(self.trainer.guard.bad_step)
+        if bad >= 0:
+            raise self.ranks.stopped(self.traces.advice(int(bad)))
+        bar.set_postfix(line(means), refresh=False)
+        pictures = (step - self._last_look_step) * self.config.batch_size
+        now = time.monotonic()
+        rate = pictures / max(1e-9, now - self._last_look)
+        self._last_look, self._last_look_step = now, step
+        if not self.ranks.is_main:
+            return
+        values = {"images_per_second": round(rate, 2), **means}
+        self.run.record(
+            {"step": step, "epoch": round(step / self.per_epoch, 4),
+             "seconds": round(self.traces.seconds, 2), **values}
+        )  # fmt: skip
+        self.monitor.scalars(step, values)
+        if not isinstance(self.monitor, NullMonitor):
+            self.monitor.images("fake", step, self.traces.draw_grid())
+            real = self.trainer.batches.images(max(0, step - 1))[:64]
+            self.monitor.images("real", step, images.grid(images.to_uint8(real)))
+        if sys.stdin.isatty() and Path(self.config.debug_file).exists():
+            bar.clear()
+            with suppress(BdbQuit):  # quitting the debugger does not stop training
+                breakpoint()
+                bar.refresh()  # pdb stops at the next line, and quits there
+
+    def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
+        """Evaluate the generator and act on the result; return False if training should stop."""
+        self.traces.refuse_bad()
+        self.trainer.pool()
+        found = probe(self.trainer)
+        decision = self.ranks.from_main(lambda: self._judged(watch, found))
+        if decision == "back":
+            self.roll_back(watch, bar)
+        return decision != "stop"
+
+    def _judged(self, watch: Watch, probed: dict[str, float]) -> Literal["on", "back", "stop"]:
+        step = self.trainer.step
+        verdict = watch.evaluate(self.trainer, probed)
+        self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
+        self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
+        best = ", the best so far" if verdict.improved else ""
+        kid, fd = 1000 * verdict.values["kid"], verdict.values["fd"]
+        self.say(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
+        for line_ in verdict.alarms:
+            self.say(f"step {step}: {line_}")
+        if verdict.improved:
+            self.traces.save_nets("best")
+            checkpoint.save(self.traces.state(), self.run.best_state)
+        if verdict.collapsed and self.config.on_collapse == "rollback":
+            if watch.rollbacks < self.config.rollbacks:
+                return "back"
+            self.say(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
+            return "stop"
+        if verdict.collapsed and self.config.on_collapse == "stop":
+            self.say(f"step {step}: stopping; netg_best.pth is from step {watch.best_step}")
+            return "stop"
+        if verdict.out_of_patience:
+            self.say(
+                f"step {step}: no better KID for {self.config.patience} evaluations; stopping; "
+                f"netg_best.pth is from step {watch.best_step}"
+            )
+            return "stop"
+        return "on"
+
+    def roll_back(self, watch: Watch, bar: "tqdm[Any]") -> None:
+        """Return to the best state, and continue from there with different random numbers."""
+        state = self.ranks.from_main(lambda: self._best_state(watch.best_step))
+        self.trainer.load_state_dict(state["trainer"])
+        watch.rolled_back()
+        self.trainer.reseed(watch.rollbacks)
+        step = self.trainer.step
+        self.say(f"rolled back to step {step} with new random numbers, {watch.rollbacks} of "
+                 f"{self.config.rollbacks} times")  # fmt: skip
+        self.traces.write_state()  # before deleting later ones, so that one always exists
+        if self.ranks.is_main:
+            self.run.forget_after(step)
+            samples.forget_after(self.traces.samples, step)
+        bar.n = step * self.config.batch_size
+        self._last_look_step = step
+
+    def _best_state(self, step: int) -> Any:
+        state = checkpoint.load(self.run.best_state, "--on-collapse")
+        if state["trainer"]["step"] != step:  # from before --allow-changes
+            raise TrainingStopped(
+                f"--on-collapse rollback: {self.run.best_state} is not from step {step}, the best "
+                "of this run; resume with --on-collapse=tell --allow-changes"
+            )
+        return state
+
+    def end_epoch(self, epoch: int) -> None:
+        """Write the grids and weight files that are due after an epoch."""
+        due = epoch % self.config.save_every == 0
+        if due or epoch in samples.STRIP_EPOCHS:
+            self.traces.save_grid()
+        if due:
+            self.traces.save_nets(str(epoch))

@@ -1,0 +1,292 @@
+"""A training session: connects data, networks, trainer, monitor, watch and checkpoints."""
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from animegan.config.config import OPTIONS, Config
+from animegan.config.derived import spec_of
+from animegan.core.errors import Ended, UsageError, refuse
+from animegan.core.signals import Stop
+from animegan.data.batches import Batches, check_batch
+from animegan.data.cache import FaceSet, open_set
+from animegan.data.folder import Listing
+from animegan.data.labels import Labels, read_labels, sizes_of
+from animegan.evaluation import online
+from animegan.evaluation.extractors import build_extractor
+from animegan.evaluation.online import TrainingYardstick
+from animegan.losses.objectives import OBJECTIVES
+from animegan.monitor.base import Monitor, NullMonitor
+from animegan.monitor.visdom_client import connect
+from animegan.runs import checkpoint, folder, samples
+from animegan.runs.folder import Run
+from animegan.runtime.device import Runtime
+from animegan.runtime.distributed import Ranks, remember_run, remembered_run
+from animegan.runtime.launch import launched
+from animegan.training import plan
+from animegan.training.loop import Loop
+from animegan.training.outputs import Traces
+from animegan.training.step import compiling
+from animegan.training.step.gan_trainer import Trainer
+from animegan.training.validation import Watch, interval
+from animegan.training.warm_start import nets
+
+Say = Callable[[str], None]
+
+
+def train(
+    config: Config,
+    sources: Mapping[str, str],
+    say: Say,
+    listing: Listing,
+    resumed: tuple[Run, Sequence[Path]] | None = None,
+) -> Run:
+    """Train as `config` says and return the run.
+
+    Called by every process under torchrun: the main one alone writes files and messages, and a
+    failure in any of them ends all. `resumed` is the run to continue and its states, newest first.
+
+    Raises:
+        UsageError: options, files or processes do not fit together; nothing has been trained.
+        TrainingStopped: training cannot continue (non-finite loss, out of memory).
+        Ended: stopped by a signal, after saving; its code is 128 + the signal's number.
+    """
+    on = Runtime.start_together(config.gpu, config.device, config.threads)
+    try:
+        return _train(on, config, sources, say if on.ranks.is_main else _unheard, listing, resumed)
+    except Ended:
+        on.ranks.wait_for_main()
+        raise
+
+
+def _train(
+    on: Runtime,
+    config: Config,
+    sources: Mapping[str, str],
+    say: Say,
+    listing: Listing,
+    resumed: tuple[Run, Sequence[Path]] | None,
+) -> Run:
+    launch, ranks = launched(), on.ranks
+    if len(listing.classes) > 1 and config.labels is None:
+        say(f"--data-path {config.data_path}: {listing.counted()}")
+    labels = ranks.each(lambda: read_labels(config.labels, listing))
+    netg, netd, config, sources = ranks.each(lambda: nets(config, sources, labels))
+    _refuse_other_options(config, ranks)
+    on, config = _settled(on, config, say)
+    begun = ranks.from_main(lambda: remembered_run(launch))
+    run, states = ranks.from_main(lambda: _run(config, resumed, begun))
+    names = [one.name for one in OPTIONS.values() if "train" in one.on]
+    ranks.each(lambda: _check_share(config, len(listing.names), ranks.size))
+    text = plan.describe(
+        config, names, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
+    )
+    ranks.from_main(lambda: online.check(config))
+    if config.compile:
+        told = f"--compile: {compiling.told(config, netg, netd, on)}"
+        say(f"{told}; the first batch will take half a minute or more")
+        text += f"\n{told}"
+    if config.dry_run:
+        if ranks.is_main:
+            print(text)
+        ranks.leave()
+        return run
+
+    with _monitor(config, run, say, ranks) as monitor:
+        measure = ranks.each(lambda: _yardstick(config, on, say))
+        (drawn,) = ranks.most(measure.n if measure else 0)
+        watch = Watch(config, measure, interval(config, drawn)) if drawn else None
+        faces = ranks.each(lambda: _set(config, listing, config.max_broken, say))
+        labels = labels and labels.of(faces.files)
+        _refuse_other_sets(faces, labels, config, ranks)
+        batches = Batches(
+            faces,
+            config.batch_size,
+            config.seed,
+            flip=config.flip,
+            rank=ranks.rank,
+            world_size=ranks.size,
+            device=on.device,
+            resident=on.has_room(faces.images.nbytes),
+        )
+        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels, say)
+        options = dataclasses.asdict(config)
+        if resumed:  # keep recording what the run originally started from
+            saved = run.read_options()["options"]
+            options |= {name: saved.get(name) for name in ("netg_path", "netd_path", "preset")}
+        spec = spec_of(config, sizes_of(labels))
+        traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, say, watch))
+        loop = Loop(config, trainer, traces, monitor, say)
+        with ExitStack() as held:
+            ranks.from_main(lambda: held.enter_context(run.lock()))
+            stop = held.enter_context(Stop(say))
+            if states:
+                state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume", say))
+                ranks.each(lambda: traces.load_state(state))
+            if resumed or begun:
+                ranks.from_main(lambda: _forget_later(run, traces, say))
+            if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
+                ranks.from_main(lambda: run.write_options(options, sources))
+            if ranks.is_main:
+                remember_run(launch, str(run.path))
+            monitor.text("options", text)
+            say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
+            finished = loop.fit(stop)
+        (asked,) = ranks.most(stop.asked)
+    ranks.leave()
+    if asked:
+        say(f"saved; to continue: {_again(run)}")
+        raise Ended(128 + asked)
+    if watch is not None and 0 <= watch.best_step < loop.trainer.step:
+        say(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
+    _farewell(run, finished, say)
+    return run
+
+
+def _again(run: Run) -> str:
+    """Return the command that continues the run."""
+    return f"python main.py train --resume={shlex.quote(str(run.path))}"
+
+
+def _farewell(run: Run, finished: bool, say: Say) -> None:
+    """Say what the run has left and which commands come next."""
+    if not finished:
+        say(f"stopped before the last step; to continue: {_again(run)}")
+    place = shlex.quote(str(run.path))
+    say(
+        f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
+        f"faces:\npython main.py generate --netg-path={place}/netg_last.pth "
+        f"--netd-path={place}/netd_last.pth"
+    )
+
+
+def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Labels | None:
+    """Check that a single process could train on the listed pictures, and return their labels.
+
+    Returns None without --labels. Nothing is decoded, downloaded or written. Raises UsageError for
+    whatever would prevent training.
+    """
+    labels = read_labels(config.labels, listing)
+    nets(config, sources, labels)
+    _check_share(config, len(listing.names), processes=1)
+    online.check(config)
+    return labels
+
+
+def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
+    """Replace --precision=auto by what the device gets, so that a resumed run keeps it."""
+    precision = on.precision(config.precision)
+    if precision != on.precision("auto") == "fp32":
+        say(f"--precision {precision}: {on.device} only emulates it, probably slower than fp32")
+    return on.at(precision), dataclasses.replace(config, precision=precision)
+
+
+def _unheard(text: str) -> None:
+    """Discard a message: the `say` of all processes but the main one."""
+
+
+def _run(
+    config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None
+) -> tuple[Run, Sequence[Path]]:
+    """Return the run and the states to continue from, newest first (none for a new run).
+
+    `begun` is the run's folder if torchrun has restarted these processes during training.
+    """
+    if begun:
+        run = Run(Path(begun))
+        return run, run.state_files()
+    return resumed or (folder.new_run(config.runs_path, config.name, config.preset), ())
+
+
+def _check_share(config: Config, pictures: int, processes: int) -> None:
+    """Raise UsageError unless the batches divide evenly among processes and pieces."""
+    check_batch(pictures, config.batch_size, processes)
+    share = config.batch_size // processes
+    if share % config.accumulate:
+        raise UsageError(
+            f"--accumulate {config.accumulate}: must divide the {share} pictures per process"
+        )
+
+
+def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> FaceSet:
+    """Open the pictures of a folder, decoded according to the options."""
+    return open_set(
+        data,
+        image_size=config.image_size,
+        channels=config.channels,
+        background=config.background,
+        resize=config.resize,
+        num_workers=config.num_workers,
+        max_broken=max_broken,
+        say=say,
+    )
+
+
+def _refuse_other_options(config: Config, ranks: Ranks) -> None:
+    """Raise UsageError if processes differ in options that affect the weights, paths aside."""
+    places = ("data_path", "eval_path", "netg_path", "netd_path", "labels")
+    names = [one.name for one in OPTIONS.values() if "train" in one.on and not one.free]
+    found = ranks.gather({name: getattr(config, name) for name in names if name not in places})
+    ranks.each(
+        lambda: refuse(
+            f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "
+            "all processes with the same value"
+            for rank, theirs in enumerate(found)
+            for name, value in found[0].items()
+            if theirs[name] != value
+        )
+    )
+
+
+def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
+    """Raise UsageError unless every process has the same pictures and labels in the same order."""
+    found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
+
+    ranks.each(
+        lambda: refuse(
+            f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, process 0 "
+            f"{found[0][0]:,}, or their contents or labels differ; every machine needs the same set"
+            for rank, one in enumerate(found)
+            if one != found[0]
+        )
+    )
+
+
+def _forget_later(run: Run, traces: Traces, say: Say) -> None:
+    """Delete the run's states, metrics and grids from after the step it continues from."""
+    step = traces.trainer.step
+    for dropped in run.states_after(step):
+        say(f"going back to step {step}: deleting {dropped}")
+    run.forget_after(step)
+    samples.forget_after(traces.samples, step)
+
+
+def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | None:
+    """Return what measures the generator during training, on the main process; None if unused."""
+    if config.eval_path is None or not on.ranks.is_main:
+        return None
+    extractor = build_extractor(config.extractor, config.inception_file, on.device)
+    try:
+        held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
+    except UsageError as error:
+        raise error.under("--eval-path") from None
+    online.check_count(config.eval_path, config.eval_num, len(held_out))
+    return TrainingYardstick(held_out, extractor, config.eval_num or online.PICTURES)
+
+
+@contextmanager
+def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monitor]:
+    """Provide the monitor that the options ask for, and close it at the end."""
+
+    if config.vis and ranks.is_main:
+        monitor = connect(
+            config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
+        )
+    else:
+        monitor = NullMonitor()
+    try:
+        yield monitor
+    finally:
+        monitor.close()

@@ -1,0 +1,202 @@
+"""Evaluation during training: distances to held-out faces, best state, alarms, rollback.
+
+Decisions depend on steps and seeds, never on the clock, so a resumed run decides like an
+uninterrupted one.
+"""
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from animegan.core import images
+from animegan.core.images import Draw
+from animegan.runtime import modes
+from animegan.training.step.gan_trainer import Trainer
+
+if TYPE_CHECKING:
+    from animegan.config.config import Config
+
+MEMORY = 5  # consecutive evaluations that a sign must last to raise an alarm
+WON = 0.05  # the discriminator wins below this share of its first loss
+DEAD = 0.01  # the generator's gradient vanishes below this share of its maximum
+NARROW = 0.3  # diversity collapses below this share of the maximum spread
+UPTURN = 1.25  # KID rises above this multiple of the best
+
+
+def probe(trainer: Trainer) -> dict[str, float]:
+    """Evaluate both nets on the next batch without updating them. All processes must call it.
+
+    Returns:
+        `probe_loss_d`, the discriminator's loss in eval mode, and `probe_grad_g`, the L2 norm of
+        the gradient of the generator's loss with respect to its images.
+    """
+    step, netd, objective, ranks = trainer.step, trainer.netd, trainer.objective, trainer.ranks
+    count = trainer.pieces.count  # a batch that had to be split would not fit here either
+    reals = trainer.batches.images(step).chunk(count)
+    noises = trainer.noise_at("probe", step).chunk(count)
+    of_real = trainer.conditions.of(trainer.batches.rows(step), count)
+    of_fake = trainer.conditions.drawn(trainer.seed, "probe", step, count)
+    found = torch.zeros(2, device=trainer.device)
+    for piece in range(count):
+        fake = trainer.sample(noises[piece], of_fake[piece])
+        with modes.evaluating(netd), modes.frozen(netd), torch.enable_grad():
+            fake = fake.requires_grad_()
+            fake_logits = netd(fake, *of_fake[piece])
+            real_logits = netd(reals[piece], *of_real[piece])
+            loss_d = objective.loss_d(real_logits, fake_logits, ranks.batch_mean) / count
+            loss_g = objective.loss_g(fake_logits, real_logits, ranks.batch_mean) / count
+            (gradient,) = torch.autograd.grad(loss_g, fake)
+        found += torch.stack([loss_d.detach(), gradient.square().sum()])
+    ranks.share([found])
+    loss, square = found.tolist()
+    # the loss of the whole batch is a mean over processes: its local gradient is 1 / size
+    return {"probe_loss_d": loss, "probe_grad_g": (square / ranks.size) ** 0.5}
+
+
+class Yardstick(Protocol):
+    """Interface of `animegan.yardstick.TrainingYardstick`."""
+
+    n: int
+
+    def score(self, draw: Draw) -> dict[str, float]:
+        """Return `kid` and `fd` of `n` images; draw(start, count) gives uint8 [count, C, S, S]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of one evaluation."""
+
+    values: dict[str, float]
+    improved: bool  # KID is the best so far
+    alarms: tuple[str, ...] = ()  # new alarm messages
+    collapsed: bool = False  # any alarm is active
+    out_of_patience: bool = False
+
+
+@dataclass
+class Watch:
+    """Evaluates images of fixed noise every `every` steps, drawn by `Trainer.shown`.
+
+    On processes other than the main one there is no yardstick, and `evaluate` must not be called.
+    """
+
+    config: "Config"
+    yardstick: Yardstick | None
+    every: int
+    seen: list[dict[str, float]] = field(default_factory=list)  # one entry per evaluation
+    best_step: int = -1
+    rollbacks: int = 0
+    _on: set[str] = field(default_factory=set)  # active alarms, already reported
+
+    @property
+    def best_kid(self) -> float:
+        """The lowest KID so far, or infinity."""
+        return min((one["kid"] for one in self.seen if one["step"] == self.best_step),
+                   default=float("inf"))  # fmt: skip
+
+    def due(self, step: int) -> bool:
+        """Whether an evaluation is due at this step."""
+        return step % self.every == 0
+
+    def evaluate(self, trainer: Trainer, probed: dict[str, float]) -> Verdict:
+        """Score the generator and check for alarms, without changing the trainer.
+
+        Args:
+            trainer: the trainer.
+            probed: the result of `probe`.
+        """
+        assert self.yardstick is not None
+        noise = trainer.fixed_noise(self.yardstick.n)
+        given = trainer.conditions.fixed(self.yardstick.n)
+
+        def draw(start: int, count: int) -> Tensor:
+            rows = slice(start, start + count)
+            labels = tuple(one[rows] for one in given)
+            return images.to_uint8(trainer.sample(noise[rows], labels)).cpu()
+
+        values = self.yardstick.score(draw)
+        values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))
+        values |= probed
+        improved = values["kid"] < self.best_kid
+        self.seen.append({"step": float(trainer.step), **values})
+        if improved:
+            self.best_step = trainer.step
+        signs = self._signs()
+        told = tuple(line for name, line in signs.items() if name not in self._on)
+        self._on = set(signs)
+        patience = self.config.patience
+        since = sum(one["step"] > self.best_step for one in self.seen)
+        return Verdict(values, improved, told, bool(signs), bool(patience and since >= patience))
+
+    def _signs(self) -> dict[str, str]:
+        """Return the alarms that have lasted `MEMORY` evaluations: name -> message with advice."""
+        recent = self.seen[-MEMORY:]
+        if len(self.seen) <= MEMORY:
+            return {}
+        found = {}
+        first = abs(self.seen[0]["probe_loss_d"])
+        strongest = max(one["probe_grad_g"] for one in self.seen)
+        if all(abs(one["probe_loss_d"]) < WON * first for one in recent):
+            found["won"] = (
+                "the discriminator is winning: its loss is near 0 "
+                f"({recent[-1]['probe_loss_d']:.2g}); try a lower --lr2, --d-every=2, --r1=1 or "
+                "--augment=color,translation"
+            )
+        elif all(one["probe_grad_g"] < DEAD * strongest for one in recent):
+            found["won"] = (
+                "the generator's gradients are vanishing "
+                f"({recent[-1]['probe_grad_g']:.2g}, was {strongest:.2g}); try --loss=bce, a "
+                "lower --lr2 or --r1=1"
+            )
+        widest = max(one["spread"] for one in self.seen)
+        if all(one["spread"] < NARROW * widest for one in recent):
+            found["narrow"] = (
+                "mode collapse: the pictures of the fixed noise are becoming alike (spread "
+                f"{recent[-1]['spread']:.1f}, was {widest:.1f}); try a lower --lr1, a larger "
+                "--batch-size or --loss=ra-hinge"
+            )
+        best = self.best_kid
+        if best > 0 and all(one["kid"] > UPTURN * best for one in recent):
+            found["upturn"] = (
+                f"KID is rising: {recent[-1]['kid']:.3g}, best was {best:.3g} at step "
+                f"{self.best_step}; try --augment=color,translation or more pictures, or use "
+                "netg_best.pth"
+            )
+        return found
+
+    def rolled_back(self) -> None:
+        """Drop evaluations after the best one, so that alarms have to last again."""
+        self.rollbacks += 1
+        self.seen = [one for one in self.seen if one["step"] <= self.best_step]
+        self._on = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "seen": self.seen,
+            "best_step": self.best_step,
+            "rollbacks": self.rollbacks,
+            "on": sorted(self._on),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.seen = [dict(one) for one in state["seen"]]
+        self.best_step = state["best_step"]
+        self.rollbacks = state["rollbacks"]
+        self._on = set(state["on"])
+
+
+def interval(config: "Config", pictures: int) -> int:
+    """Return the steps between evaluations: `eval_every`, or more to respect `eval_share`.
+
+    An evaluation of `pictures` images is assumed to cost as much as pictures / batch_size steps.
+    """
+    return max(config.eval_every, ceil(pictures / config.batch_size / config.eval_share))
+
+
+def spread_of(pixels: Tensor) -> float:
+    """Return the std over images uint8 [N, C, S, S], averaged over pixels, in grey levels."""
+    return float(torch.std(pixels.float(), 0).mean())

@@ -1,0 +1,232 @@
+import dataclasses
+import re
+
+import pytest
+
+from animegan.cli import app as main
+from animegan.config.config import OPTIONS, Config
+from animegan.config.options import Layer
+from animegan.config.resolve import PRESETS, SHAPES, refuse_changes, resolve, to_resume
+from animegan.core.errors import UsageError
+from animegan.models import Spec
+from animegan.runs.folder import Run
+
+BOOK = re.findall(
+    r"\w+",
+    """data_path num_workers image_size batch_size max_epoch lr1 lr2 beta1 gpu nz ngf ndf
+    save_path vis env plot_every debug_file d_every g_every save_every netd_path netg_path gen_img
+    gen_num gen_search_num gen_mean gen_std""",
+)
+
+
+def problems_of(command, **flags):
+    with pytest.raises(UsageError) as caught:
+        resolve(command, flags)
+    return caught.value.problems
+
+
+def test_every_option_of_the_textbook_is_there():
+    assert [name for name in BOOK if name not in OPTIONS] == []
+
+
+def test_config_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().nz = 3
+
+
+def test_every_option_says_what_it_means():
+    assert [one.name for one in OPTIONS.values() if len(one.help) < 10] == []
+
+
+def test_every_option_is_for_commands_that_there_are():
+    assert {one for option in OPTIONS.values() for one in option.on} == set(main.COMMANDS)
+
+
+def test_defaults_pass_their_own_checks():
+    for one in OPTIONS.values():
+        assert one.read(one.default) == one.default
+
+
+def test_defaults_are_what_a_bare_command_line_means():
+    """The help page shows them, though the objective brings some."""
+    assert resolve("train", {})[0] == Config()
+
+
+def test_preset_book_has_the_textbook_values():
+    config, sources = resolve("train", {"preset": "book"})
+    assert (config.image_size, config.batch_size, config.max_epoch) == (96, 256, 200)
+    assert (config.lr1, config.lr2, config.beta1) == (2e-4, 2e-4, 0.5)
+    assert (config.nz, config.ngf, config.ndf) == (100, 64, 64)
+    assert (config.plot_every, config.d_every, config.g_every, config.save_every) == (20, 1, 5, 10)
+    assert (config.gen_num, config.gen_search_num) == (64, 512)
+    assert (config.net, config.loss) == ("dcgan", "bce")
+    assert (config.flip, config.augment, config.ema) == (False, "none", 0)
+    assert sources["g_every"] == "preset book"
+
+
+def test_presets_hold_valid_options():
+    for name in PRESETS:
+        resolve("train", {"preset": name})
+
+
+def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('preset = "book"\nbatch-size = 32\nlr1 = 1e-3\n')
+    config, sources = resolve(
+        "train", {"config": str(file), "lr1": "5e-4"}, Layer("run x", {"nz": 7})
+    )
+    assert (config.g_every, config.batch_size, config.lr1, config.nz) == (5, 32, 5e-4, 100)
+    assert sources["batch_size"] == str(file)
+    assert sources["lr1"] == "flag"
+
+
+def test_one_convolution_is_what_nothing_said_means(tmp_path):
+    assert resolve("train", {"data_path": str(tmp_path), "g_convs": "1"})[0].g_convs is None
+    best = {"data_path": str(tmp_path), "preset": "best"}
+    assert resolve("train", best)[0].g_convs == 2
+    assert resolve("train", {**best, "g_convs": "1"})[0].g_convs is None
+
+
+def test_a_typed_objective_brings_its_own_beside_features(tmp_path):
+    words = {"data_path": str(tmp_path), "d_features": "lite0"}
+    assert resolve("train", words)[1]["loss"] == "d-features lite0"
+    _, sources = resolve("train", {**words, "loss": "lsgan"})
+    assert sources["loss"] == "flag"
+    assert "loss hinge" not in sources.values()
+
+
+def test_the_run_to_resume_may_be_named_in_the_file(tmp_path):
+    for name in ("mine", "newer"):
+        (tmp_path / "all" / name / "states").mkdir(parents=True)
+        (tmp_path / "all" / name / "states" / "state_1.pt").touch()
+        (tmp_path / "all" / name / "options.json").touch()
+    file = tmp_path / "my.toml"
+    file.write_text(f'name = "mine"\nruns-path = "{tmp_path}/all"\nresume = true\n')
+    assert to_resume({"config": str(file)})[0].name == "mine"
+    assert to_resume({"config": str(file), "name": "newer"})[0].name == "newer"
+    assert to_resume({"config": str(file), "resume": "false"}) is None
+
+
+def test_wrong_files_are_told(tmp_path):
+    assert "cannot be read" in problems_of("train", config=str(tmp_path / "none.toml"))[0]
+    file = tmp_path / "my.toml"
+    file.write_text("batch_size = = 3")
+    assert "not valid TOML" in problems_of("train", config=str(file))[0]
+    file.write_text("batchsize = 3\nbatch_size = 'x'")
+    found = problems_of("train", config=str(file))
+    assert "'batchsize' is not an option of train" in found[0]
+    assert found[1].startswith(f"--batch-size ({file}): got 'x'")
+    file.write_text("batch_size = 3\nbatch-size = 4")
+    same = "'batch-size' and 'batch_size' are the same option; keep one"
+    assert problems_of("train", config=str(file)) == (f"--config {file}: {same}",)
+    file.write_text('name = ["a", "b"]\nenv = {a = 1}')
+    found = problems_of("train", config=str(file))
+    assert found[0].startswith(f"--name ({file}): got ['a', 'b']; it takes text")
+    assert found[1].startswith(f"--env ({file}): got {{'a': 1}}; it takes text")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_bytes(b"\xef\xbb\xbfbatch_size = 3\n")
+    assert resolve("train", {"config": str(file)})[0].batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("save_path", "faces"), ("save_path", "faces/x"), ("runs_path", "link/x")]
+)
+def test_grids_are_not_written_among_the_training_pictures(tmp_path, name, place):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "faces")
+    (problem,) = problems_of(
+        "train", data_path=f"{tmp_path}/faces", **{name: f"{tmp_path}/{place}"}
+    )
+    flag = "--" + name.replace("_", "-")
+    assert problem.startswith(f"{flag} {tmp_path}/{place}: is inside --data-path")
+    resolve("train", {"data_path": f"{tmp_path}/faces", name: f"{tmp_path}/faces2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "more"),
+    [
+        ("rollbacks", "2", {"on_collapse": "rollback", "eval_path": "."}),
+        ("penalty_every", "4", {"r1": "1"}),
+        ("penalty_end", "0.5", {"loss": "wgan-gp"}),
+        ("burn_in", "0.5", {"lr_end": "0"}),
+        ("instance_noise_pictures", "5.5", {"instance_noise": "0.1"}),
+        ("inception_file", "x", {"extractor": "inception"}),
+    ],
+)
+def test_what_does_nothing_is_refused_where_it_was_typed(name, value, more):
+    (problem,) = problems_of("train", **{name: value})
+    assert problem.startswith(f"--{name.replace('_', '-')} {value}: ")
+    assert problem.endswith(", or leave it out")
+    resolve("train", {name: value, **more})
+
+
+def test_what_an_objective_brings_is_not_what_was_typed():
+    resolve("train", {"loss": "r3gan", "r1": "0", "r2": "0"})  # it brings penalty_end, burn_in
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A run of the defaults on the folder `faces`."""
+    (tmp_path / "faces").mkdir()
+    config, sources = resolve("train", {"data_path": str(tmp_path / "faces")})
+    run = Run(tmp_path / "mine")
+    run.write_options(dataclasses.asdict(config), sources)
+    return run
+
+
+def test_the_same_folder_under_another_name_is_no_change(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("faces", "faces/", "../" + tmp_path.name + "/faces"):
+        refuse_changes(saved, *resolve("train", {"data_path": path}))
+    (tmp_path / "more").mkdir()
+    with pytest.raises(UsageError, match=r"^--data-path more: .* or add --allow-changes"):
+        refuse_changes(saved, *resolve("train", {"data_path": "more"}))
+
+
+def test_other_shapes_are_refused_even_if_changes_are_allowed(saved, tmp_path):
+    words = {"data_path": f"{tmp_path}/faces", "allow_changes": "true", "lr1": "1e-4", "ngf": "8"}
+    with pytest.raises(UsageError) as caught:
+        refuse_changes(saved, *resolve("train", words))
+    assert caught.value.problems == (
+        "--ngf 8: run mine has 32; leave it out, or start a new run",
+    )  # fmt: skip
+
+
+def test_shapes_are_those_of_the_nets():
+    spec = {one.name for one in dataclasses.fields(Spec)}
+    assert {*SHAPES} == spec - {"d_input", "classes", "condition"}  # what has no weights, labels
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "start"),
+    [
+        ("train", {"channels": "2"}, "--channels: got '2'; it takes one of 1, 3"),
+        ("train", {"augment": "colour"}, "--augment colour: takes none, auto, or some of color"),
+        ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
+        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: continues"),
+        ("train", {"resume": "main.py", "name": "a"}, "--name a: --resume main.py already says"),
+        ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
+        ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
+        ("train", {"on_collapse": "stop"}, "--on-collapse stop: nothing is measured; add --eval"),
+        ("train", {"patience": "3"}, "--patience 3: nothing is measured; add --eval-path"),
+        ("train", {"condition": "acgan"}, "--condition acgan: there are no labels; add --labels"),
+        ("train", {"aux": "2"}, "--aux 2.0: there are no labels; add --labels"),
+        ("generate", {}, "--netg-path: missing"),
+        ("evaluate", {"netg_path": "x"}, "--against: missing"),
+        ("evaluate", {"against": "x"}, "--netg-path: missing; give the"),
+        ("evaluate", {"against": "x", "netg_path": "x", "samples": "x"}, "--netg-path and"),
+        ("prepare", {"out": "x"}, "SRC: missing; see `python main.py prepare --help`"),
+        ("prepare", {"src": "x"}, "--out: missing; see"),
+        ("doctor", {}, "DIR: missing; see"),
+        ("download", {}, "NAME: missing; see"),
+        ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9", "gen_search_num": "8"},
+         "--gen-num 9: more than --gen-search-num 8"),
+        ("generate", {"netg_path": "x", "gen_img": "out.txt"}, "--gen-img out.txt"),
+    ],
+)  # fmt: skip
+def test_conflicts_are_told_by_flag(command, flags, start):
+    (problem,) = problems_of(command, **flags)
+    assert problem.startswith(start)
