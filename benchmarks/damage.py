@@ -79,7 +79,7 @@ def ten_repeated(faces: Faces, share: float, reals: Faces) -> Faces:
 
 
 def drawn(faces: Faces, share: float, reals: Faces) -> Faces:
-    """Replace a share of the set by faces drawn from simple shapes (`animegan.drawn`)."""
+    """Replace a share of the set by drawn faces (`animegan.datasets.drawn`)."""
     out, count = faces.copy(), round(share * len(faces))
     for k in range(count):
         out[k] = np.asarray(draw_face(k, faces.shape[1]))

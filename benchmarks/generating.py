@@ -1,4 +1,4 @@
-"""Rank candidates and keep the best: `animegan.generate` compared with the example's single batch.
+"""Rank candidates and keep the best: `generate` compared with the example's single batch.
 
     python -m benchmarks.generating [--search 5000] [--keep 64] [--rounds 3]
 

@@ -34,7 +34,7 @@ NETS_BATCH = 16  # the largest nets take 8 seconds per step
 Row = Mapping[str, Any]
 
 
-def hollow(folder: Path, job: Any, num_workers: int, say: Callable[[str], None]) -> None:
+def hollow(folder: Path, job: Any, num_workers: int) -> None:
     """Replace `cache._build`: write the cache's files without pixels."""
     folder.mkdir()
     with open(folder / "images.bin", "wb") as file:
@@ -61,7 +61,7 @@ def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
     torch.set_num_threads(threads)
     setattr(cache, "_build", hollow)  # noqa: B010
     given: dict[str, Any] = {"image_size": size, "cache_dir": folder.parent / "cache"}
-    cache.open_set(folder, **given, say=lambda line: None)
+    cache.open_set(folder, **given)
     torch.rand(2, 2) @ torch.rand(2, 2)
     before = megabytes("RssAnon")
     listed = seconds_of(lambda: find_pictures(folder))

@@ -188,7 +188,7 @@ def _some_of(data: Path, count: int, folder: Path) -> Path:
 
 def _run(asked: argparse.Namespace, folder: Path) -> None:
     torch.set_num_threads(asked.threads)
-    faces = open_set(folder, image_size=SIZE, cache_dir=folder / "cache", say=lambda line: None)
+    faces = open_set(folder, image_size=SIZE, cache_dir=folder / "cache")
     print(f"commit {commit()}, torch {torch.__version__}, {asked.threads} threads, "
           f"{len(faces):,} images\n")  # fmt: skip
     rate = asked.rate * 1e9

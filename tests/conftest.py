@@ -1,11 +1,13 @@
-"""Small pictures, and a cache folder that no test shares with another or with the user."""
+"""Small pictures, what the tool says, and a cache folder of each test's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.support.said import forget, heard
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = random.integers(0, 256, (20, 20, 3), np.uint8)
         Image.fromarray(pixels).save(place / "data" / "faces" / f"{k}.png")
     return place
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the tool says during the test."""
+    return heard()
+
+
+@pytest.fixture(autouse=True)
+def nothing_heard() -> Iterator[None]:
+    """Detach what a test listened with."""
+    yield
+    forget()

@@ -3,6 +3,17 @@
 from collections.abc import Iterable
 
 
+class Problem(str):
+    """One line about one mistake: ``flag value: the fact; the way out``."""
+
+    __slots__ = ()
+
+    @property
+    def flag(self) -> str:
+        """The option or argument that it is about, such as `--batch-size`."""
+        return self.partition(":")[0].split(" ")[0]
+
+
 class UsageError(Exception):
     """A mistake that the user can fix; `main.py` prints each problem on a line and exits with 2.
 
@@ -11,12 +22,13 @@ class UsageError(Exception):
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
+        self.problems = tuple(Problem(" ".join(problem.splitlines())) for problem in problems)
         super().__init__("\n".join(self.problems))
 
-    def under(self, flag: str) -> "UsageError":
-        """Return the same error with --data-path replaced by another flag for a folder."""
-        return UsageError(*(line.replace("--data-path", flag) for line in self.problems))
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The option that each problem is about."""
+        return tuple(problem.flag for problem in self.problems)
 
 
 def reason(error: BaseException, limit: int | None = None, *, whole: bool = False) -> str:

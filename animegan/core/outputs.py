@@ -1,12 +1,15 @@
 """Where a command may write: checked before any work starts."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from animegan.core.errors import Ended, reason
 from animegan.core.files import is_inside
+
+logger = logging.getLogger(__name__)
 
 
 def not_apart(flag: str, target: Path, name: str, source: Path) -> list[str]:
@@ -36,10 +39,10 @@ def writable_file(flag: str, path: Path) -> list[str]:
 
 
 @contextmanager
-def writing_report(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+def writing_report(path: Path) -> Iterator[None]:
     """If the report cannot be written after all, say so and end with exit code 1."""
     try:
         yield
     except OSError as error:
-        say(f"--report {path}: cannot be written to ({reason(error)}); use another file")
+        logger.info(f"--report {path}: cannot be written to ({reason(error)}); use another file")
         raise Ended(1) from error

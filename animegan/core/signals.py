@@ -3,13 +3,16 @@
 Other commands stop at the first SIGTERM, once their worker processes have ended.
 """
 
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
+
+logger = logging.getLogger(__name__)
 
 # SIGHUP: the terminal was closed
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -44,9 +47,8 @@ class Stop:
     rather than ending the training before it has saved.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.asked = 0
-        self._say = say
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -71,7 +73,7 @@ class Stop:
             os._exit(128 + number)
         self.asked = number
         with suppress(RuntimeError):  # interrupted during a print, which is not reentrant
-            self._say("\nsaving and stopping after this batch; repeat to exit at once")
+            logger.info("\nsaving and stopping after this batch; repeat to exit at once")
 
 
 class _Lasting:

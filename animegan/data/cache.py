@@ -5,9 +5,9 @@
 """
 
 import json
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -22,6 +22,8 @@ from animegan.core.files import is_inside
 from animegan.data.decode import RULES, parse_background
 from animegan.data.decode_many import Outcome, Recipe, decode_all
 from animegan.data.folder import Listing, find_pictures
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1  # increase it whenever the same file would give different pixels
 _SPARE = 64_000_000  # bytes that must stay free on the disk
@@ -89,7 +91,7 @@ def open_set(
     num_workers: int = 4,
     max_broken: float = 0.01,
     cache_dir: Path | None = None,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    flag: str = "--data-path",
 ) -> FaceSet:
     """Open a folder of pictures, or a listing of one, as an array.
 
@@ -106,7 +108,7 @@ def open_set(
         num_workers: decoding threads (0 means 1).
         max_broken: largest share of broken pictures to accept, 0 to 1.
         cache_dir: None means `cache_root()`.
-        say: called with messages about progress, broken and enlarged pictures, a missing cache.
+        flag: the option that named the folder, for messages; a listing has its own.
 
     Raises:
         UsageError: the folder (see `find_pictures`) or background is invalid, or too many pictures
@@ -119,7 +121,7 @@ def open_set(
     except UsageError as error:
         problems += error.problems
     try:
-        listing = data if isinstance(data, Listing) else find_pictures(data)
+        listing = data if isinstance(data, Listing) else find_pictures(data, flag)
     except UsageError as error:
         raise UsageError(*problems, *error.problems) from None
     refuse(problems)
@@ -128,13 +130,15 @@ def open_set(
     pictures, sizes = _fingerprints(listing)
     job = _Job(listing, recipe, pictures)
     try:
-        images, outcome = _cached(job, cache_dir or cache_root(), num_workers, say)
+        images, outcome = _cached(job, cache_dir or cache_root(), num_workers)
     except OSError as error:
         reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-        say(f"no cache ({reason or error}); keeping the pictures in memory, {_mb(job.bytes)}")
+        logger.info(
+            f"no cache ({reason or error}); keeping the pictures in memory, {_mb(job.bytes)}"
+        )
         images, outcome = _in_memory(job, num_workers)
 
-    _report(job, outcome, max_broken, say)
+    _report(job, outcome, max_broken)
     kept = [name not in outcome.broken for name in job.names]
     return FaceSet(
         images=images,
@@ -146,7 +150,7 @@ def open_set(
     )
 
 
-def _report(job: _Job, outcome: Outcome, max_broken: float, say: Callable[[str], None]) -> None:
+def _report(job: _Job, outcome: Outcome, max_broken: float) -> None:
     total, broken = len(job.names), list(outcome.broken.items())
     if len(broken) > max_broken * total:
         raise UsageError(
@@ -154,12 +158,14 @@ def _report(job: _Job, outcome: Outcome, max_broken: float, say: Callable[[str],
             f"first {broken[0][0]} ({broken[0][1]}); fix or remove them, or allow a larger share"
         )
     for name, reason in broken[:_NAMED]:
-        say(f"skipped broken picture {name}: {reason}")
+        logger.info(f"skipped broken picture {name}: {reason}")
     if len(broken) > _NAMED:
-        say(f"skipped {len(broken) - _NAMED} more broken pictures, {len(broken)} of {total}")
+        logger.info(
+            f"skipped {len(broken) - _NAMED} more broken pictures, {len(broken)} of {total}"
+        )
     if outcome.enlarged:
         size = job.recipe.image_size
-        say(
+        logger.info(
             f"{outcome.enlarged} of {total} pictures are smaller than {size}x{size} and were "
             "enlarged (--resize pad keeps their size)"
         )
@@ -195,9 +201,7 @@ def _changed(job: _Job, name: str) -> int:
         return 0
 
 
-def _cached(
-    job: _Job, cache: Path, num_workers: int, say: Callable[[str], None]
-) -> tuple[NDArray[np.uint8], Outcome]:
+def _cached(job: _Job, cache: Path, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]:
     """Load from the cache, building it first if needed. Raises OSError if that is impossible."""
     real = Path(os.path.realpath(job.root))
     if is_inside(cache, real):
@@ -211,13 +215,13 @@ def _cached(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"another process is decoding {job.root}; waiting for it")
+        logger.info(f"another process is decoding {job.root}; waiting for it")
         lock.acquire()
     try:
         if found := _load(folder, job):
             return found
         _clear(group, folder, job)
-        _build(folder, job, num_workers, say)
+        _build(folder, job, num_workers)
         if found := _load(folder, job):
             return found
         raise OSError(f"{folder} cannot be read back")
@@ -253,11 +257,13 @@ def _clear(group: Path, folder: Path, job: _Job) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _build(folder: Path, job: _Job, num_workers: int, say: Callable[[str], None]) -> None:
+def _build(folder: Path, job: _Job, num_workers: int) -> None:
     free = shutil.disk_usage(folder.parent).free
     if free < job.bytes + _SPARE:
         raise OSError(f"{folder.parent} has {_mb(free)} free, needs {_mb(job.bytes + _SPARE)}")
-    say(f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {_mb(job.bytes)}")
+    logger.info(
+        f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {_mb(job.bytes)}"
+    )
     aside = folder.with_name(f"{folder.name}.tmp")
     outcome = Outcome()
     try:
@@ -300,8 +306,8 @@ def _decoded(job: _Job, num_workers: int, outcome: Outcome) -> Iterator[NDArray[
     if len(outcome.broken) == len(job.names):
         name, reason = next(iter(outcome.broken.items()))
         raise UsageError(
-            f"--data-path {job.root}: none of the {len(job.names)} pictures can be decoded, the "
-            f"first {name}: {reason}"
+            f"{job.listing.flag} {job.root}: none of the {len(job.names)} pictures can be "
+            f"decoded, the first {name}: {reason}"
         )
 
 

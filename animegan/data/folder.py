@@ -25,6 +25,7 @@ class Listing:
     names: tuple[str, ...]  # relative to root, with "/"; a million Path objects take 0.3 GB
     labels: tuple[int, ...]
     classes: tuple[str, ...]
+    flag: str = "--data-path"  # the option that named the folder
 
     def counted(self) -> str:
         """Describe the number of pictures per subfolder: "110 pictures, of the folders ..."."""
@@ -34,12 +35,12 @@ class Listing:
         return f"{len(self.names):,} pictures, of the folders {', '.join(shown)}{more}"
 
 
-def find_pictures(data_path: str | Path) -> Listing:
+def find_pictures(data_path: str | Path, flag: str = "--data-path") -> Listing:
     """List the pictures of a folder; subfolders are classes and are searched recursively.
 
     Hidden names, files that are not pictures, and subfolders without pictures are ignored. Links
     are followed; a dangling link is listed, and reported as broken when decoded. The order depends
-    on the names alone.
+    on the names alone. `flag` is the option that named the folder, for messages.
 
     Raises:
         UsageError: the folder is missing or unreadable, contains no pictures, or contains pictures
@@ -48,28 +49,28 @@ def find_pictures(data_path: str | Path) -> Listing:
     root = Path(os.path.abspath(data_path))
     if not root.is_dir():
         fact = "is a file, unpack it first" if root.exists() else "no such folder"
-        raise UsageError(f"--data-path {data_path}: {fact}; create the folder and {_SHAPE}")
+        raise UsageError(f"{flag} {data_path}: {fact}; create the folder and {_SHAPE}")
     try:
         loose, folders = _scan(str(root))
         found = {name: sorted(_below(str(root), name, frozenset())) for name in sorted(folders)}
     except OSError as error:
         raise UsageError(
-            f"--data-path {data_path}: cannot read {error.filename}: {reason(error)}; "
+            f"{flag} {data_path}: cannot read {error.filename}: {reason(error)}; "
             "check its permissions"
         ) from error
     found = {name: pictures for name, pictures in found.items() if pictures}
     if loose and found:
         raise UsageError(
-            f"--data-path {data_path}: {len(loose)} pictures ({_some(sorted(loose))}) are next to "
+            f"{flag} {data_path}: {len(loose)} pictures ({_some(sorted(loose))}) are next to "
             f"subfolders with pictures ({_some(list(found))}), and subfolders are classes; move "
-            f"the loose ones into a subfolder, or train on one: --data-path "
+            f"the loose ones into a subfolder, or use one of them: {flag} "
             f"{Path(data_path) / next(iter(found))}"
         )
     if loose:
         found = {root.name: sorted(loose)}
     if not found:
         raise UsageError(
-            f"--data-path {data_path}: no pictures ({' '.join(sorted(PICTURE_SUFFIXES))}) in "
+            f"{flag} {data_path}: no pictures ({' '.join(sorted(PICTURE_SUFFIXES))}) in "
             f"{root} or its subfolders, {_what_else(root)}; {_SHAPE}"
         )
     names = tuple(name for pictures in found.values() for name in pictures)
@@ -78,6 +79,7 @@ def find_pictures(data_path: str | Path) -> Listing:
         names=names,
         labels=tuple(label for label, pictures in enumerate(found.values()) for _ in pictures),
         classes=tuple(found),
+        flag=flag,
     )
 
 

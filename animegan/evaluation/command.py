@@ -1,7 +1,7 @@
 """The `evaluate` command: compare weights or a folder with a folder of real pictures."""
 
+import logging
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +29,12 @@ from animegan.runtime.device import Runtime
 if TYPE_CHECKING:
     from animegan.config.config import Config
 
+logger = logging.getLogger(__name__)
+
 ENDLESS = 10**9  # number of candidates a generator is said to have
 
 
-def run(config: "Config", say: Callable[[str], None]) -> None:
+def run(config: "Config") -> None:
     """Evaluate, print the table or the JSON object to stdout, and write the HTML report.
 
     A generator is evaluated at its own image size and channels, with real pictures decoded as in
@@ -55,13 +57,13 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     refuse(problems or writable_file("--report", page))
     against = config.against
     assert against is not None
-    _say_if_same(config, against, say)
+    _say_if_same(config, against)
     on = Runtime.start(config.gpu, config.device, config.threads)
     pictures = None
     if config.netg_path is not None:
         pictures, config = _drawn(config, on.device)
         if config.train_path and same_place(config.train_path, against):
-            say(
+            logger.info(
                 f"--against {against}: the generator was trained on these, so memorising them "
                 "would look like quality; use held-out pictures"
             )
@@ -69,14 +71,11 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
     detector = FaceDetector()
 
     def opened(flag: str, path: str) -> FaceSet:
-        try:
-            return open_set(
-                path, image_size=config.image_size, channels=config.channels,
-                background=config.background, resize=config.resize,
-                num_workers=config.num_workers, max_broken=config.max_broken, say=say,
-            )  # fmt: skip
-        except UsageError as error:
-            raise error.under(flag) from None
+        return open_set(
+            path, image_size=config.image_size, channels=config.channels,
+            background=config.background, resize=config.resize,
+            num_workers=config.num_workers, max_broken=config.max_broken, flag=flag,
+        )  # fmt: skip
 
     if pictures is None:
         assert config.samples is not None
@@ -88,12 +87,14 @@ def run(config: "Config", say: Callable[[str], None]) -> None:
         others=opened("--floor-path", floor_path) if floor_path else None,
         others_from=floor_path or "",
         train=opened("--train-path", train_path) if train_path else None,
-        train_from=train_path or "", say=say,
+        train_from=train_path or "",
     )  # fmt: skip
     print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)
-    with writing_report(page, say):
+    with writing_report(page):
         write_report(found, page)
-    say(f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it")
+    logger.info(
+        f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it"
+    )
 
 
 def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
@@ -137,11 +138,11 @@ def _too_few(config: "Config") -> list[str]:
     ]
 
 
-def _say_if_same(config: "Config", against: str, say: Callable[[str], None]) -> None:
+def _say_if_same(config: "Config", against: str) -> None:
     """Say which sets are compared with themselves."""
     for flag, path in (("--samples", config.samples), ("--floor-path", config.floor_path)):
         if path is not None and same_place(path, against):
-            say(
+            logger.info(
                 f"{flag} {path}: the same folder as --against, so pictures are compared with "
                 "themselves; use another folder"
             )
@@ -151,9 +152,9 @@ def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:
     """Return what prevents the folder from being read, if anything."""
     try:
         if path is not None:
-            find_pictures(path)
+            find_pictures(path, flag)
     except UsageError as error:
-        return error.under(flag).problems
+        return error.problems
     return ()
 
 

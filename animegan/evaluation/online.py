@@ -27,10 +27,7 @@ def check(config: "Config") -> None:
     if config.eval_path is None:
         return
     check_extractor(config.extractor, config.inception_file)
-    try:
-        held_out = find_pictures(config.eval_path).names
-    except UsageError as error:
-        raise error.under("--eval-path") from None
+    held_out = find_pictures(config.eval_path, "--eval-path").names
     check_count(config.eval_path, config.eval_num, len(held_out))
 
 

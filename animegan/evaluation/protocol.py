@@ -1,7 +1,7 @@
 """Compare samples with real pictures by a fixed protocol; the floor is what real pictures score."""
 
 import json
-from collections.abc import Callable
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from animegan.evaluation import metrics
 from animegan.evaluation.copying import QUANTILE, Copying, copying
 from animegan.evaluation.extractors import Extractor
 from animegan.evaluation.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
+
+logger = logging.getLogger(__name__)
 
 # Limitations of each number, found by damaging real faces (docs/evaluate.md); shown with results.
 CANNOT = {
@@ -92,7 +94,7 @@ def evaluate(
     samples: Pictures, reals: FaceSet, *, against: str, extractor: Extractor,
     detector: FaceFinder | None, count: int | None = None, seed: int = 0,
     others: FaceSet | None = None, others_from: str = "", train: FaceSet | None = None,
-    train_from: str = "", say: Callable[[str], None],
+    train_from: str = "",
 ) -> Evaluation:  # fmt: skip
     """Compare samples with reals, and for the floor other reals with the same reals.
 
@@ -124,7 +126,7 @@ def evaluate(
     else:
         other = real.rows(np.arange(floor_n, 2 * floor_n))
         if floor_n < n:
-            say(
+            logger.info(
                 f"{against}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
                 f"{floor_n}; for a floor of {n}, give a second folder of reals with --floor-path"
             )
@@ -140,7 +142,7 @@ def evaluate(
         else:
             unseen_are = "each training picture against the others"
             own = np.arange(n) if train is None else order[:n]
-    say("counting distances")
+    logger.info("counting distances")
     copies = copying(fake, known, unseen, unseen_are, own)
     protocol = _protocol(samples, real_set, extractor, detector, n, floor_n, others_from, seed)
     return Evaluation(

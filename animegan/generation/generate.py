@@ -4,6 +4,7 @@ Memory use does not grow with the number of candidates.
 """
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from animegan.runtime.device import Runtime
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
 CHUNK_CPU = 64  # ... and on a CPU, so that a layer's feature maps stay in its cache
@@ -128,7 +131,7 @@ def draw(
         yield images.to_uint8(pictures).cpu()
 
 
-def generate(config: "Config", request: Request, say: Callable[[str], None]) -> None:
+def generate(config: "Config", request: Request) -> None:
     """Run the `generate` command: write the grid `gen_img` and, with `save_each`, single files.
 
     Raises UsageError if the weight files cannot be read or do not fit each other.
@@ -171,7 +174,7 @@ def generate(config: "Config", request: Request, say: Callable[[str], None]) -> 
             kept = most_different(netg, noise, chosen, config.gen_num, on.device, chunk)
             chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
-        say("no --netd-path: pictures are not ranked, these are the first candidates")
+        logger.info("no --netd-path: pictures are not ranked, these are the first candidates")
         chosen = list(range(config.gen_num))
     shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
     sheet: list[Tensor] = []
@@ -186,9 +189,11 @@ def generate(config: "Config", request: Request, say: Callable[[str], None]) -> 
     images.save_picture(images.grid(torch.stack(sheet), columns), config.gen_img)
     if config.save_each:
         _write_manifest(config, netg_path, chosen, scores)
-    say(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
+    logger.info(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
     if shown < len(chosen):
-        say(f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes all of them")
+        logger.info(
+            f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes all of them"
+        )
 
 
 def _write_manifest(

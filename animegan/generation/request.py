@@ -1,7 +1,7 @@
 """Validate a `generate` command before torch is imported, which takes seconds."""
 
+import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from animegan.runs.folder import all_runs
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
+
+logger = logging.getLogger(__name__)
 
 MOST_INDICES = 10**7
 
@@ -25,7 +27,7 @@ class Request:
     indices: list[int] | None
 
 
-def request_of(config: "Config", say: Callable[[str], None]) -> Request:
+def request_of(config: "Config") -> Request:
     """Check the options and create the output folders. Raises UsageError listing all problems."""
     problems = writable_file("--gen-img", Path(config.gen_img))
     if config.save_each:
@@ -33,7 +35,7 @@ def request_of(config: "Config", say: Callable[[str], None]) -> Request:
         problems += writable("--save-each", folder) or _holds_pictures("--save-each", folder)
     indices, wrong = parse_indices(config.indices)
     problems += wrong
-    netg_path, netd_path = find_weights(config, say)
+    netg_path, netd_path = find_weights(config)
     for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
         if path is not None and not path.exists():
             problems.append(f"{flag} {path}: no such file; `python main.py runs` lists the runs")
@@ -64,7 +66,7 @@ def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
     return found, []
 
 
-def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Path | None]:
+def find_weights(config: "Config") -> tuple[Path, Path | None]:
     """Return the paths of netg's and netd's weight files.
 
     A path directly in the runs folder that does not exist (the textbook writes its files there) is
@@ -78,7 +80,9 @@ def find_weights(config: "Config", say: Callable[[str], None]) -> tuple[Path, Pa
         for run in reversed(all_runs(config.runs_path)):
             there = [run.path / path.name for path in wanted]
             if all(path.exists() for path in there):
-                say(f"{root}: has no {missing[0].name}; using that of the newest run, {run.name}")
+                logger.info(
+                    f"{root}: has no {missing[0].name}; using that of the newest run, {run.name}"
+                )
                 wanted = there
                 break
     return wanted[0], wanted[1] if len(wanted) > 1 else None

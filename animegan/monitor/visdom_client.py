@@ -7,6 +7,7 @@ After an outage, missing windows are simply sent again.
 
 import http.client
 import json
+import logging
 import re
 import socket
 import threading
@@ -23,6 +24,8 @@ from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.panels import KNOWN_KEYS, Series, collect, panel_of
 from animegan.monitor.visdom_server import LOCAL
 from animegan.monitor.visdom_windows import image_window, order, plot_window, text_window
+
+logger = logging.getLogger(__name__)
 
 Record = Mapping[str, float]
 FAILURES = (OSError, http.client.HTTPException)
@@ -97,7 +100,6 @@ def connect(
     port: int,
     env: str,
     history: Callable[[], Iterable[Record]],
-    say: Callable[[str], None],
 ) -> Monitor:
     """Return a `VisdomMonitor`, or a `NullMonitor` (and a message) if no server answers.
 
@@ -114,12 +116,12 @@ def connect(
     thread.start()
     thread.join(PROBE_SECONDS)  # a DNS lookup may outlast the socket's timeout
     if not fault[0]:
-        return VisdomMonitor(server, port, env, history=history, say=say)
+        return VisdomMonitor(server, port, env, history=history)
     command = "python main.py monitor"
     if where.port != 8097:
         command += f" --visdom-port {where.port}"
     place = "" if where.is_here else f" on {where.host}"
-    say(
+    logger.info(
         f"visdom: no server at {where.url} ({fault[0]}); training continues without it. "
         f"To watch, run `{command}`{place} before training"
     )
@@ -148,7 +150,6 @@ class VisdomMonitor:
         env: visdom environment.
         history: returns the run's records so far, each with "step" and scalars by key; after an
             outage, curves are rebuilt from it.
-        say: called with messages for the user.
         timeout: limit of each network operation, in seconds.
         interval: minimum pause between updates, in seconds.
         longest_pause: pauses double after each failure, up to this many seconds.
@@ -162,7 +163,6 @@ class VisdomMonitor:
         env: str = "main",
         *,
         history: Callable[[], Iterable[Record]],
-        say: Callable[[str], None],
         timeout: float = 5.0,
         interval: float = 1.0,
         longest_pause: float = 30.0,
@@ -171,7 +171,6 @@ class VisdomMonitor:
         self._server = VisdomServer(server, port, timeout)
         self._env = env
         self._history = history
-        self._say = say
         self._interval, self._longest_pause, self._share = interval, longest_pause, share
 
         # queued by the trainer for the thread, guarded by the lock
@@ -240,7 +239,7 @@ class VisdomMonitor:
                 if self._given_up.is_set():
                     return
                 if not away and not self._closing.is_set():
-                    self._say(
+                    logger.info(
                         f"visdom: lost {self._server.url} ({_words(failure)}); training continues, "
                         "and the plots will be completed once it is back"
                     )
@@ -250,7 +249,7 @@ class VisdomMonitor:
                 pause = min(pause * 2, self._longest_pause)
             else:
                 if away:
-                    self._say(f"visdom: {self._server.url} is back, plots are complete")
+                    logger.info(f"visdom: {self._server.url} is back, plots are complete")
                 away = False
                 pause = self._interval
                 self._closing.wait(max(pause, (time.thread_time() - started) / self._share))
@@ -281,7 +280,7 @@ class VisdomMonitor:
         try:
             self._series = collect(self._history(), self._keys)
         except (OSError, ValueError) as failure:
-            self._say(f"visdom: cannot read the run's metrics ({failure}); plots have gaps")
+            logger.info(f"visdom: cannot read the run's metrics ({failure}); plots have gaps")
         for key, old in known.items():
             series = self._series.setdefault(key, Series())
             for step, value in old.after(series.last_step):

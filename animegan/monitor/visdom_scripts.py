@@ -7,16 +7,19 @@ folder in the cache; visdom's own folder is never written to.
 
 import base64
 import hashlib
+import logging
 import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+
+logger = logging.getLogger(__name__)
 
 NPM_SECONDS = 300
 
@@ -172,7 +175,6 @@ def static_folder(
     own: Path,
     version: str,
     cache: Path,
-    say: Callable[[str], None],
     packages: tuple[Package, ...] | None = None,
 ) -> Path:
     """Return a static folder with all scripts: visdom's `own` if complete, else one in the cache.
@@ -190,7 +192,9 @@ def static_folder(
         with FileLock(home / "lock"):
             if not _complete(static, packages):
                 npm = _npm()
-                say(f"visdom: installing the page's scripts through npm, once, into {static}")
+                logger.info(
+                    f"visdom: installing the page's scripts through npm, once, into {static}"
+                )
                 _install(own, static, packages, npm)
     except OSError as failure:
         raise ScriptsError(f"{home} cannot be written to ({failure})") from failure

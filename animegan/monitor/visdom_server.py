@@ -5,7 +5,6 @@ import getpass
 import logging
 import os
 import socket
-from collections.abc import Callable
 from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,8 @@ from animegan.core.signals import Terminated
 from animegan.data.cache import cache_root
 from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
 
+logger = logging.getLogger(__name__)
+
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MAX_MESSAGE = 1024**3  # bytes; visdom's own limit
 
@@ -25,7 +26,6 @@ def serve(
     host: str = "127.0.0.1",
     *,
     cache_dir: Path | None = None,
-    say: Callable[[str], None],
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -34,7 +34,6 @@ def serve(
         host: address to listen on.
         cache_dir: folder for the scripts and, in `visdom-environments`, for environments saved in
             the browser; None means `cache_root()`.
-        say: called with messages for the user.
 
     Raises:
         UsageError: the address is not available, or the cache is not writable.
@@ -43,20 +42,20 @@ def serve(
     cache = cache_root() if cache_dir is None else cache_dir
     _name_the_user()
     try:
-        _serve(port, host, cache, say)
+        _serve(port, host, cache)
     except Terminated:
         raise
     except KeyboardInterrupt:
-        say("visdom: stopped")
+        logger.info("visdom: stopped")
 
 
-def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> None:
+def _serve(port: int, host: str, cache: Path) -> None:
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
     from visdom.server import app as visdom_app
 
     settings = visdom_app.tornado_settings
-    static = _static(Path(settings["static_path"]), cache, say)
+    static = _static(Path(settings["static_path"]), cache)
     settings["static_path"] = settings["template_path"] = str(static)
     settings["static_handler_class"] = _static_files()
     settings["autoreload"] = False  # visdom turns on tornado's debug mode, which restarts on edits
@@ -76,21 +75,21 @@ def _serve(port: int, host: str, cache: Path, say: Callable[[str], None]) -> Non
     server = HTTPServer(application, max_buffer_size=MAX_MESSAGE)
     server.add_socket(_listen(port, host))
     if host not in LOCAL:
-        say(
+        logger.info(
             f"--host {host}: anyone who can reach this machine can view and change the pages; "
             "visdom has no login"
         )
-    say(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C stops the server")
+    logger.info(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C stops the server")
     IOLoop.current().start()
 
 
-def _static(own: Path, cache: Path, say: Callable[[str], None]) -> Path:
+def _static(own: Path, cache: Path) -> Path:
     """Return the folder with the page and its scripts, or visdom's own (and a message)."""
     try:
-        return static_folder(own, metadata.version("visdom"), cache, say)
+        return static_folder(own, metadata.version("visdom"), cache)
     except ScriptsError as failure:
         missing = len(lacking(own))
-        say(
+        logger.info(
             f"visdom: {failure}; runs can still log here, but the page lacks {missing} scripts and "
             "styles and stays blank until this is fixed and the server restarted"
         )

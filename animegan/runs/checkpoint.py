@@ -4,11 +4,12 @@ Files are read with `weights_only=True` and `map_location`, so that no code in t
 files saved on CUDA load without it.
 """
 
+import logging
 import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from animegan import models
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
 from animegan.models import Spec, dcgan
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 Kind = Literal["netg", "netd"]
@@ -163,7 +166,7 @@ def prune(files: list[Path], keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def load_first(paths: Sequence[Path], flag: str, say: Callable[[str], None]) -> Any:
+def load_first(paths: Sequence[Path], flag: str) -> Any:
     """Return the first state that can be read, reporting each that cannot.
 
     Raises UsageError if none can be read.
@@ -178,5 +181,5 @@ def load_first(paths: Sequence[Path], flag: str, say: Callable[[str], None]) -> 
         except UsageError as error:
             if k == len(paths) - 1:
                 raise
-            say(f"{error}; trying the previous one")
+            logger.info(f"{error}; trying the previous one")
     raise AssertionError("no paths")

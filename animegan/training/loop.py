@@ -1,10 +1,10 @@
 """The training loop: train batches and, at intervals, log, draw grids, save and evaluate."""
 
+import logging
 import math
 import sys
 import time
 from bdb import BdbQuit
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,20 +25,19 @@ from animegan.training.validation import Watch, probe
 if TYPE_CHECKING:
     from animegan.config.config import Config
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 class Loop:
     """Runs a trainer to its last step or until it is stopped, logging and saving on the way."""
 
     def __init__(
-        self, config: "Config", trainer: Trainer, traces: Traces, monitor: Monitor, say: Say
+        self, config: "Config", trainer: Trainer, traces: Traces, monitor: Monitor
     ) -> None:
         self.config = config
         self.trainer = trainer
         self.traces = traces
         self.monitor = monitor
-        self.say = say
         self.run = traces.run
         self.watch = traces.watch
         self.ranks = trainer.ranks  # only the main process writes and displays
@@ -60,7 +59,7 @@ class Loop:
             limit = f"--max-epoch={config.max_epoch}"
             if self.last_step == config.max_steps:
                 limit = f"--max-steps={config.max_steps}"
-            self.say(f"all {self.last_step:,} steps of {limit} are already done; raise it")
+            logger.info(f"all {self.last_step:,} steps of {limit} are already done; raise it")
         due = over = False
         with self._bar() as bar:
             while trainer.step < self.last_step:
@@ -70,7 +69,7 @@ class Loop:
                     self.traces.save_grid()
                     last_state = now
                 if over:
-                    self.say(f"--max-minutes {config.max_minutes:g}: time is up")
+                    logger.info(f"--max-minutes {config.max_minutes:g}: time is up")
                 if over or asked:
                     break
                 trainer.train_batch()
@@ -160,22 +159,22 @@ class Loop:
         self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
         best = ", the best so far" if verdict.improved else ""
         kid, fd = 1000 * verdict.values["kid"], verdict.values["fd"]
-        self.say(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
+        logger.info(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
         for line_ in verdict.alarms:
-            self.say(f"step {step}: {line_}")
+            logger.info(f"step {step}: {line_}")
         if verdict.improved:
             self.traces.save_nets("best")
             checkpoint.save(self.traces.state(), self.run.best_state)
         if verdict.collapsed and self.config.on_collapse == "rollback":
             if watch.rollbacks < self.config.rollbacks:
                 return "back"
-            self.say(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
+            logger.info(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
             return "stop"
         if verdict.collapsed and self.config.on_collapse == "stop":
-            self.say(f"step {step}: stopping; netg_best.pth is from step {watch.best_step}")
+            logger.info(f"step {step}: stopping; netg_best.pth is from step {watch.best_step}")
             return "stop"
         if verdict.out_of_patience:
-            self.say(
+            logger.info(
                 f"step {step}: no better KID for {self.config.patience} evaluations; stopping; "
                 f"netg_best.pth is from step {watch.best_step}"
             )
@@ -189,7 +188,7 @@ class Loop:
         watch.rolled_back()
         self.trainer.reseed(watch.rollbacks)
         step = self.trainer.step
-        self.say(f"rolled back to step {step} with new random numbers, {watch.rollbacks} of "
+        logger.info(f"rolled back to step {step} with new random numbers, {watch.rollbacks} of "
                  f"{self.config.rollbacks} times")  # fmt: skip
         self.traces.write_state()  # before deleting later ones, so that one always exists
         if self.ranks.is_main:

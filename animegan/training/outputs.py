@@ -1,6 +1,6 @@
 """Write the output of a training run: image grids, weight files, states and plots."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from animegan.training.validation import Watch
 if TYPE_CHECKING:
     from animegan.config.config import Config
 
+logger = logging.getLogger(__name__)
+
 
 class Traces:
     """Writes a run's files (on the main process only) and resumes from its states.
@@ -31,7 +33,6 @@ class Traces:
         run: Run,
         spec: Spec,
         options: dict[str, Any],
-        say: Callable[[str], None],
         watch: Watch | None = None,
     ) -> None:
         self.config = config
@@ -39,7 +40,6 @@ class Traces:
         self.run = run
         self.spec = spec
         self.options = options
-        self.say = say
         self.watch = watch
         self.ranks = trainer.ranks
         self.samples = run.path / "samples"
@@ -138,7 +138,7 @@ class Traces:
         """
         changed = self.trainer.conditions.compare(state["labels"]) if "labels" in state else ""
         if changed:
-            self.say(changed)
+            logger.info(changed)
         try:
             self.trainer.load_state_dict(state["trainer"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -157,7 +157,7 @@ class Traces:
             if state.get(name, now) != now
         ]
         if others:
-            self.say(f"{', '.join(others)}: resuming, but results will not be bitwise identical")
+            logger.info(f"{', '.join(others)}: resuming, but results will not be bitwise identical")
 
     def finish(self) -> None:
         """Write the last grid, curves.png, strip.png and timelapse.webp."""

@@ -1,8 +1,9 @@
 """A training session: connects data, networks, trainer, monitor, watch and checkpoints."""
 
 import dataclasses
+import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from animegan.core.errors import Ended, UsageError, refuse
 from animegan.core.signals import Stop
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
-from animegan.data.folder import Listing
+from animegan.data.folder import Listing, find_pictures
 from animegan.data.labels import Labels, read_labels, sizes_of
 from animegan.evaluation import online
 from animegan.evaluation.extractors import build_extractor
@@ -33,13 +34,12 @@ from animegan.training.step.gan_trainer import Trainer
 from animegan.training.validation import Watch, interval
 from animegan.training.warm_start import nets
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 def train(
     config: Config,
     sources: Mapping[str, str],
-    say: Say,
     listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None = None,
 ) -> Run:
@@ -55,7 +55,7 @@ def train(
     """
     on = Runtime.start_together(config.gpu, config.device, config.threads)
     try:
-        return _train(on, config, sources, say if on.ranks.is_main else _unheard, listing, resumed)
+        return _train(on, config, sources, listing, resumed)
     except Ended:
         on.ranks.wait_for_main()
         raise
@@ -65,17 +65,16 @@ def _train(
     on: Runtime,
     config: Config,
     sources: Mapping[str, str],
-    say: Say,
     listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None,
 ) -> Run:
     launch, ranks = launched(), on.ranks
     if len(listing.classes) > 1 and config.labels is None:
-        say(f"--data-path {config.data_path}: {listing.counted()}")
+        logger.info(f"--data-path {config.data_path}: {listing.counted()}")
     labels = ranks.each(lambda: read_labels(config.labels, listing))
     netg, netd, config, sources = ranks.each(lambda: nets(config, sources, labels))
     _refuse_other_options(config, ranks)
-    on, config = _settled(on, config, say)
+    on, config = _settled(on, config)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
@@ -86,7 +85,7 @@ def _train(
     ranks.from_main(lambda: online.check(config))
     if config.compile:
         told = f"--compile: {compiling.told(config, netg, netd, on)}"
-        say(f"{told}; the first batch will take half a minute or more")
+        logger.info(f"{told}; the first batch will take half a minute or more")
         text += f"\n{told}"
     if config.dry_run:
         if ranks.is_main:
@@ -94,11 +93,11 @@ def _train(
         ranks.leave()
         return run
 
-    with _monitor(config, run, say, ranks) as monitor:
-        measure = ranks.each(lambda: _yardstick(config, on, say))
+    with _monitor(config, run, ranks) as monitor:
+        measure = ranks.each(lambda: _yardstick(config, on))
         (drawn,) = ranks.most(measure.n if measure else 0)
         watch = Watch(config, measure, interval(config, drawn)) if drawn else None
-        faces = ranks.each(lambda: _set(config, listing, config.max_broken, say))
+        faces = ranks.each(lambda: _set(config, listing, config.max_broken))
         labels = labels and labels.of(faces.files)
         _refuse_other_sets(faces, labels, config, ranks)
         batches = Batches(
@@ -111,37 +110,39 @@ def _train(
             device=on.device,
             resident=on.has_room(faces.images.nbytes),
         )
-        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels, say)
+        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
         options = dataclasses.asdict(config)
         if resumed:  # keep recording what the run originally started from
             saved = run.read_options()["options"]
             options |= {name: saved.get(name) for name in ("netg_path", "netd_path", "preset")}
         spec = spec_of(config, sizes_of(labels))
-        traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, say, watch))
-        loop = Loop(config, trainer, traces, monitor, say)
+        traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, watch))
+        loop = Loop(config, trainer, traces, monitor)
         with ExitStack() as held:
             ranks.from_main(lambda: held.enter_context(run.lock()))
-            stop = held.enter_context(Stop(say))
+            stop = held.enter_context(Stop())
             if states:
-                state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume", say))
+                state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume"))
                 ranks.each(lambda: traces.load_state(state))
             if resumed or begun:
-                ranks.from_main(lambda: _forget_later(run, traces, say))
+                ranks.from_main(lambda: _forget_later(run, traces))
             if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
                 ranks.from_main(lambda: run.write_options(options, sources))
             if ranks.is_main:
                 remember_run(launch, str(run.path))
             monitor.text("options", text)
-            say(f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}")
+            logger.info(
+                f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}"
+            )
             finished = loop.fit(stop)
         (asked,) = ranks.most(stop.asked)
     ranks.leave()
     if asked:
-        say(f"saved; to continue: {_again(run)}")
+        logger.info(f"saved; to continue: {_again(run)}")
         raise Ended(128 + asked)
     if watch is not None and 0 <= watch.best_step < loop.trainer.step:
-        say(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
-    _farewell(run, finished, say)
+        logger.info(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
+    _farewell(run, finished)
     return run
 
 
@@ -150,12 +151,12 @@ def _again(run: Run) -> str:
     return f"python main.py train --resume={shlex.quote(str(run.path))}"
 
 
-def _farewell(run: Run, finished: bool, say: Say) -> None:
+def _farewell(run: Run, finished: bool) -> None:
     """Say what the run has left and which commands come next."""
     if not finished:
-        say(f"stopped before the last step; to continue: {_again(run)}")
+        logger.info(f"stopped before the last step; to continue: {_again(run)}")
     place = shlex.quote(str(run.path))
-    say(
+    logger.info(
         f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
         f"faces:\npython main.py generate --netg-path={place}/netg_last.pth "
         f"--netd-path={place}/netd_last.pth"
@@ -175,16 +176,14 @@ def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Label
     return labels
 
 
-def _settled(on: Runtime, config: Config, say: Say) -> tuple[Runtime, Config]:
+def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
     """Replace --precision=auto by what the device gets, so that a resumed run keeps it."""
     precision = on.precision(config.precision)
     if precision != on.precision("auto") == "fp32":
-        say(f"--precision {precision}: {on.device} only emulates it, probably slower than fp32")
+        logger.info(
+            f"--precision {precision}: {on.device} only emulates it, probably slower than fp32"
+        )
     return on.at(precision), dataclasses.replace(config, precision=precision)
-
-
-def _unheard(text: str) -> None:
-    """Discard a message: the `say` of all processes but the main one."""
 
 
 def _run(
@@ -210,7 +209,7 @@ def _check_share(config: Config, pictures: int, processes: int) -> None:
         )
 
 
-def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> FaceSet:
+def _set(config: Config, data: Listing, max_broken: float) -> FaceSet:
     """Open the pictures of a folder, decoded according to the options."""
     return open_set(
         data,
@@ -220,7 +219,6 @@ def _set(config: Config, data: str | Listing, max_broken: float, say: Say) -> Fa
         resize=config.resize,
         num_workers=config.num_workers,
         max_broken=max_broken,
-        say=say,
     )
 
 
@@ -254,36 +252,32 @@ def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ra
     )
 
 
-def _forget_later(run: Run, traces: Traces, say: Say) -> None:
+def _forget_later(run: Run, traces: Traces) -> None:
     """Delete the run's states, metrics and grids from after the step it continues from."""
     step = traces.trainer.step
     for dropped in run.states_after(step):
-        say(f"going back to step {step}: deleting {dropped}")
+        logger.info(f"going back to step {step}: deleting {dropped}")
     run.forget_after(step)
     samples.forget_after(traces.samples, step)
 
 
-def _yardstick(config: Config, on: Runtime, say: Say) -> TrainingYardstick | None:
+def _yardstick(config: Config, on: Runtime) -> TrainingYardstick | None:
     """Return what measures the generator during training, on the main process; None if unused."""
     if config.eval_path is None or not on.ranks.is_main:
         return None
     extractor = build_extractor(config.extractor, config.inception_file, on.device)
-    try:
-        held_out = _set(config, config.eval_path, OPTIONS["max_broken"].default, say)
-    except UsageError as error:
-        raise error.under("--eval-path") from None
+    listing = find_pictures(config.eval_path, "--eval-path")
+    held_out = _set(config, listing, OPTIONS["max_broken"].default)
     online.check_count(config.eval_path, config.eval_num, len(held_out))
     return TrainingYardstick(held_out, extractor, config.eval_num or online.PICTURES)
 
 
 @contextmanager
-def _monitor(config: Config, run: Run, say: Say, ranks: Ranks) -> Iterator[Monitor]:
+def _monitor(config: Config, run: Run, ranks: Ranks) -> Iterator[Monitor]:
     """Provide the monitor that the options ask for, and close it at the end."""
 
     if config.vis and ranks.is_main:
-        monitor = connect(
-            config.visdom_server, config.visdom_port, config.env, history=run.history, say=say
-        )
+        monitor = connect(config.visdom_server, config.visdom_port, config.env, history=run.history)
     else:
         monitor = NullMonitor()
     try:

@@ -3,7 +3,8 @@
 Everything that can be refused is refused before any time is spent on trials.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from animegan.runtime.device import Runtime
 from animegan.training import budget
 from animegan.training.budget import Candidate
 from animegan.training.session import check
+
+logger = logging.getLogger(__name__)
 
 # options that affect the weights but not the quality of the faces
 INDIFFERENT = (
@@ -30,7 +33,7 @@ COMPARED = tuple(
 
 
 def within_budget(
-    config: Config, words: Mapping[str, str], listing: Listing, say: Callable[[str], None]
+    config: Config, words: Mapping[str, str], listing: Listing
 ) -> tuple[Config, dict[str, str]]:
     """Return the config and sources of the best training that fits into --budget.
 
@@ -56,12 +59,12 @@ def within_budget(
     if not candidates:
         raise refused[0][1]
     for name, why in refused:
-        say(f"{Candidate(name, config).called}: left out ({why.problems[0]})")
+        logger.info(f"{Candidate(name, config).called}: left out ({why.problems[0]})")
     trial = min(budget.SECONDS, seconds / 40)
     size = len(listing.names)
     choice = budget.choose(_different(candidates), seconds, on, labels, trial, size)
     for line in choice.told:
-        say(line)
+        logger.info(line)
     config, sources = resolve("train", words, Layer(source, {"preset": choice.preset}))
     bought: dict[str, Any] = {
         "max_steps": choice.steps,

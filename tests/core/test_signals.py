@@ -1,19 +1,22 @@
+import logging
 import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from animegan.core.signals import Stop, Terminated, terminable
+from tests.support.said import heard
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_only_asks(number):
-    said = []
-    with Stop(said.append) as stop:
+    said = heard()
+    with Stop() as stop:
         assert stop.asked == 0
         signal.raise_signal(number)
         assert stop.asked == number
@@ -26,7 +29,7 @@ def test_the_first_signal_only_asks(number):
 def test_the_handlers_of_before_come_back(error):
     before = [signal.getsignal(number) for number in SIGNALS]
     try:
-        with Stop(print) as stop:
+        with Stop() as stop:
             assert [signal.getsignal(number) for number in SIGNALS] == [stop._take] * 2
             if error:
                 raise error
@@ -39,7 +42,7 @@ SCRIPT = """
 import signal, sys
 sys.path.insert(0, {root!r})
 from animegan.core.signals import Stop
-with Stop(lambda text: print(text.strip(), flush=True)) as stop:
+with Stop() as stop:
     signal.raise_signal(signal.{first})
     print("saving", stop.asked, flush=True)
     signal.raise_signal(signal.{second})
@@ -69,7 +72,7 @@ from tqdm import tqdm
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
-with Stop(say) as stop, tqdm(total=2, mininterval=0) as bar:
+with Stop() as stop, tqdm(total=2, mininterval=0) as bar:
     print("ready", flush=True)
     sys.stdin.read()  # the reader of stderr is gone by now
     signal.raise_signal(signal.SIGINT)
@@ -97,17 +100,22 @@ def test_a_reader_of_stderr_that_ctrl_c_ended_too_does_not_keep_us_from_saving()
 
 def test_stderr_comes_back():
     before = sys.stderr
-    with Stop(print):
+    with Stop():
         assert sys.stderr is not before
         assert sys.stderr.isatty() == before.isatty()
     assert sys.stderr is before
 
 
 def test_a_print_that_was_interrupted_does_not_end_the_training():
-    def say(text):
-        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+    class Interrupted(logging.Handler):
+        def emit(self, record):
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
 
-    with Stop(say) as stop:
+        def close(self):
+            logging.getLogger("animegan").removeHandler(self)
+
+    with closing(Interrupted()) as handler, Stop() as stop:
+        logging.getLogger("animegan").addHandler(handler)
         signal.raise_signal(signal.SIGINT)
         assert stop.asked == signal.SIGINT
 

@@ -15,6 +15,7 @@ from animegan.datasets.doctor import command as module
 from animegan.datasets.doctor.command import Options, doctor
 from animegan.datasets.doctor.diagnosis import Diagnosis
 from tests.support.piles import art, save_all
+from tests.support.said import heard
 
 
 def quiet(line: str) -> None:
@@ -250,10 +251,10 @@ def test_a_page_that_cannot_be_written_does_not_hide_the_result(
         raise OSError(28, "No space left on device", str(tmp_path / ".page.html.1.tmp"))
 
     monkeypatch.setattr(module.html, "write_page", full)
-    said: list[str] = []
+    said: list[str] = heard()
     shown: list[Diagnosis] = []
     with pytest.raises(Ended) as caught:
-        doctor(Options(str(folder), report=str(page), num_workers=0), said.append, shown.append)
+        doctor(Options(str(folder), report=str(page), num_workers=0), shown.append)
     assert caught.value.code == 1
     assert len(shown) == 1
     assert said == [

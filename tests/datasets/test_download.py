@@ -23,6 +23,7 @@ from animegan.data.folder import find_pictures
 from animegan.datasets.download import sets as module
 from animegan.datasets.download.sets import NAMES, SETS, UNKNOWN, Options, download
 from tests.support.piles import art, save_all
+from tests.support.said import heard
 
 
 def encoded(seed: int, format_name: str = "PNG") -> bytes:
@@ -40,8 +41,8 @@ def files(out: Path) -> list[str]:
 
 
 def run(name: str, out: Path, **more: Any) -> list[str]:
-    said: list[str] = []
-    download(Options(name, str(out), **more), said.append)
+    said: list[str] = heard()
+    download(Options(name, str(out), **more))
     return said
 
 

@@ -22,6 +22,7 @@ from animegan.datasets.prepare import examine, pipeline
 from animegan.datasets.prepare.examine import Searching
 from animegan.datasets.prepare.pipeline import Options, prepare
 from tests.support.piles import Finder, art, face, page, save_all
+from tests.support.said import heard
 
 pytest.importorskip("animeface")
 
@@ -348,8 +349,8 @@ def test_an_empty_source_is_no_accident(tmp_path: Path) -> None:
 
 def test_the_command_to_run_next_can_be_pasted(tmp_path: Path) -> None:
     source, out = save_all(tmp_path / "src", {"a.png": art(1)}), tmp_path / "my set"
-    said: list[str] = []
-    prepare(Options(str(source), str(out), num_workers=0, heldout=0.0, detect=False), said.append)
+    said: list[str] = heard()
+    prepare(Options(str(source), str(out), num_workers=0, heldout=0.0, detect=False))
     command = said[-1].partition("then run: ")[2]
     assert shlex.split(command)[-1] == f"--data-path={out / 'train'}"
 

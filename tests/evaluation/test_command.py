@@ -16,6 +16,7 @@ from animegan.generation import generate
 from animegan.models import Spec, build_netg
 from animegan.runs.checkpoint import LoadedNet, save_net
 from tests.support.blocks import Blocks, Red, spots
+from tests.support.said import heard
 
 SPEC = Spec(image_size=16, nz=5, ngf=2, ndf=2)
 
@@ -39,9 +40,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(**words: Any) -> list[str]:
-    said: list[str] = []
+    said: list[str] = heard()
     given = {"against": "reals", "device": "cpu"} | words
-    eval_command.run(Config(**given), said.append)
+    eval_command.run(Config(**given))
     return said
 
 
@@ -137,12 +138,12 @@ def test_a_page_that_cannot_be_written_does_not_hide_the_result(
         raise OSError(28, "No space left on device", ".page.html.1.tmp")
 
     monkeypatch.setattr(eval_command, "write_report", full)
-    said: list[str] = []
+    said: list[str] = heard()
     given = Config(
         against="reals", samples="samples", image_size=16, report="page.html", device="cpu"
     )
     with pytest.raises(Ended) as caught:
-        eval_command.run(given, said.append)
+        eval_command.run(given)
     assert caught.value.code == 1
     assert "samples against reals, 50 pictures each" in capsys.readouterr().out
     line = "--report page.html: cannot be written to (No space left on device); use another file"

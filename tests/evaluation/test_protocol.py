@@ -16,7 +16,6 @@ from tests.support.blocks import Blocks, Red, as_batch, face_set, spots
 
 KEYS = ["fd", "kid", "kid_std", "precision", "recall", "density", "coverage"]
 KEYS += ["face_rate", "face_rate_real", "duplicates"]
-said: list[str] = []
 
 
 def run(
@@ -25,12 +24,11 @@ def run(
     others_from: str = "more", train_from: str = "train",
 ) -> Evaluation:  # fmt: skip
     batch = as_batch(samples)
-    said.clear()
     return evaluate(
         Pictures("netg.pth", len(samples), lambda start, n: batch[start : start + n]),
         face_set(reals), against="reals", extractor=Blocks(), detector=Red(), count=count,
         seed=seed, others=None if others is None else face_set(others), others_from=others_from,
-        train=None if train is None else face_set(train), train_from=train_from, say=said.append,
+        train=None if train is None else face_set(train), train_from=train_from,
     )  # fmt: skip
 
 
@@ -73,7 +71,7 @@ def test_the_numbers_are_compared_at_equal_n() -> None:
     assert run(spots(50, 0), spots(64, 1)).protocol["n"] == 50
 
 
-def test_with_few_reals_the_floor_takes_halves_and_says_so() -> None:
+def test_with_few_reals_the_floor_takes_halves_and_says_so(said: list[str]) -> None:
     found = run(spots(64, 0), spots(64, 1))
     assert found.protocol["floor_n"] == 32
     assert any("--floor-path" in line and "32" in line for line in said)
@@ -97,7 +95,6 @@ def test_too_few_pictures_for_the_floor_are_refused_before_measuring(few: int) -
         evaluate(
             of_array("samples", spots(64, 0)), face_set(spots(64, 1)), against="reals",
             extractor=network, detector=None, others=face_set(spots(few, 2)), others_from="more",
-            say=said.append,
         )  # fmt: skip
     assert network.seen == 0
 
@@ -230,7 +227,7 @@ def test_face_rates() -> None:
 def test_folder_against_folder_without_detector() -> None:
     found = evaluate(
         of_array("samples", spots(64, 0)), face_set(spots(64, 1)), against="reals",
-        extractor=Blocks(), detector=None, say=lambda line: None,
+        extractor=Blocks(), detector=None,
     )  # fmt: skip
     assert found.numbers.face_rate is None
     assert json.loads(found.as_json())["face_rate"] is None
@@ -283,7 +280,7 @@ def test_real_faces_with_the_real_network_twice_to_the_bit(
         monkeypatch.setenv("ANIMEGAN_CACHE", str(tmp_path / cache))
         return evaluate(
             of_array("samples", samples), face_set(images[:80]), against="reals",
-            extractor=extractor, detector=detector, say=lambda line: None,
+            extractor=extractor, detector=detector,
         )  # fmt: skip
 
     first = told(images[80:], "one")

@@ -27,7 +27,7 @@ def evaluation(
     return evaluate(
         Pictures(name, count, lambda start, n: batch[start : start + n]), face_set(reals),
         against="reals", extractor=Blocks(), detector=Red(), train=face_set(train),
-        train_from="train", say=lambda line: None,
+        train_from="train",
     )  # fmt: skip
 
 

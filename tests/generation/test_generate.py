@@ -16,6 +16,7 @@ from animegan.generation.request import find_weights, parse_indices, request_of
 from animegan.models import Spec
 from animegan.runs import checkpoint
 from animegan.runs.folder import Run
+from tests.support.said import heard
 
 CPU = torch.device("cpu")
 SMALL = Spec(image_size=16, nz=5, ngf=2, ndf=2)
@@ -46,10 +47,10 @@ def weights(tmp_path):
 
 def run(**words):
     """The command with these flags: what it said."""
-    said = []
+    said = heard()
     words = {name: str(value) for name, value in words.items()}
     config = resolve("generate", {"gpu": "false"} | words)[0]
-    generate.generate(config, request_of(config, said.append), said.append)
+    generate.generate(config, request_of(config))
     return said
 
 
@@ -439,9 +440,9 @@ def test_the_textbooks_paths_mean_the_newest_run_that_has_the_files(tmp_path, we
         for kind in files:
             (root / name / f"{kind}_200.pth").write_bytes(b"")
     words = {"runs_path": str(root), "netg_path": str(root / "netg_200.pth")}
-    said = []
+    said = heard()
     both = words | {"netd_path": str(root / "netd_200.pth")}
-    found = find_weights(resolve("generate", both)[0], said.append)
+    found = find_weights(resolve("generate", both)[0])
     assert found == (root / "a" / "netg_200.pth", root / "a" / "netd_200.pth")
     assert "the newest run, a" in said[0]
     alone = find_weights(resolve("generate", words)[0], print)

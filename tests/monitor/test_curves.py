@@ -73,5 +73,5 @@ def test_without_points_there_is_no_picture(
 
 
 def test_pyplot_and_its_global_state_are_left_alone() -> None:
-    code = "import sys, animegan.curves; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, animegan.monitor.curves; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,6 +14,7 @@ from animegan.core.errors import UsageError
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
 from animegan.monitor.visdom_client import VisdomMonitor, VisdomServer, connect
+from tests.support.said import heard
 from tests.support.standin import Mute, StandIn
 
 SHEET = torch.zeros(3, 8, 8, dtype=torch.uint8)
@@ -35,7 +36,7 @@ def mute() -> Iterator[Mute]:
 
 @pytest.fixture
 def said() -> list[str]:
-    return []
+    return heard()
 
 
 @pytest.fixture
@@ -46,7 +47,6 @@ def watch(said: list[str]) -> Iterator[Callable[..., VisdomMonitor]]:
     def make(port: int, **more: Any) -> VisdomMonitor:
         kind: dict[str, Any] = {
             "history": list,
-            "say": said.append,
             "timeout": 0.3,
             "interval": 0.02,
         }
@@ -279,14 +279,14 @@ def test_close_twice_and_calls_afterwards_do_nothing(
 
 
 def test_connect_finds_a_server(server: StandIn, said: list[str]) -> None:
-    with closing(connect("127.0.0.1", server.port, "main", list, said.append)) as monitor:
+    with closing(connect("127.0.0.1", server.port, "main", list)) as monitor:
         assert isinstance(monitor, VisdomMonitor)
     assert said == []
 
 
 def test_without_a_server_one_line_says_how_to_start_it(said: list[str]) -> None:
     port = free_port()
-    assert isinstance(connect("http://127.0.0.1", port, "main", list, said.append), NullMonitor)
+    assert isinstance(connect("http://127.0.0.1", port, "main", list), NullMonitor)
     assert said == [
         f"visdom: no server at http://127.0.0.1:{port} (connection refused); training "
         f"continues without it. To watch, run `python main.py monitor --visdom-port {port}` "
@@ -296,7 +296,7 @@ def test_without_a_server_one_line_says_how_to_start_it(said: list[str]) -> None
 
 def test_a_mute_server_is_waited_for_2_seconds(mute: Mute, said: list[str]) -> None:
     started = time.monotonic()
-    assert isinstance(connect("127.0.0.1", mute.port, "main", list, said.append), NullMonitor)
+    assert isinstance(connect("127.0.0.1", mute.port, "main", list), NullMonitor)
     assert time.monotonic() - started < 4.0
     assert len(said) == 1
 
@@ -305,15 +305,15 @@ def test_a_server_of_another_kind_is_not_taken_for_visdom(
     server: StandIn, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "take", lambda path, message: "<html>")
-    assert isinstance(connect("127.0.0.1", server.port, "main", list, said.append), NullMonitor)
+    assert isinstance(connect("127.0.0.1", server.port, "main", list), NullMonitor)
     assert "the server there is not visdom" in said[0]
     server.status = 404
-    assert isinstance(connect("127.0.0.1", server.port, "main", list, said.append), NullMonitor)
+    assert isinstance(connect("127.0.0.1", server.port, "main", list), NullMonitor)
     assert "HTTP 404" in said[1]
 
 
 def test_a_name_nobody_knows_is_no_server(said: list[str]) -> None:
-    assert isinstance(connect("no-such.invalid", 8097, "main", list, said.append), NullMonitor)
+    assert isinstance(connect("no-such.invalid", 8097, "main", list), NullMonitor)
     assert len(said) == 1
     assert "`python main.py monitor` on no-such.invalid" in said[0]
 
@@ -338,5 +338,5 @@ def test_addresses(server: str, url: str) -> None:
 def test_what_is_no_address_is_refused(server: str, said: list[str]) -> None:
     before = threading.active_count()
     with pytest.raises(UsageError, match=r"^--visdom-server .*: not a server address"):
-        connect(server, 8097, "main", list, said.append)
+        connect(server, 8097, "main", list)
     assert threading.active_count() == before

@@ -19,6 +19,7 @@ from animegan.monitor.visdom_scripts import (
     packages_for,
     static_folder,
 )
+from tests.support.said import heard
 
 PAGE = """<link href={{ static_url("css/style.css") }}> <script src={{static_url('js/a.js')}}>
 <script src={{ static_url("js/b.js") }}></script> <link href={{ static_url("../user/style.css") }}>
@@ -49,7 +50,7 @@ class Scene:
             Package(name, "1.0.0", self._publish(name), {f"dist/{name}.min.js": f"js/{name}.js"})
             for name in ("a", "b")
         )
-        self.said: list[str] = []
+        self.said: list[str] = heard()
 
     def _publish(self, name: str) -> str:
         files = {"package.json": "{}", f"dist/{name}.min.js": f"script {name}"}
@@ -70,7 +71,7 @@ class Scene:
         (self.bin / "npm").chmod(0o755)
 
     def install(self) -> Path:
-        return static_folder(self.own, "9.9", self.cache, self.said.append, self.packages)
+        return static_folder(self.own, "9.9", self.cache, self.packages)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import torch
 from animegan.core.errors import UsageError
 from animegan.monitor.visdom_client import VisdomMonitor, connect
 from animegan.monitor.visdom_server import serve
+from tests.support.said import heard
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -37,9 +38,9 @@ class Server:
         self.port = port
         code = (
             "import sys; sys.modules['torch'] = None\n"  # visdom loads it if it can: seconds
-            "from pathlib import Path; from animegan.visdom_server import serve\n"
-            f"serve({port}, {host!r}, cache_dir=Path({str(cache)!r}),"
-            " say=lambda line: print(line, file=sys.stderr, flush=True))"
+            "from pathlib import Path; from animegan.cli import console; console.install()\n"
+            "from animegan.monitor.visdom_server import serve\n"
+            f"serve({port}, {host!r}, cache_dir=Path({str(cache)!r}))"
         )
         environment = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
         self.process = subprocess.Popen(
@@ -109,11 +110,11 @@ def until(condition: Any, seconds: float = 20) -> None:
 def test_a_server_killed_in_mid_use_has_whole_plots_again(server: Server, tmp_path: Path) -> None:
     server.wait_until_up()
     record: list[dict[str, float]] = []
-    said: list[str] = []
-    with closing(connect("127.0.0.1", server.port, "main", list, said.append)) as found:
+    said: list[str] = heard()
+    with closing(connect("127.0.0.1", server.port, "main", list)) as found:
         assert isinstance(found, VisdomMonitor)
     monitor = VisdomMonitor(
-        port=server.port, env="faces", history=lambda: list(record), say=said.append,
+        port=server.port, env="faces", history=lambda: list(record),
         interval=0.05, longest_pause=0.2, share=1.0,
     )  # fmt: skip
 
@@ -205,17 +206,17 @@ def test_a_port_in_use_is_told_of_before_anything_else() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=rf"^--visdom-port {port}: already in use"):
-            serve(port, say=print)
+            serve(port)
 
 
 @pytest.mark.parametrize("host", ["no-such.invalid", "192.0.2.1"])
 def test_a_host_that_is_not_here_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match=f"^--host {host}: .*; use 127.0.0.1 or 0.0.0.0$"):
-        serve(free_port(), host, say=print)
+        serve(free_port(), host)
 
 
 def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.write_text("a file in its place")
     with pytest.raises(UsageError, match=r"^ANIMEGAN_CACHE .*: cannot be written"):
-        serve(free_port(), cache_dir=cache, say=lambda line: None)
+        serve(free_port(), cache_dir=cache)

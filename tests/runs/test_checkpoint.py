@@ -14,6 +14,7 @@ from animegan import models
 from animegan.core.errors import UsageError
 from animegan.models import Spec
 from animegan.runs import checkpoint
+from tests.support.said import heard
 
 SMALL = Spec(image_size=16, nz=5, ngf=2, ndf=2)
 
@@ -409,8 +410,8 @@ def test_the_first_state_that_can_be_read_is_taken(tmp_path):
     good = write_state(tmp_path / "state_1.pt", 1)
     cut = write_state(tmp_path / "state_2.pt", 2)
     cut.write_bytes(cut.read_bytes()[:-100])
-    said = []
-    state = checkpoint.load_first([cut, good], "--resume", said.append)
+    said = heard()
+    state = checkpoint.load_first([cut, good], "--resume")
     assert state["trainer"]["step"] == 1
     (line,) = said
     assert str(cut) in line
@@ -419,8 +420,8 @@ def test_the_first_state_that_can_be_read_is_taken(tmp_path):
 
 def test_the_newest_state_is_taken_without_a_word(tmp_path):
     paths = [write_state(tmp_path / f"state_{k}.pt", k) for k in (2, 1)]
-    said = []
-    assert checkpoint.load_first(paths, "--resume", said.append)["trainer"]["step"] == 2
+    said = heard()
+    assert checkpoint.load_first(paths, "--resume")["trainer"]["step"] == 2
     assert said == []
 
 

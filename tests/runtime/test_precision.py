@@ -11,6 +11,7 @@ from animegan.models import projected
 from animegan.runtime.device import Runtime, full_precision
 from animegan.training import session
 from animegan.training.validation import probe
+from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -189,12 +190,12 @@ def test_auto_is_bf16_where_the_machine_has_it(monkeypatch, native, expected):
     assert Runtime(CPU).precision("fp32") == "fp32"
     assert Runtime(CPU).precision("bf16") == "bf16"
     assert Runtime(torch.device("mps")).precision("auto") == "fp32"
-    said = []
-    on, config = session._settled(Runtime(CPU), config_of(), said.append)
+    said = heard()
+    on, config = session._settled(Runtime(CPU), config_of())
     assert (on.bf16, config.precision) == (native, expected)  # options.json keeps what was decided
-    session._settled(Runtime(CPU), config_of(precision="fp32"), said.append)
+    session._settled(Runtime(CPU), config_of(precision="fp32"))
     assert not said
-    session._settled(Runtime(CPU), config_of(precision="bf16"), said.append)
+    session._settled(Runtime(CPU), config_of(precision="bf16"))
     assert [line.split(":")[0] for line in said] == ["--precision bf16"] * (not native)
 
 

@@ -39,9 +39,7 @@ def config_of(**options):
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 
-def trainer_of(
-    device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, say=print, **options
-):
+def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, **options):
     named = {} if given is None else {"labels": "folders"}
     config = config_of(**(named | options))
     seeds.seed_everything(config.seed)
@@ -60,7 +58,6 @@ def trainer_of(
         batches,
         on,
         given,
-        say,
     )
 
 

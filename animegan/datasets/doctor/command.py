@@ -1,5 +1,6 @@
 """The command `doctor`: check an existing set, report problems, optionally write a clean copy."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from animegan.datasets.doctor.survey import Seen, Task
 from animegan.datasets.pictures import read_picture
 from animegan.datasets.quality import Limits
 from animegan.datasets.sources import walk
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 36
 
@@ -58,7 +61,6 @@ class Options:
 
 def doctor(
     options: Options,
-    say: Callable[[str], None],
     show: Callable[[Diagnosis], None] = lambda found: None,
 ) -> Diagnosis:
     """Check a folder without changing it.
@@ -81,12 +83,12 @@ def doctor(
     show(diagnosis)
     if options.fix is not None:
         kept = _copy(folder, Path(options.fix), seen, diagnosis)
-        say(f"{kept:,} of {len(seen):,} pictures copied to {options.fix}")
+        logger.info(f"{kept:,} of {len(seen):,} pictures copied to {options.fix}")
     if options.report is not None:
         page = Path(options.report)
-        with writing_report(page, say):
+        with writing_report(page):
             _write_report(page, options, seen, others, diagnosis)
-        say(f"report: {options.report}")
+        logger.info(f"report: {options.report}")
     return diagnosis
 
 
@@ -140,9 +142,9 @@ def _survey(folder: Path, options: Options) -> list[Seen]:
 def _layout(folder: Path) -> list[str]:
     """Return the problems that `train` would report for the folder."""
     try:
-        find_pictures(folder)
+        find_pictures(folder, "DIR")
     except UsageError as error:
-        return [f"train rejects this folder: {problem}" for problem in error.under("DIR").problems]
+        return [f"train rejects this folder: {problem}" for problem in error.problems]
     return []
 
 

@@ -1,9 +1,9 @@
 """`download`: public sets, as a folder of pictures to train on."""
 
+import logging
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +24,8 @@ from animegan.datasets.download.unpack import (
 from animegan.datasets.prepare.publish import class_folder
 from animegan.datasets.sources import is_archive
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 UNKNOWN = "unknown"
 
 
@@ -110,7 +111,7 @@ class Options:
         return Path("data") / class_folder(self.name.removeprefix("hf:").replace("/", "-"))
 
 
-def download(options: Options, say: Say) -> int:
+def download(options: Options) -> int:
     """Print the facts about a set, download it and write its pictures; return their number.
 
     Existing pictures are not written again, and an interrupted download is resumed. Raises
@@ -124,8 +125,8 @@ def download(options: Options, say: Say) -> int:
     else:
         about, files = SETS[options.name], [_FACES_FILE]
     for line in about.lines():
-        say(line)
-    say(f"  output:   {out}")
+        logger.info(line)
+    logger.info(f"  output:   {out}")
     if options.dry_run:
         return 0
     writer = Writer(out, options.limit)
@@ -149,9 +150,9 @@ def download(options: Options, say: Say) -> int:
     if not writer.count:
         raise UsageError(_nothing(options, writer))
     for why, times in writer.left.most_common():
-        say(f"skipped, {why}: {times:,}")
-    say(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
-    say(f"next: python main.py doctor {shlex.quote(str(out))}")
+        logger.info(f"skipped, {why}: {times:,}")
+    logger.info(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
+    logger.info(f"next: python main.py doctor {shlex.quote(str(out))}")
     return writer.count
 
 

@@ -1,9 +1,10 @@
 """The command `prepare`: from pictures to train/, heldout/, manifest.jsonl and report.html."""
 
+import logging
 import os
 import shlex
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from animegan.datasets.prepare.split import held_out
 from animegan.datasets.quality import Limits
 from animegan.datasets.sources import DamagedMember, Entry, is_archive, walk
 from animegan.datasets.sources import count as count_entries
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Options:
         return Searching(self.detect, self.cascade, smallest if self.detect else 0)
 
 
-def prepare(options: Options, say: Callable[[str], None], command: str = "") -> Counts:
+def prepare(options: Options, command: str = "") -> Counts:
     """Run the whole pipeline.
 
     Running it again after an interruption continues it: pictures in the journal are not processed
@@ -89,7 +92,6 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
 
     Args:
         options: what to do.
-        say: called with messages for the user.
         command: the command line, for the report.
 
     Returns:
@@ -112,7 +114,7 @@ def prepare(options: Options, say: Callable[[str], None], command: str = "") -> 
         with Journal(work / "journal.jsonl") as journal:
             _claim(source, out, journal)
             order = _search(options, source, out, journal)
-            return _finish(options, out, journal, order, say, command)
+            return _finish(options, out, journal, order, command)
     finally:
         lock.release()
 
@@ -234,11 +236,10 @@ def _finish(
     out: Path,
     journal: Journal,
     order: "array[int]",
-    say: Callable[[str], None],
     command: str,
 ) -> Counts:
     """Select and split the faces, and write the results."""
-    say("selecting faces: limits, duplicates, split")
+    logger.info("selecting faces: limits, duplicates, split")
     unique = list(dict.fromkeys(order))
 
     def records() -> Iterator[SourceRecord]:
@@ -257,7 +258,7 @@ def _finish(
     write_manifest(out / "manifest.jsonl", records(), selection, placed)
     write_report(out / "report.html", records, selection, limits, counts, crops, command)
     if not counts.to_train_on:
-        say(f"no faces to train on; {out / 'report.html'} lists why")
+        logger.info(f"no faces to train on; {out / 'report.html'} lists why")
         return counts
     usual = {"image_size": (options.image_size, 96), "channels": (options.channels, 3)}
     also = "".join(
@@ -266,7 +267,7 @@ def _finish(
         if value != one
     )
     train = f"python main.py train --data-path={shlex.quote(str(out / 'train'))}{also}"
-    say(f"check {out / 'report.html'}, then run: {train}")
+    logger.info(f"check {out / 'report.html'}, then run: {train}")
     return counts
 
 

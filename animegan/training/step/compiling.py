@@ -1,5 +1,6 @@
 """torch.compile for the training passes, and the cases in which it cannot be used."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from animegan.runtime.device import Runtime
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
+
+logger = logging.getLogger(__name__)
 
 
 def eager(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> dict[str, str]:
@@ -51,13 +54,11 @@ class Passes:
         netg: nn.Module,
         netd: nn.Module,
         on: Runtime,
-        say: Callable[[str], None],
     ) -> None:
         why = eager(config, netg, netd, on)
         nets = {"netg": netg, "netd": netd} if config.compile else {}
         self.compiled = {net: compiled(net) for kind, net in nets.items() if kind not in why}
         self._on = on
-        self._say = say
 
     def __call__(self, net: nn.Module, *inputs: Tensor) -> Tensor:
         """Return net(*inputs) as float32."""
@@ -69,7 +70,7 @@ class Passes:
         """Disable compilation if `error` came from the compiler; return whether it did."""
         if not (self.compiled and is_failure(error)):
             return False
-        self._say(f"{failed(error)}; training continues without it")
+        logger.info(f"{failed(error)}; training continues without it")
         self.compiled = {}
         return True
 

@@ -3,7 +3,6 @@
 Nothing here copies a value from the device to the host; `training/loop.py` does so occasionally.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -50,7 +49,6 @@ class Trainer:
         batches: Batches,
         on: Runtime,
         labels: Labels | None = None,
-        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.config = config
         self.objective = objective
@@ -76,7 +74,7 @@ class Trainer:
         self.meters = Meters(on.device)
         self.pieces = Pieces(config, objective, (self.netg, self.netd), on.ranks)
         self.regularizer = Regularizer(config, objective, self.netd, on)
-        self.passes = compiling.Passes(config, self.netg, self.netd, on, say)
+        self.passes = compiling.Passes(config, self.netg, self.netd, on)
         self.updates = Updates((self.netg, self.netd), self.guard, self.pieces, self.passes, on)
         self.step = 0  # completed batches
         self._fakes: list[Tensor] = []  # shared by the two updates of a batch
