@@ -384,6 +384,8 @@ def test_interrupted_by_ctrl_c(
 
 
 HELD = """
+from animegan.cli import console
+console.install()
 import os, sys, time
 from animegan.data import decode_many
 from animegan.data.cache import open_set

@@ -404,7 +404,7 @@ def test_labels_go_by_the_whole_path_where_pictures_are_broken(
     Path("nested/a/1.png").write_bytes(b"broken")
     kept: list[Labels] = []
     make = session.Trainer
-    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-2]) or make(*given))
+    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-1]) or make(*given))
     words = [*colours, "--data-path=nested", "--labels=folders", "--max-broken=0.5"]
     assert train(*words, "--max-steps=1") == 0
     assert kept[0].names == ("a/2.png", "a/3.png", "b/a/1.png", "b/a/2.png", "b/a/3.png")

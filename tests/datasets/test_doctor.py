@@ -18,12 +18,8 @@ from tests.support.piles import art, save_all
 from tests.support.said import heard
 
 
-def quiet(line: str) -> None:
-    """Say nothing."""
-
-
 def examine(folder: Path, **changes: Any) -> Diagnosis:
-    return doctor(Options(str(folder), num_workers=0, **changes), quiet)
+    return doctor(Options(str(folder), num_workers=0, **changes))
 
 
 def clean(count: int = 120, first: int = 0) -> dict[str, Image.Image]:
@@ -191,7 +187,7 @@ def test_the_folder_stays_as_it_is_and_fix_copies_the_good(tmp_path: Path) -> No
 
 def test_processes_say_the_same(tmp_path: Path) -> None:
     folder = save_all(tmp_path / "set", clean(12) | {"faces/x.png": art(1, 48)})
-    spread = doctor(Options(str(folder), num_workers=2), quiet)
+    spread = doctor(Options(str(folder), num_workers=2))
     assert spread.lines() == examine(folder).lines()
 
 

@@ -27,10 +27,6 @@ from tests.support.said import heard
 pytest.importorskip("animeface")
 
 
-def quiet(line: str) -> None:
-    """Say nothing."""
-
-
 def state(folder: Path) -> dict[str, tuple[int, str]]:
     """Everything below a folder that a program could have changed."""
     return {
@@ -84,7 +80,7 @@ def test_a_pile_becomes_a_training_set_and_the_source_stays_as_it_was(tmp_path: 
         archive.write(file, "x/c.png")
         archive.writestr("../../evil.png", file.read_bytes())
     before = state(source)
-    counts = prepare(options(tmp_path, num_workers=2, classes="from-folders"), quiet, "cmd")
+    counts = prepare(options(tmp_path, num_workers=2, classes="from-folders"), "cmd")
     assert state(source) == before
     out = tmp_path / "out"
     assert counts.reasons == {
@@ -113,7 +109,7 @@ def test_a_pile_becomes_a_training_set_and_the_source_stays_as_it_was(tmp_path: 
 def test_several_faces_of_one_picture(tmp_path: Path, no_detector: Callable[..., Finder]) -> None:
     save_all(tmp_path / "src", {"a.png": art(1, 400)})
     no_detector(face((0, 0, 80, 80)), face((200, 200, 300, 300)), face((10, 250, 90, 330), 0.1))
-    prepare(options(tmp_path, min_detail=-60), quiet)
+    prepare(options(tmp_path, min_detail=-60))
     lines = manifest(tmp_path / "out")
     assert [line["why"] for line in lines] == [None, None, "low score"]
     assert [line["square"]["side"] for line in lines] == [112, 140, 112]
@@ -136,22 +132,22 @@ def test_an_interrupted_run_is_gone_on_with(
     resumed = False
     monkeypatch.setattr(finder, "find", find)
     with pytest.raises(KeyboardInterrupt):
-        prepare(options(tmp_path), quiet)
+        prepare(options(tmp_path))
     resumed = True
-    counts = prepare(options(tmp_path), quiet)
+    counts = prepare(options(tmp_path))
     assert len(asked) == 6  # three before, three after: none twice
     assert counts.faces == 6
-    again = prepare(options(tmp_path), quiet)
+    again = prepare(options(tmp_path))
     assert len(asked) == 6
     assert again == counts
 
 
 def test_the_result_does_not_depend_on_interruptions_or_workers(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {f"{n}.png": page(n, (30 + 9 * n, 60)) for n in range(4)})
-    prepare(options(tmp_path, heldout=0.3), quiet)
+    prepare(options(tmp_path, heldout=0.3))
     first = manifest(tmp_path / "out")
     prepare(Options(str(tmp_path / "src"), str(tmp_path / "out2"), image_size=64, heldout=0.3,
-                    num_workers=2), quiet)  # fmt: skip
+                    num_workers=2))  # fmt: skip
     assert manifest(tmp_path / "out2") == first
 
 
@@ -160,7 +156,7 @@ def test_other_limits_do_not_search_again(
 ) -> None:
     save_all(tmp_path / "src", {f"{n}.png": art(n, 200) for n in range(4)})
     finder = no_detector(face((40, 40, 140, 140), 0.6))
-    assert prepare(options(tmp_path), quiet).kept == 4
+    assert prepare(options(tmp_path)).kept == 4
 
     def no_more(image: Image.Image, smallest: int = 44) -> list[Face]:
         raise AssertionError("searched again")
@@ -171,12 +167,12 @@ def test_other_limits_do_not_search_again(
     monkeypatch.setattr(
         examine, "read_picture", lambda name, *rest: read.append(name) or plain(name, *rest)
     )
-    assert prepare(options(tmp_path, min_score=0.7), quiet).reasons == {"low score": 4}
+    assert prepare(options(tmp_path, min_score=0.7)).reasons == {"low score": 4}
     assert pictures(tmp_path / "out") == []
-    assert prepare(options(tmp_path, min_score=0.5), quiet).kept == 4
+    assert prepare(options(tmp_path, min_score=0.5)).kept == 4
     assert len(pictures(tmp_path / "out")) == 4
     assert read == []  # limits alone do not even read the sources
-    prepare(options(tmp_path, margin=0.0), quiet)  # other crops do
+    prepare(options(tmp_path, margin=0.0))  # other crops do
     assert len(read) == 4
     assert {line["square"]["side"] for line in manifest(tmp_path / "out")} == {100}
 
@@ -197,7 +193,7 @@ def test_a_changed_picture_is_looked_at_again_and_a_removed_one_forgotten(
 
 
 def manifest_after(tmp_path: Path) -> list[dict[str, Any]]:
-    prepare(options(tmp_path), quiet)
+    prepare(options(tmp_path))
     return manifest(tmp_path / "out")
 
 
@@ -206,8 +202,8 @@ def test_small_faces_are_enlarged_only_if_asked(
 ) -> None:
     save_all(tmp_path / "src", {"a.png": art(1, 200)})
     no_detector(face((40, 40, 80, 80)))  # a square of 56 px
-    assert prepare(options(tmp_path), quiet).reasons == {"too small": 1}
-    assert prepare(options(tmp_path, min_size=48), quiet).kept == 1
+    assert prepare(options(tmp_path)).reasons == {"too small": 1}
+    assert prepare(options(tmp_path, min_size=48)).kept == 1
     with Image.open(tmp_path / "out" / pictures(tmp_path / "out")[0]) as crop:
         assert crop.size == (64, 64)
 
@@ -215,14 +211,14 @@ def test_small_faces_are_enlarged_only_if_asked(
 def test_native_size(tmp_path: Path, no_detector: Callable[..., Finder]) -> None:
     save_all(tmp_path / "src", {"a.png": art(1, 200)})
     no_detector(face((40, 40, 100, 100)))
-    prepare(options(tmp_path, native=True, margin=0.25), quiet)
+    prepare(options(tmp_path, native=True, margin=0.25))
     with Image.open(tmp_path / "out" / pictures(tmp_path / "out")[0]) as crop:
         assert np.array_equal(np.asarray(crop), np.asarray(art(1, 200))[25:115, 25:115])
 
 
 def test_without_detection_the_middle_is_taken(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {"a.png": art(1, 200, 90), "b.png": art(2, 70, 300)})
-    counts = prepare(options(tmp_path, detect=False), quiet)
+    counts = prepare(options(tmp_path, detect=False))
     assert counts.kept == 2
     assert [line["square"] for line in manifest(tmp_path / "out")] == [
         {"x": 55, "y": 0, "side": 90, "tilt": 0.0}, {"x": 0, "y": 115, "side": 70, "tilt": 0.0},
@@ -231,8 +227,8 @@ def test_without_detection_the_middle_is_taken(tmp_path: Path) -> None:
 
 def test_grey_sets_are_not_asked_for_colour(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {"a.png": art(1, 100).convert("L")})
-    assert prepare(options(tmp_path, detect=False), quiet).reasons == {"grey": 1}
-    assert prepare(options(tmp_path, detect=False, channels=1), quiet).kept == 1
+    assert prepare(options(tmp_path, detect=False)).reasons == {"grey": 1}
+    assert prepare(options(tmp_path, detect=False, channels=1)).kept == 1
     with Image.open(tmp_path / "out" / pictures(tmp_path / "out")[0]) as crop:
         assert crop.mode == "L"
 
@@ -241,7 +237,7 @@ def test_no_picture_nor_its_copy_on_both_sides(tmp_path: Path) -> None:
     drawn = {f"{n:02}.png": art(n, 100) for n in range(30)}
     mirrored = {f"m{n:02}.png": ImageOps.mirror(art(n, 100)) for n in range(0, 30, 2)}
     save_all(tmp_path / "src", drawn | mirrored)
-    counts = prepare(options(tmp_path, detect=False, heldout=0.4, near=0), quiet)
+    counts = prepare(options(tmp_path, detect=False, heldout=0.4, near=0))
     assert counts.kept == 45
     assert 15 <= counts.held_out <= 18
     side = {line["source"]: line["file"].split("/")[0] for line in manifest(tmp_path / "out")}
@@ -254,16 +250,16 @@ def test_tar_of_a_tar_gz_is_streamed_and_resumed(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     with tarfile.open(tmp_path / "src" / "x.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "in", "x")
-    first = prepare(options(tmp_path, detect=False), quiet)
+    first = prepare(options(tmp_path, detect=False))
     assert first.kept == 3
     journal = (tmp_path / "out" / ".prepare" / "journal.jsonl").read_bytes()
-    assert prepare(options(tmp_path, detect=False), quiet) == first
+    assert prepare(options(tmp_path, detect=False)) == first
     assert (tmp_path / "out" / ".prepare" / "journal.jsonl").read_bytes() == journal
 
 
 def refusal(options: Options) -> list[str]:
     with pytest.raises(UsageError) as caught:
-        prepare(options, quiet)
+        prepare(options)
     return caught.value.problems
 
 
@@ -300,7 +296,7 @@ def test_the_set_of_another_source_is_not_deleted(tmp_path: Path) -> None:
     first = save_all(tmp_path / "src", {"a.png": art(1)})
     second = save_all(tmp_path / "b", {"a.png": art(2, 100), "b.png": art(3)})
     plain = {"num_workers": 0, "heldout": 0.0, "detect": False}
-    prepare(options(tmp_path, detect=False), quiet)
+    prepare(options(tmp_path, detect=False))
     before = state(tmp_path / "out" / "train")
     other = Options(str(second), str(tmp_path / "out"), **plain)
     (problem,) = refusal(other)
@@ -317,15 +313,15 @@ def test_a_source_that_was_renamed_is_gone_on_with(
 ) -> None:
     source = save_all(tmp_path / "src", {"a.png": art(1, 200)})
     finder = no_detector(face((40, 40, 140, 140)))
-    first = prepare(options(tmp_path), quiet)
+    first = prepare(options(tmp_path))
     (tmp_path / "link").symlink_to(source)
     monkeypatch.setattr(finder, "find", None)  # would raise
     again = {"num_workers": 0, "heldout": 0.0, "image_size": 64}
-    assert prepare(Options(str(tmp_path / "link"), str(tmp_path / "out"), **again), quiet) == first
+    assert prepare(Options(str(tmp_path / "link"), str(tmp_path / "out"), **again)) == first
     source.rename(tmp_path / "renamed")
     moved = Options(str(tmp_path / "renamed"), str(tmp_path / "out"), **again)
-    assert prepare(moved, quiet) == first
-    assert prepare(moved, quiet) == first
+    assert prepare(moved) == first
+    assert prepare(moved) == first
     (tmp_path / "renamed").rename(tmp_path / "gone")
     other = save_all(tmp_path / "renamed", {"b.png": art(2, 200)})
     other.rename(tmp_path / "other")
@@ -342,7 +338,7 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
 
 def test_an_empty_source_is_no_accident(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    assert prepare(options(tmp_path), quiet).lines() == [
+    assert prepare(options(tmp_path)).lines() == [
         "0 files, 0 pictures, 0 faces: 0 to train on, 0 held out"
     ]
 
@@ -360,7 +356,7 @@ def test_odd_file_names(tmp_path: Path) -> None:
     source = save_all(tmp_path / "src", {"日本 <b>&.png": art(1, 100)})
     os.rename(source / "日本 <b>&.png", os.fsencode(source) + b"/\xff<i>.png")
     (source / "<script>.png").write_bytes(b"no picture")
-    assert prepare(options(tmp_path, detect=False), quiet).kept == 1
+    assert prepare(options(tmp_path, detect=False)).kept == 1
     report = (tmp_path / "out" / "report.html").read_text()
     assert "<script>" not in report
     assert "&lt;script&gt;.png" in report
