@@ -24,7 +24,7 @@ def add_row(file: Path, row: Mapping[str, Any]) -> None:
 def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table."""
     heads = tuple(heads)
-    return "\n".join((line(heads), line(("---",) * len(heads)), *map(line, rows)))
+    return "\n".join((line(heads), "|---" * len(heads) + "|", *map(line, rows)))
 
 
 def line(cells: Iterable[str]) -> str:

@@ -36,7 +36,8 @@ def shifted(faces: Faces, pixels: float, reals: Faces) -> Faces:
     by = int(pixels)
     size = faces.shape[1]
     moved: Faces = np.pad(faces, ((0, 0), (by, 0), (by, 0), (0, 0)), mode="edge")
-    return moved[:, :size, :size]
+    cut: Faces = moved[:, :size, :size]
+    return cut
 
 
 def brightened(faces: Faces, levels: float, reals: Faces) -> Faces:
