@@ -1,12 +1,11 @@
 """The benchmark of copies: alterations do what their names say, and exact copies are found."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import copies
+from benchmarks.quality import copies
 from tests.support.blocks import Blocks, face_set, spots
 
 FACES = spots(40, 0, size=48)
@@ -32,11 +31,9 @@ def test_shifted_and_brightened() -> None:
 def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     folders = {Path("train"): spots(60, 1, size=48), Path("held-out"): spots(80, 2, size=48)}
     folders[Path("held-out")][:30] = folders[Path("train")][:30]
-    monkeypatch.setattr(copies, "open_set", lambda path: face_set(folders[path]))
+    monkeypatch.setattr(copies, "open_set", lambda path, flag: face_set(folders[path]))
     monkeypatch.setattr(copies, "build_extractor", lambda *_: Blocks())
-    words = "copies --faces train --held-out held-out --n 20 --unseen 60"
-    monkeypatch.setattr(sys, "argv", words.split())
-    copies.main()
+    copies.main(faces=Path("train"), held_out=Path("held-out"), n=20, unseen=60)
     out = capsys.readouterr().out
     left_out = int((np.random.RandomState(0).permutation(80)[:60] < 30).sum())
     assert f"60 training faces; {left_out} of 60 unseen left out" in out

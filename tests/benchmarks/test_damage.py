@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks import damage
+from benchmarks.quality import damage
 from tests.support.blocks import spots
 
 FACES = spots(40, 0, size=48)

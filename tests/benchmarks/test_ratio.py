@@ -1,4 +1,4 @@
-from benchmarks.ratio import Spread, in_turn, ratio
+from benchmarks.harness.ratio import Spread, in_turn, ratio
 
 
 def test_every_side_runs_once_a_round_and_no_side_always_first():

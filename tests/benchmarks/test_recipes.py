@@ -1,6 +1,5 @@
 """The benchmark of recipes keeps what it has found when it is killed, and says what it ran."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from animegan.core.errors import UsageError
 from animegan.training.build import noise_set
-from benchmarks import halving, judging, looking, recipes
+from benchmarks.harness.table import read_rows
+from benchmarks.quality import recipes
 
 NUMBERS = dict.fromkeys(recipes.SHOWN, 0.5)
 TINY = {
@@ -54,13 +55,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(recipes.RECIPES, "tiny-falling", {**TINY, "lr_end": 0})
 
     def running(*minutes: float, recipe: str = "tiny") -> list[dict[str, Any]]:
-        recipes.run(
-            argparse.Namespace(
-                recipe=recipe, minutes=list(minutes), seed=0, threads=None, pictures=None,
-                without=None, start=None, against="split", data=tmp_path, work=tmp_path,
-            )
-        )  # fmt: skip
-        return recipes.rows_of(tmp_path)
+        recipes.run(recipe, minutes=minutes, data=tmp_path, work=tmp_path)
+        return read_rows(tmp_path / recipes.FILE)
 
     return running
 
@@ -103,27 +99,31 @@ def test_the_floor_has_one_row(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(recipes, "Bench", Judge)
-    for against in ("split", "split", "heldout"):
-        recipes.floor(argparse.Namespace(against=against, data=tmp_path, work=tmp_path))
-    assert [row["against"] for row in recipes.rows_of(tmp_path)] == ["split", "heldout"]
+    asked: list[recipes.Against] = ["split", "split", "heldout"]
+    for against in asked:
+        recipes.floor(against=against, data=tmp_path, work=tmp_path)
+    assert [row["against"] for row in read_rows(tmp_path / recipes.FILE)] == ["split", "heldout"]
     assert "its row is in" in capsys.readouterr().out
 
 
 def test_falling_rates_cannot_go_on(run: Any) -> None:
     run(2, recipe="tiny-falling")
-    with pytest.raises(SystemExit, match="until 2 minutes"):
+    with pytest.raises(UsageError) as error:
         run(3, recipe="tiny-falling")
+    assert error.value.flags == ("--minutes",)
 
 
-def test_the_table_puts_the_best_first(tmp_path: Path) -> None:
+def test_the_table_puts_the_best_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = {**NUMBERS, "seed": 0, "against": "split", "pictures": None, "seen": 1000}
     rows = [
         {**common, "recipe": "one", "minutes": 15.0, "kid": 0.9},
         {**common, "recipe": "two", "minutes": 15.0, "kid": 0.1, "start": "before"},
         {**common, "recipe": "one", "minutes": 5.0, "pictures": 3000},
+        {**common, "recipe": "other code", "minutes": 5.0, "series": "narrow"},
     ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    first, _, *lines = recipes.table(tmp_path).splitlines()
+    (tmp_path / recipes.FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipes.table(work=tmp_path)
+    first, _, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("| recipe | seed | CPU min | seen | fd | kid |")
     assert [line.split(" | ")[0] for line in lines] == [
         "| `one, 3,000 faces`", "| `two, from before`", "| `one`",
@@ -131,7 +131,9 @@ def test_the_table_puts_the_best_first(tmp_path: Path) -> None:
     assert " | 100 | " in lines[1]
 
 
-def test_the_spread_is_of_seeds_of_the_same_run(tmp_path: Path) -> None:
+def test_the_spread_is_of_seeds_of_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     common = {**NUMBERS, "against": "split", "pictures": None, "minutes": 15.0, "recipe": "one"}
     rows = [
         {**common, "seed": 0, "fd": 40.0, "kid": 0.2},
@@ -140,50 +142,20 @@ def test_the_spread_is_of_seeds_of_the_same_run(tmp_path: Path) -> None:
         {**common, "seed": 0, "minutes": 30.0},
         {**common, "seed": 0, "against": "heldout"},
     ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, _, *lines = recipes.spread(tmp_path).splitlines()
+    (tmp_path / recipes.FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipes.spread(work=tmp_path)
+    _, _, *lines = capsys.readouterr().out.splitlines()
     start = "| `one` | 2 | 15 | 42.00 (40.00 to 44.00) | 150 (100 to 200) | 0.50 (0.50 to 0.50) |"
     assert len(lines) == 1
     assert lines[0].startswith(start)
 
 
-def test_colours_are_means_and_deviations_of_cells() -> None:
-    pixels = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    pixels[0, 1, :2, 2:4] = torch.tensor([[10, 20], [30, 40]])
-    found = judging.colours(pixels)
-    assert found.shape == (1, 96)
-    assert found[0, 16 + 1] == 25  # green, first row, second cell
-    assert found[0, 48 + 16 + 1] == pytest.approx(12.9, abs=0.01)
-    assert (found > 0).sum() == 2
-
-
-def test_frequencies_tell_fine_from_coarse_whatever_the_brightness() -> None:
-    line = torch.arange(32)
-    coarse = (100 + 50 * torch.cos(line * torch.pi / 8)).expand(1, 3, 32, 32)
-    fine = (100 + 50 * torch.cos(line * torch.pi * 0.75)).expand(1, 3, 32, 32)
-    found = judging.frequencies(torch.cat([coarse, fine, fine + 20]).to(torch.uint8))
-    assert found.shape == (3, judging.BANDS)
-    assert found[0].argmax() == 2  # 1/16 of 1/2 in 16 rings
-    assert found[1].argmax() == 12
-    torch.testing.assert_close(found[1], found[2], rtol=0, atol=0.05)
-
-
-def test_apart_is_nothing_between_the_same_and_grows() -> None:
-    real = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
-    assert judging.apart(real, real) == pytest.approx(0, abs=1e-6)
-    moved = judging.apart(1000 * real, 1000 * (real + 1))  # in deviations of each number
-    assert moved == pytest.approx(float((1 / real.std(0) ** 2).sum()), rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("benchmark", "words"), [(halving, ["--rounds=1"]), (looking, ["--rounds=1"])]
-)
-def test_both_sides_of_the_projected_discriminator_run(
-    benchmark: Any,
-    words: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("sys.argv", ["benchmark", *words])
-    benchmark.main()
-    assert " / " in capsys.readouterr().out
+def test_the_rows_of_the_docs_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each table and spread that docs/recipes.md shows in full is what the commands print."""
+    recipes.table()
+    recipes.spread()
+    printed = set(capsys.readouterr().out.splitlines())
+    text = (Path(__file__).parents[2] / "docs/recipes.md").read_text()
+    shown = [line for line in text.splitlines() if len(line.split(" | ")) >= 14]
+    assert len(shown) > 30
+    assert not set(shown) - printed - {line for line in shown if "---" in line}

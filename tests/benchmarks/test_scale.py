@@ -6,9 +6,9 @@ import torch
 from animegan import models
 from animegan.config.derived import spec_of
 from animegan.runtime.device import Runtime
-from benchmarks import scale
-from benchmarks.training import config_of
-from tests.support.ranks_worker import together
+from benchmarks.harness.training import config_of
+from benchmarks.speed import scale
+from tests.support.processes import together
 
 SMALL = {"image_size": 16, "ngf": 4, "ndf": 4, "nz": 5, "batch_size": 4}
 
@@ -48,7 +48,7 @@ def test_the_exchanges_of_a_large_run_are_those_of_a_real_step(tmp_path):
     measured = sorted(together(work, tmp_path)[0])
     config = config_of(SMALL)
     assert sorted(scale.exchanges_of(config)) == pytest.approx(measured, abs=16)
-    lines = list(scale.large(SMALL, 1000, 2, 1e9, scale.Link(1e-4, 1e9)))
+    lines = list(scale.large_rows(SMALL, 1000, 2, 1e9, scale.Link(1e-4, 1e9)))
     assert any(line.startswith("| 2 |") for line in lines)
 
 

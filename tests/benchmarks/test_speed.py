@@ -3,7 +3,8 @@
 import pytest
 
 from animegan.models import Spec
-from benchmarks import cold_start, generating, growth, loading, memory, ratio
+from benchmarks.harness import memory, ratio
+from benchmarks.speed import cold_start, generating, growth, loading
 
 SMALL = Spec(image_size=16, nz=5, ngf=2, ndf=2)
 
@@ -66,7 +67,7 @@ def test_a_simulated_set_is_opened_and_read(tmp_path, monkeypatch):
 def test_growth_is_drawn(tmp_path):
     sets = [{"count": count, "load": 1e-5, "held": 0.5} for count in (10, 100)]
     nets = [{"size": size, "width": 64, "batch": 64, "step": 0.1, "peak": 100} for size in (96, 32)]
-    growth.plot(sets, nets, tmp_path / "growth.png")
+    growth.draw(sets, nets, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 1000
     assert growth.nets_table(nets).splitlines()[2].startswith("| 96 | 64 | 64 |")
 

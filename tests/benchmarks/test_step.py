@@ -5,9 +5,9 @@ from PIL import Image
 from torch import nn
 
 from animegan.models import Spec
-from benchmarks import floor, spent
-from benchmarks.plain import PlainLoop, loader_of
-from benchmarks.step import Case
+from benchmarks.harness.plain import PlainLoop, loader_of
+from benchmarks.speed import floor, spent
+from benchmarks.speed.step import Case
 from tests.support.tiny import face_set, same_weights, weights_of
 
 TINY = Spec(image_size=16, nz=5, ngf=2, ndf=2)

@@ -1,0 +1,1 @@
+"""What the benchmarks share: trainers, timing in turn, judging, tables, flags."""

@@ -1,0 +1,1 @@
+"""What is drawn, judged; and the judges."""
