@@ -1,7 +1,5 @@
 """Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and image files."""
 
-import base64
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from animegan.core import html
 from animegan.core.files import aside
 
 Draw = Callable[[int, int], Tensor]
@@ -40,9 +39,7 @@ def to_pil(pixels: Tensor) -> Image.Image:
 
 def data_uri(pixels: Tensor, **how: object) -> str:
     """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
-    file = io.BytesIO()
-    to_pil(pixels).save(file, format="PNG", **how)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return html.data_uri(to_pil(pixels), "PNG", **how)
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:

@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,13 +14,16 @@ from animegan.core.errors import UsageError, refuse
 from animegan.core.files import same_place
 from animegan.core.images import Draw
 from animegan.core.outputs import writable_file, writing_report
-from animegan.data.cache import FaceSet, open_set
-from animegan.data.folder import find_pictures
+from animegan.core.printable import printable
+from animegan.data.cache import open_set
+from animegan.data.decode import RULES, parse_background
+from animegan.data.folder import Listing, find_pictures
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor
-from animegan.evaluation.measure import Pictures, of_array
-from animegan.evaluation.protocol import FEWEST, evaluate, table
+from animegan.evaluation.measure import Folder, Pictures, of_array
+from animegan.evaluation.protocol import FEWEST, evaluate
 from animegan.evaluation.report import write_report
+from animegan.evaluation.table import table
 from animegan.generation import generate
 from animegan.generation.candidates import labels_of
 from animegan.models.fold import folded
@@ -31,11 +35,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENDLESS = 10**9  # number of candidates a generator is said to have
+ENDLESS = 10**9  # number of pictures of a generator, until --eval-num or the reals limit it
 
 
 def run(config: "Config") -> None:
-    """Evaluate, print the table or the JSON object to stdout, and write the HTML report.
+    """Evaluate, write the HTML report, and print the table or the JSON object to stdout.
 
     A generator is evaluated at its own image size and channels, with real pictures decoded as in
     its training; the options `image_size`, `channels`, `background` and `resize` only apply to
@@ -48,20 +52,28 @@ def run(config: "Config") -> None:
         Ended: the report cannot be written; the result has been printed.
     """
     problems = _too_few(config)
+    listings: dict[str, Listing] = {}
     for flag, path in (
         ("--against", config.against), ("--samples", config.samples),
         ("--floor-path", config.floor_path), ("--train-path", config.train_path),
     ):  # fmt: skip
-        problems += _unlisted(flag, path)
+        try:
+            if path is not None:
+                listings[flag] = find_pictures(path, flag)
+        except UsageError as error:
+            problems += error.problems
     page = Path(config.report) if config.report else _page(config.netg_path)
     refuse(problems or writable_file("--report", page))
     against = config.against
     assert against is not None
     _say_if_same(config, against)
     on = Runtime.start(config.gpu, config.device, config.threads)
-    pictures = None
+    pictures, trained_on = None, ""
     if config.netg_path is not None:
-        pictures, config = _drawn(config, on.device)
+        generator = _load_generator(config, on.device)
+        pictures, config, trained_on = generator.pictures, generator.config, generator.trained_on
+        if generator.training_set is not None:
+            listings["--train-path"] = generator.training_set
         if config.train_path and same_place(config.train_path, against):
             logger.info(
                 f"--against {against}: the generator was trained on these, so memorising them "
@@ -70,52 +82,97 @@ def run(config: "Config") -> None:
     network = build_extractor(config.extractor, config.inception_file, on.device)
     detector = FaceDetector()
 
-    def opened(flag: str, path: str) -> FaceSet:
-        return open_set(
-            path, image_size=config.image_size, channels=config.channels,
+    def opened(flag: str, path: str) -> Folder:
+        faces = open_set(
+            listings[flag], image_size=config.image_size, channels=config.channels,
             background=config.background, resize=config.resize,
-            num_workers=config.num_workers, max_broken=config.max_broken, flag=flag,
+            num_workers=config.num_workers, max_broken=config.max_broken,
         )  # fmt: skip
+        return Folder(path, faces)
 
     if pictures is None:
         assert config.samples is not None
-        pictures = of_array(config.samples, opened("--samples", config.samples).images)
-    floor_path, train_path = config.floor_path, config.train_path
-    found = evaluate(
-        pictures, opened("--against", against), against=against, extractor=network,
-        detector=detector, count=config.eval_num, seed=config.seed,
-        others=opened("--floor-path", floor_path) if floor_path else None,
-        others_from=floor_path or "",
-        train=opened("--train-path", train_path) if train_path else None,
-        train_from=train_path or "",
+        samples = opened("--samples", config.samples)
+        pictures = of_array(samples.path, samples.faces.images)
+    reals = opened("--against", against)
+    others = opened("--floor-path", config.floor_path) if config.floor_path else None
+    train = opened("--train-path", config.train_path) if config.train_path else None
+    if train is not None and trained_on and train.faces.digest != trained_on:
+        logger.info(
+            f"--train-path {train.path}: its pictures are not those that the generator was trained "
+            "on (other names or sizes); copies of missing ones are not found"
+        )
+    evaluation = evaluate(
+        pictures, reals, extractor=network, detector=detector, count=config.eval_num,
+        seed=config.seed, others=others, train=train, trained_on=trained_on,
     )  # fmt: skip
-    print(found.as_json() if config.json else table(found), file=sys.stdout, flush=True)
-    with writing_report(page):
-        write_report(found, page)
+    try:
+        with writing_report(page):
+            write_report(evaluation, page)
+    finally:  # whatever became of the page
+        text = evaluation.as_json() if config.json else table(evaluation)
+        print(printable(text), file=sys.stdout, flush=True)
     logger.info(
         f"{page}: sheets, distances and protocol; shows real pictures, so do not publish it"
     )
 
 
-def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
-    """Return a generator's pictures, and the config with the picture options of its training."""
+@dataclass(frozen=True, eq=False)
+class _Generator:
+    """A generator's pictures, and what its weight file says about its training."""
+
+    pictures: Pictures
+    config: "Config"  # with the picture options of its training
+    training_set: Listing | None  # the folder it was trained on; None: it is given, or gone
+    trained_on: str  # digest of the training set; "" in older files
+
+
+def _load_generator(config: "Config", device: torch.device) -> _Generator:
     path = config.netg_path
     assert path is not None
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
     noise = generate.Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
-    saved = loaded.about.get("options", {})
-    trained_on = saved.get("data_path")
-    if config.train_path is None and trained_on and not _unlisted("", trained_on):
-        config = replace(config, train_path=trained_on)
+    saved = loaded.about.get("options")
+    saved = saved if isinstance(saved, dict) else {}
+    training_set, data_path = None, saved.get("data_path")
+    if config.train_path is None and isinstance(data_path, str):
+        try:
+            training_set = find_pictures(data_path, "--train-path")
+            config = replace(config, train_path=data_path)
+        except UsageError:
+            logger.info(
+                f"--netg-path {path}: the folder that it was trained on, {data_path}, is gone or "
+                "holds no pictures; if it has moved, name it with --train-path"
+            )
     config = replace(
         config,
         image_size=loaded.spec.image_size,
         channels=loaded.spec.channels,
-        background=saved.get("background", config.background),
-        resize=saved.get("resize", config.resize),
+        background=_decoded_with(saved, "background", config.background, path),
+        resize=_decoded_with(saved, "resize", config.resize, path),
     )
-    return Pictures(path, ENDLESS, drawing(loaded, noise, device)), config
+    pictures = Pictures(path, ENDLESS, drawing(loaded, noise, device))
+    trained_on = loaded.about.get("picture_files")
+    return _Generator(
+        pictures, config, training_set, trained_on if isinstance(trained_on, str) else ""
+    )
+
+
+def _decoded_with(saved: Mapping[str, Any], name: str, default: str, path: str) -> str:
+    """Return how the training decoded its pictures; UsageError if no training can have."""
+    value = saved.get(name, default)
+    known = isinstance(value, str)
+    try:
+        known = known and (value in RULES if name == "resize" else bool(parse_background(value)))
+    except UsageError:
+        known = False
+    if not known:
+        raise UsageError(
+            f"--netg-path {path}: says {name} {value!r:.40}, which this version does not know; "
+            "was it edited, or written by a newer version?"
+        )
+    return str(value)
 
 
 def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.device) -> Draw:
@@ -123,8 +180,8 @@ def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.d
     netg, chunk = folded(loaded.net), generate.chunk_of(loaded.spec.image_size, device)
 
     def draw(start: int, count: int) -> Tensor:
-        some = range(start, start + count)
-        return torch.cat(list(generate.draw(netg, noise, some, device, chunk)))
+        candidates = range(start, start + count)
+        return torch.cat(list(generate.draw(netg, noise, candidates, device, chunk)))
 
     return draw
 
@@ -146,16 +203,6 @@ def _say_if_same(config: "Config", against: str) -> None:
                 f"{flag} {path}: the same folder as --against, so pictures are compared with "
                 "themselves; use another folder"
             )
-
-
-def _unlisted(flag: str, path: str | None) -> tuple[str, ...]:
-    """Return what prevents the folder from being read, if anything."""
-    try:
-        if path is not None:
-            find_pictures(path, flag)
-    except UsageError as error:
-        return error.problems
-    return ()
 
 
 def _page(netg_path: str | None) -> Path:

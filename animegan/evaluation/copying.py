@@ -47,8 +47,8 @@ def nearest(queries: Rows, base: Rows, own: NDArray[np.int64] | None = None) -> 
     distances, rows = [], []
     for start, squares in squared_distances(torch.from_numpy(queries), torch.from_numpy(base)):
         if own is not None:
-            here = torch.from_numpy(own[start : start + len(squares)])
-            squares[torch.arange(len(squares)), here] = torch.inf
+            themselves = torch.from_numpy(own[start : start + len(squares)])
+            squares[torch.arange(len(squares)), themselves] = torch.inf
         least = squares.min(dim=1)
         distances.append(least.values.sqrt().numpy())
         rows.append(least.indices.numpy())
@@ -65,11 +65,11 @@ def nearest_either_way(
     images of the base need not be measured. Arguments as for `nearest`; `mirrored` [n, d] are the
     mirror images of the queries.
     """
-    one, other = nearest(queries, base, own), nearest(mirrored, base, own)
-    nearer = other.distances < one.distances
+    plain, flipped = nearest(queries, base, own), nearest(mirrored, base, own)
+    nearer = flipped.distances < plain.distances
     return Nearest(
-        np.where(nearer, other.distances, one.distances),
-        np.where(nearer, other.rows, one.rows),
+        np.where(nearer, flipped.distances, plain.distances),
+        np.where(nearer, flipped.rows, plain.rows),
         nearer,
     )
 
@@ -104,9 +104,9 @@ def copying(
     return Copying(of_samples, counting, unseen_are, int(twins.sum()), near, copied)
 
 
-def closest_first(found: Nearest, count: int) -> list[int]:
+def closest_first(neighbours: Nearest, count: int) -> list[int]:
     """Choose `count` queries to show: half the closest, the rest evenly spaced by distance."""
-    order = np.argsort(found.distances, kind="stable")
+    order = np.argsort(neighbours.distances, kind="stable")
     if len(order) <= count:
         return [int(i) for i in order]
     first = count // 2

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from animegan.core.errors import UsageError
 from animegan.core.images import Draw, to_pil
+from animegan.core.printable import printable
+from animegan.data.cache import FaceSet
 from animegan.evaluation import feature_cache
 from animegan.evaluation.extractors import BATCH, Extractor
 from animegan.evaluation.metrics import thumbnails
@@ -21,7 +23,7 @@ RECIPE = 1  # increment when the same picture would give different numbers
 
 
 class FaceFinder(Protocol):
-    """The part of `animegan.detector.FaceDetector` that the face rate needs."""
+    """The part of `animegan.datasets.faces.detector.FaceDetector` that the face rate needs."""
 
     def has_face(self, image: Image.Image) -> bool:
         """Return whether a cropped picture shows a face."""
@@ -31,6 +33,14 @@ class FaceFinder(Protocol):
 def too_many(asked: int, name: str, there: int) -> UsageError:
     """Return the error for a set `name` that has fewer pictures than --eval-num asks for."""
     return UsageError(f"--eval-num {asked}: {name} has {there} pictures; take {there} or fewer")
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """An opened folder of real pictures, and how it is called in tables."""
+
+    path: str
+    faces: FaceSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +97,21 @@ def of_array(
     return Pictures(name, len(rows), draw, feature_cache.fingerprint(chunks))
 
 
+@dataclass(frozen=True)
+class _Measurement:
+    """What is measured of the first `count` pictures, and how."""
+
+    what: str  # the key under which it is cached
+    count: int
+    dtype: type[np.generic]
+    dimensions: int  # 2: [count, any]; 1: [count]
+    of: Callable[[Tensor], NDArray[np.generic]]
+
+    def cached(self, source: str | None) -> NDArray[np.generic] | None:
+        shape = (self.count, None)[: self.dimensions]
+        return feature_cache.read(self.what, source, self.dtype, shape) if source else None
+
+
 def measure(
     pictures: Pictures, extractor: Extractor, detector: FaceFinder | None, mirrored: int = 0
 ) -> Measured:
@@ -96,47 +121,62 @@ def measure(
 
     mirrored: of so many pictures, the first, measure the features of their mirror images too.
     """
-    plain, flipped = (f"{way} {_made_by(extractor)}" for way in ("features", "mirrored features"))
-    small, faces = f"thumbnails {RECIPE}", f"faces {RECIPE} animeface"
-    steps: dict[str, Callable[[Tensor], NDArray[np.generic]]] = {
-        plain: lambda p: extractor(p).numpy(),
-        small: lambda p: thumbnails(p).numpy(),
-    }
+    of_features, of_mirrored = (
+        f"{way} {_made_by(extractor)}" for way in ("features", "mirrored features")
+    )
+    count = pictures.count
+    features = _Measurement(
+        of_features, count, np.float32, 2, lambda pixels: extractor(pixels).numpy()
+    )
+    thumbs = _Measurement(
+        f"thumbnails {RECIPE}", count, np.uint8, 2, lambda pixels: thumbnails(pixels).numpy()
+    )
+    wanted = [features, thumbs]
     if detector is not None:
         finder = detector
-        steps[faces] = lambda p: np.array([finder.has_face(to_pil(picture)) for picture in p])
-    counts = dict.fromkeys(steps, pictures.count)
+        faces = _Measurement(
+            f"faces {RECIPE} animeface", count, np.bool_, 1,
+            lambda pixels: np.array([finder.has_face(to_pil(picture)) for picture in pixels]),
+        )  # fmt: skip
+        wanted.append(faces)
     if mirrored:
-        steps[flipped] = lambda p: extractor(p.flip(3)).numpy()
-        counts[flipped] = mirrored
-    found: dict[str, NDArray[np.generic]] = {}
-    for what in steps if pictures.source else ():
-        assert pictures.source is not None
-        array = feature_cache.read(what, pictures.source)
-        if array is not None and len(array) == counts[what]:
-            found[what] = array
-    missing = [what for what in steps if what not in found]
-    if missing:
-        parts: dict[str, list[NDArray[np.generic]]] = {what: [] for what in missing}
-        count = max(counts[what] for what in missing)
-        with tqdm(total=count, desc=f"measuring {pictures.name}", unit="img") as bar:
-            for start in range(0, count, BATCH):
-                pixels = pictures.draw(start, min(BATCH, count - start))
-                for what in missing:
-                    if start < counts[what]:
-                        parts[what].append(steps[what](pixels[: counts[what] - start]))
-                bar.update(len(pixels))
-        for what in missing:
-            found[what] = np.concatenate(parts[what])
-            if pictures.source:
-                feature_cache.keep(what, pictures.source, found[what])
-    features = found[plain].astype(np.float32, copy=False)
+        flipped = _Measurement(
+            of_mirrored, mirrored, np.float32, 2, lambda pixels: extractor(pixels.flip(3)).numpy()
+        )
+        wanted.append(flipped)
+    results = {
+        step.what: array for step in wanted if (array := step.cached(pictures.source)) is not None
+    }
+    missing = [step for step in wanted if step.what not in results]
+    for step, array in zip(missing, _one_pass(pictures, missing), strict=True):
+        results[step.what] = array
+        if pictures.source:
+            feature_cache.keep(step.what, pictures.source, array)
+    rows = results[features.what].astype(np.float32, copy=False)
     return Measured(
-        features,
-        found[small].astype(np.uint8, copy=False),
-        found.get(faces, np.empty(0)).astype(np.bool_, copy=False),
-        found.get(flipped, features[:0]).astype(np.float32, copy=False),
+        rows,
+        results[thumbs.what].astype(np.uint8, copy=False),
+        results[faces.what].astype(np.bool_, copy=False)
+        if detector is not None
+        else np.empty(0, np.bool_),
+        results[flipped.what].astype(np.float32, copy=False) if mirrored else rows[:0],
     )
+
+
+def _one_pass(pictures: Pictures, steps: Sequence[_Measurement]) -> list[NDArray[np.generic]]:
+    """Draw the pictures once, BATCH at a time, and measure each step."""
+    if not steps:
+        return []
+    parts: list[list[NDArray[np.generic]]] = [[] for _ in steps]
+    count = max(step.count for step in steps)
+    with tqdm(total=count, desc=f"measuring {printable(pictures.name)}", unit="img") as bar:
+        for start in range(0, count, BATCH):
+            pixels = pictures.draw(start, min(BATCH, count - start))
+            for step, arrays in zip(steps, parts, strict=True):
+                if start < step.count:
+                    arrays.append(step.of(pixels[: step.count - start]))
+            bar.update(len(pixels))
+    return [np.concatenate(arrays) for arrays in parts]
 
 
 def _made_by(extractor: Extractor) -> str:

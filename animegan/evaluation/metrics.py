@@ -153,11 +153,11 @@ def prdc(real: Features, fake: Features) -> Prdc:
 def radii(x: Tensor, *nearest: int) -> Tensor:
     """Return squared distances [len(nearest), N] to the k-th nearest other row, for each k."""
     most = max(nearest) + 1  # each row's nearest is itself
-    found = [
+    parts = [
         squares.topk(most, dim=1, largest=False).values[:, list(nearest)]
         for _, squares in squared_distances(x, x)
     ]
-    return torch.cat(found).T.contiguous()
+    return torch.cat(parts).T.contiguous()
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -42,7 +42,7 @@ def check_count(eval_path: str, eval_num: int | None, held_out: int) -> None:
         raise too_many(eval_num, eval_path, held_out)
 
 
-class TrainingYardstick:
+class OnlineEvaluator:
     """Measures KID and Fréchet distance of generated images against a fixed set of reals.
 
     Values are comparable only within one run, since FD depends on the number of images. It leaves
@@ -63,7 +63,7 @@ class TrainingYardstick:
         self._real = measure(of_array("reals", faces.images, chosen), extractor, None).features
 
     def score(self, draw: Draw) -> dict[str, float]:
-        """Return `kid` and `fd` of images 0 .. n-1 of `draw`.
+        """Return `kid` (raw) and `fd` of images 0 .. n-1 of `draw`.
 
         KID is the unbiased estimate over all n images at once, about 0 for reals.
         """

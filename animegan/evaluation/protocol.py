@@ -10,11 +10,19 @@ import torch
 
 from animegan.core.errors import refuse
 from animegan.core.files import same_place
-from animegan.data.cache import FaceSet
+from animegan.core.numbers import KID_SCALE
 from animegan.evaluation import metrics
 from animegan.evaluation.copying import QUANTILE, Copying, copying
 from animegan.evaluation.extractors import Extractor
-from animegan.evaluation.measure import FaceFinder, Measured, Pictures, measure, of_array, too_many
+from animegan.evaluation.measure import (
+    FaceFinder,
+    Folder,
+    Measured,
+    Pictures,
+    measure,
+    of_array,
+    too_many,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +46,11 @@ FEWEST = 32  # pictures per side below which the numbers mean nothing
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers of one set compared with the reals: the keys of the JSON, in order."""
+    """The numbers of one set compared with the reals.
+
+    The JSON has them in this order and under these keys, but for KID, which is shown x 1000
+    everywhere: `kid` and `kid_std` are `kid_x1000` and `kid_x1000_std` there.
+    """
 
     fd: float
     kid: float
@@ -51,10 +63,20 @@ class Numbers:
     face_rate_real: float | None
     duplicates: int
 
+    def as_shown(self) -> dict[str, Any]:
+        """Return the numbers as the JSON has them."""
+        values = asdict(self)
+        for key in ("kid", "kid_std"):
+            values[key] *= KID_SCALE
+        return {_JSON_KEYS.get(key, key): value for key, value in values.items()}
+
+
+_JSON_KEYS = {"kid": f"kid_x{KID_SCALE}", "kid_std": f"kid_x{KID_SCALE}_std"}
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The result of an evaluation: everything that the table, the JSON and the report show."""
+    """The result of an evaluation: all that the table, the JSON and the report show."""
 
     numbers: Numbers
     floor: Numbers
@@ -66,11 +88,14 @@ class Evaluation:
 
     def as_json(self) -> str:
         """Return the numbers as a JSON object on one line."""
-        record = asdict(self.numbers) | {
+        return json.dumps(self.record())
+
+    def record(self) -> dict[str, Any]:
+        """Return what the JSON object holds."""
+        return self.numbers.as_shown() | {
             "copied": self.copying.copied, "unseen_left_out": self.copying.left_out,
-            "floor": asdict(self.floor), "protocol": self.protocol,
+            "floor": self.floor.as_shown(), "protocol": self.protocol,
         }  # fmt: skip
-        return json.dumps(record)
 
 
 def compare(real: Measured, fake: Measured, extractor: Extractor, seed: int) -> Numbers:
@@ -91,87 +116,88 @@ def _rate(of: Measured) -> float | None:
 
 
 def evaluate(
-    samples: Pictures, reals: FaceSet, *, against: str, extractor: Extractor,
-    detector: FaceFinder | None, count: int | None = None, seed: int = 0,
-    others: FaceSet | None = None, others_from: str = "", train: FaceSet | None = None,
-    train_from: str = "",
+    samples: Pictures, reals: Folder, *, extractor: Extractor, detector: FaceFinder | None,
+    count: int | None = None, seed: int = 0, others: Folder | None = None,
+    train: Folder | None = None, trained_on: str = "",
 ) -> Evaluation:  # fmt: skip
     """Compare samples with reals, and for the floor other reals with the same reals.
 
     Args:
         samples: the samples; for a generator, `samples.count` may be any large number.
-        reals: the pictures of the folder `against`.
+        reals: the real pictures.
+        extractor: the network in whose features the sets are compared.
+        detector: finds faces; None: no face rates.
         count: pictures per side (default: all of the reals or samples, at most MOST).
-        others: reals for the floor, from the folder `others_from` (default: the rest of `reals`,
-            or its two halves if it has fewer than 2 * count pictures).
-        train: the training set, from the folder `train_from`; all of it is searched for copies.
-            If it is the folder `against`, or not given so that the measured pictures of `reals`
-            stand in for it, `others` are the unseen reals; without these, each of the reals is
-            left out in turn.
+        seed: of the choice of reals, and of KID's subsets.
+        others: reals for the floor (default: the rest of `reals`, or its two halves if it has fewer
+            than 2 * count pictures).
+        train: the training set; all of it is searched for copies. If it is the folder of `reals`,
+            or not given so that the measured pictures of `reals` stand in for it, `others` are the
+            unseen reals; without these, each of the reals is left out in turn.
+        trained_on: digest of the training set when the generator was trained; "" if unknown.
 
     Raises:
         UsageError: fewer pictures than FEWEST or `count`.
     """
-    n = _count(count, samples, reals, against, others, others_from)
+    n = _count(count, samples, reals, others)
     samples = replace(samples, count=n)
-    order = np.random.RandomState(seed).permutation(len(reals))
-    floor_n = min(n, len(others) if others is not None else len(reals) // 2)
+    order = np.random.RandomState(seed).permutation(len(reals.faces))
+    floor_n = min(n, len(others.faces) if others is not None else len(reals.faces) // 2)
     taken = max(n, floor_n if others is not None else 2 * floor_n)
-    real_set = of_array(against, reals.images, order[:taken])
+    real_set = of_array(reals.path, reals.faces.images, order[:taken])
     real = measure(real_set, extractor, detector, mirrored=n)
     if others is not None:
-        some = np.random.RandomState(seed).permutation(len(others))[:floor_n]
-        other_set = of_array(others_from, others.images, some)
+        chosen = np.random.RandomState(seed).permutation(len(others.faces))[:floor_n]
+        other_set = of_array(others.path, others.faces.images, chosen)
         other = measure(other_set, extractor, detector, mirrored=floor_n)
     else:
         other = real.rows(np.arange(floor_n, 2 * floor_n))
         if floor_n < n:
             logger.info(
-                f"{against}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
+                f"{reals.path}: fewer than {2 * n} pictures, so the floor compares {floor_n} with "
                 f"{floor_n}; for a floor of {n}, give a second folder of reals with --floor-path"
             )
     fake = measure(samples, extractor, detector, mirrored=n)
     train_set, known = real_set, real
     if train is not None:
-        train_set = of_array(train_from, train.images)
+        train_set = of_array(train.path, train.faces.images)
         known = measure(train_set, extractor, None)
-    unseen, unseen_are, own = real.rows(np.arange(n)), against, None
-    if train is None or same_place(train_from, against):
-        if others is not None and not same_place(others_from, against):
-            unseen, unseen_are = other, others_from
+    unseen, unseen_are, own = real.rows(np.arange(n)), reals.path, None
+    if train is None or same_place(train.path, reals.path):
+        if others is not None and not same_place(others.path, reals.path):
+            unseen, unseen_are = other, others.path
         else:
             unseen_are = "each training picture against the others"
             own = np.arange(n) if train is None else order[:n]
     logger.info("counting distances")
     copies = copying(fake, known, unseen, unseen_are, own)
-    protocol = _protocol(samples, real_set, extractor, detector, n, floor_n, others_from, seed)
+    floor_of = others.path if others is not None else f"other pictures of {reals.path}"
+    protocol = _protocol(samples, real_set, extractor, detector, n, floor_n, floor_of, seed)
     return Evaluation(
         compare(real.rows(np.arange(n)), fake, extractor, seed),
         compare(real.rows(np.arange(floor_n)), other, extractor, seed),
-        protocol | {"copying": _how_copies_are_found(copies, train_set, train is None)},
+        protocol | {"copying": _copying_protocol(copies, train_set, train, trained_on)},
         copies, samples, replace(real_set, count=n), train_set,
     )  # fmt: skip
 
 
-def _count(
-    asked: int | None, samples: Pictures, reals: FaceSet, against: str, others: FaceSet | None,
-    others_from: str,
-) -> int:  # fmt: skip
+def _count(asked: int | None, samples: Pictures, reals: Folder, others: Folder | None) -> int:
     """Return the number of pictures per side."""
-    sets = [("--against", against, len(reals)), ("--samples", samples.name, samples.count)]
+    sizes = [
+        ("--against", reals.path, len(reals.faces)), ("--samples", samples.name, samples.count)
+    ]  # fmt: skip
     if others is not None:
-        sets.append(("--floor-path", others_from, len(others)))
-    problems = [
-        f"{flag} {name}: has {found} pictures; an evaluation needs at least {FEWEST}"
-        for flag, name, found in sets
-        if found < FEWEST
-    ]
-    refuse(problems)
-    there = min(len(reals), samples.count)
-    if asked is not None and asked > there:
-        fewer = against if there == len(reals) else samples.name
-        raise too_many(asked, fewer, there)
-    return asked or min(there, MOST)
+        sizes.append(("--floor-path", others.path, len(others.faces)))
+    refuse(
+        f"{flag} {name}: has {size} pictures; an evaluation needs at least {FEWEST}"
+        for flag, name, size in sizes
+        if size < FEWEST
+    )
+    available = min(len(reals.faces), samples.count)
+    if asked is not None and asked > available:
+        fewer = reals.path if available == len(reals.faces) else samples.name
+        raise too_many(asked, fewer, available)
+    return asked or min(available, MOST)
 
 
 def _protocol(
@@ -182,7 +208,7 @@ def _protocol(
     channels, height, width = reals.draw(0, 1).shape[1:]
     return {
         "samples": samples.name, "against": reals.name, "n": n,
-        "floor_n": floor_n, "floor_of": floor_of or f"other pictures of {reals.name}",
+        "floor_n": floor_n, "floor_of": floor_of,
         "image_size": [width, height], "channels": channels, "seed": seed,
         "extractor": extractor.name, "weights_sha256": extractor.weights,
         "resize": extractor.resize, "fd_is": extractor.fd_title, "kid_is": extractor.kid_title,
@@ -194,79 +220,22 @@ def _protocol(
         "detector": "animeface" if detector is not None else None,
         "device": extractor.device.type, "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "does_not_show": CANNOT,
+        "does_not_show": {_JSON_KEYS.get(key, key): words for key, words in CANNOT.items()},
     }  # fmt: skip
 
 
-def _how_copies_are_found(copies: Copying, train: Pictures, stands_in: bool) -> dict[str, Any]:
-    """Return the protocol of the copying test; stands_in: the reals are used as training set."""
+def _copying_protocol(
+    copies: Copying, searched: Pictures, train: Folder | None, trained_on: str
+) -> dict[str, Any]:
+    """Return the protocol of the copying test; without `train`, the reals stand in for it.
+
+    `train_changed` is None where it is unknown: no training set, or an older weight file.
+    """
+    known = train is not None and trained_on and train.faces.digest
     return {
-        "train": None if stands_in else train.name, "train_n": train.count, "mirrored": True,
+        "train": None if train is None else searched.name, "train_n": searched.count,
+        "train_changed": train.faces.digest != trained_on if train is not None and known else None,
+        "mirrored": True,
         "unseen": copies.unseen_are, "unseen_n": len(copies.unseen) + copies.left_out,
         "unseen_left_out": copies.left_out, "unseen_quantile": QUANTILE, "near": copies.near,
     }  # fmt: skip
-
-
-def table(found: Evaluation) -> str:
-    """Format the numbers for a terminal: samples, floor, which direction is better, and notes."""
-    told, floor, protocol = found.numbers, found.floor, found.protocol
-    rows = [(protocol["fd_is"], f"{told.fd:.2f}", f"{floor.fd:.2f}", "lower")]
-    kids = [f"{1000 * one.kid:.2f} ± {1000 * one.kid_std:.2f}" for one in (told, floor)]
-    rows.append((protocol["kid_is"] + " x 1000", kids[0], kids[1], "lower"))
-    for name in ("precision", "recall", "density", "coverage"):
-        rows.append((name, f"{getattr(told, name):.3f}", f"{getattr(floor, name):.3f}", "higher"))
-    if told.face_rate is not None and floor.face_rate is not None:
-        rows.append(("face rate", f"{told.face_rate:.3f}", f"{floor.face_rate:.3f}", "higher"))
-    rows.append(("near-identical", str(told.duplicates), str(floor.duplicates), "lower"))
-    keys = ["fd", "kid", "precision", "recall", "density", "coverage", "face_rate", "duplicates"]
-    marks = {key: f"[{k}]" for k, key in enumerate(CANNOT, 1)}
-    lines = [f"{protocol['samples']} against {protocol['against']}, {protocol['n']} pictures each"]
-    lines.append(f"{'':46}{'samples':>18}{'floor':>18}  better")
-    present = [key for key in keys if key != "face_rate" or told.face_rate is not None]
-    for key, (name, value, other, better) in zip(present, rows, strict=True):
-        lines.append(f"{name:46}{value:>18}{other:>18}  {better:7}{marks.get(key, '')}".rstrip())
-    lines += ["", *notes(found)]
-    return "\n".join(lines)
-
-
-def notes(found: Evaluation) -> list[str]:
-    """Return the notes needed to interpret the numbers, one per line."""
-    told, protocol = found.numbers, found.protocol
-    lines = [f"[{k}] {key}: {said}" for k, (key, said) in enumerate(CANNOT.items(), 1)]
-    lines.append(
-        f"floor: {protocol['floor_of']}, {protocol['floor_n']} of them against as many reals"
-    )
-    if protocol["floor_n"] < protocol["n"]:
-        lines.append(
-            f"the floor's {protocol['fd_is']}, precision, recall and coverage depend on the number "
-            f"of pictures and would differ for {protocol['n']}; KID does not depend on it"
-        )
-    if told.face_rate_real is not None:
-        lines.append(
-            f"face rate of the reals: {told.face_rate_real:.3f}; it is high for any set that was "
-            "cropped by a detector, and for samples like it"
-        )
-    return lines + _copying_notes(found)
-
-
-def _copying_notes(found: Evaluation) -> list[str]:
-    copied, train, protocol = found.copying, found.train.name, found.protocol["copying"]
-    lines = []
-    if protocol["train"] is None:
-        lines.append("copying: no --train-path, so the reals stand in for the training set")
-    if copied.copied is None:
-        lines.append(
-            f"copying: unknown, as {train} has a near-identical picture of each of the "
-            f"{copied.left_out} unseen reals ({copied.unseen_are})"
-        )
-        return lines
-    lines.append(
-        f"copying: {copied.copied:.1%} of the samples, mirrored or not, are closer to a picture of "
-        f"{train} than 99 % of unseen reals are ({copied.unseen_are})"
-    )
-    if copied.left_out:
-        lines.append(
-            f"copying: {copied.left_out} of {protocol['unseen_n']} unseen reals do not count, as "
-            f"{train} has a near-identical picture of each"
-        )
-    return lines

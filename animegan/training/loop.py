@@ -14,6 +14,7 @@ from tqdm import tqdm
 from animegan.config.derived import planned_steps
 from animegan.core import images
 from animegan.core.errors import TrainingStopped
+from animegan.core.numbers import KID_NAME, kid_shown
 from animegan.core.signals import Stop
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.runs import checkpoint, samples
@@ -158,8 +159,8 @@ class Loop:
         self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
         self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
         best = ", the best so far" if verdict.improved else ""
-        kid, fd = 1000 * verdict.values["kid"], verdict.values["fd"]
-        logger.info(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
+        kid, fd = kid_shown(verdict.values["kid"]), verdict.values["fd"]
+        logger.info(f"step {step:,}: {KID_NAME} {kid}, FD {fd:.1f}{best}")
         for line_ in verdict.alarms:
             logger.info(f"step {step}: {line_}")
         if verdict.improved:

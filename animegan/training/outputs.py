@@ -80,6 +80,7 @@ class Traces:
             return
         step = self.trainer.step
         about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
+        about["picture_files"] = self.trainer.batches.faces.digest  # `evaluate` compares it
         about |= self.trainer.conditions.about()
         for kind, net in (("netg", self.trainer.shown()), ("netd", self.trainer.netd)):
             path = self.run.path / f"{kind}_{tag}.pth"

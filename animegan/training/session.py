@@ -17,7 +17,7 @@ from animegan.data.folder import Listing, find_pictures
 from animegan.data.labels import Labels, read_labels, sizes_of
 from animegan.evaluation import online
 from animegan.evaluation.extractors import build_extractor
-from animegan.evaluation.online import TrainingYardstick
+from animegan.evaluation.online import OnlineEvaluator
 from animegan.losses.objectives import OBJECTIVES
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.visdom_client import connect
@@ -261,7 +261,7 @@ def _forget_later(run: Run, traces: Traces) -> None:
     samples.forget_after(traces.samples, step)
 
 
-def _yardstick(config: Config, on: Runtime) -> TrainingYardstick | None:
+def _yardstick(config: Config, on: Runtime) -> OnlineEvaluator | None:
     """Return what measures the generator during training, on the main process; None if unused."""
     if config.eval_path is None or not on.ranks.is_main:
         return None
@@ -269,7 +269,7 @@ def _yardstick(config: Config, on: Runtime) -> TrainingYardstick | None:
     listing = find_pictures(config.eval_path, "--eval-path")
     held_out = _set(config, listing, OPTIONS["max_broken"].default)
     online.check_count(config.eval_path, config.eval_num, len(held_out))
-    return TrainingYardstick(held_out, extractor, config.eval_num or online.PICTURES)
+    return OnlineEvaluator(held_out, extractor, config.eval_num or online.PICTURES)
 
 
 @contextmanager

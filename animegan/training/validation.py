@@ -57,7 +57,7 @@ def probe(trainer: Trainer) -> dict[str, float]:
 
 
 class Yardstick(Protocol):
-    """Interface of `animegan.yardstick.TrainingYardstick`."""
+    """Interface of `animegan.evaluation.online.OnlineEvaluator`."""
 
     n: int
 

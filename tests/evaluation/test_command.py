@@ -1,6 +1,8 @@
 """The command in-process: JSON alone on stdout, prose on stderr, mistakes before any work."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from PIL import Image
 
 from animegan.config.config import Config
 from animegan.core.errors import Ended, UsageError
+from animegan.data import cache
+from animegan.data.cache import open_set
+from animegan.data.folder import Listing, find_pictures
 from animegan.evaluation import command as eval_command
 from animegan.generation import generate
 from animegan.models import Spec, build_netg
@@ -18,6 +23,7 @@ from animegan.runs.checkpoint import LoadedNet, save_net
 from tests.support.blocks import Blocks, Red, spots
 from tests.support.said import heard
 
+OPTIONS = {"data_path": "more", "resize": "crop"}
 SPEC = Spec(image_size=16, nz=5, ngf=2, ndf=2)
 
 
@@ -28,15 +34,19 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
         for k, pixels in enumerate(spots(count, seed)):
             Image.fromarray(pixels).save(tmp_path / name / f"{k:03}.png")
-    torch.manual_seed(0)
-    about = {"step": 1, "epoch": 1.0, "options": {"data_path": "more", "resize": "crop"}}
-    weights = build_netg(SPEC).state_dict()
     (tmp_path / "run").mkdir()
-    save_net(tmp_path / "run" / "netg_last.pth", "netg", weights, SPEC, about)
+    save(tmp_path, {"options": OPTIONS})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(eval_command, "build_extractor", lambda *_: Blocks())
     monkeypatch.setattr(eval_command, "FaceDetector", Red)
     return tmp_path
+
+
+def save(place: Path, about: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    about = {"step": 1, "epoch": 1.0} | about
+    path = place / "run" / "netg_last.pth"
+    save_net(path, "netg", build_netg(SPEC).state_dict(), SPEC, about)
 
 
 def run(**words: Any) -> list[str]:
@@ -59,16 +69,58 @@ def test_json_alone_on_stdout_and_the_page_beside_the_weights(
     assert any("do not publish it" in line for line in said)
 
 
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+
+
 def test_the_set_the_run_was_trained_on_is_looked_up_for_copies(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(netg_path="run/netg_last.pth")
-    assert "closer to a picture of more" in capsys.readouterr().out
-    run(netg_path="run/netg_last.pth", train_path="samples")
-    assert "closer to a picture of samples" in capsys.readouterr().out
+    run(netg_path="run/netg_last.pth", json=True)
+    assert result(capsys)["protocol"]["copying"]["train"] == "more"
+    run(netg_path="run/netg_last.pth", train_path="samples", json=True)
+    assert result(capsys)["protocol"]["copying"]["train"] == "samples"
     (place / "more").rename(place / "gone")
-    run(netg_path="run/netg_last.pth")
-    assert "closer to a picture of reals" in capsys.readouterr().out
+    said = run(netg_path="run/netg_last.pth", json=True)
+    assert result(capsys)["protocol"]["copying"]["train"] is None
+    assert sum("more" in line and "--train-path" in line for line in said) == 1
+
+
+def test_a_training_set_that_changed_since_is_noticed(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = open_set("more", image_size=16).digest
+    save(place, {"options": OPTIONS, "picture_files": digest})
+    said = run(netg_path="run/netg_last.pth", json=True)
+    assert result(capsys)["protocol"]["copying"]["train_changed"] is False
+    assert not any(line.startswith("--train-path more") for line in said)
+    (place / "more" / "000.png").unlink()
+    said = run(netg_path="run/netg_last.pth", json=True)
+    assert result(capsys)["protocol"]["copying"]["train_changed"] is True
+    assert sum(line.startswith("--train-path more") for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [None, [], 7, "x", {"data_path": ["more"]}, {"data_path": "a\0b"}]
+)
+def test_options_of_a_weight_file_that_are_none_end_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str], options: object
+) -> None:
+    save(place, {"options": options})
+    run(netg_path="run/netg_last.pth", json=True)
+    assert result(capsys)["protocol"]["copying"]["train"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"resize": "fold"}, {"resize": ["crop"]}, {"background": "#12"}, {"background": None}]
+)
+def test_options_of_a_weight_file_that_cannot_be_are_refused(
+    place: Path, wrong: dict[str, object]
+) -> None:
+    save(place, {"options": OPTIONS | wrong})
+    with pytest.raises(UsageError) as caught:
+        run(netg_path="run/netg_last.pth")
+    assert caught.value.flags == ("--netg-path",)
 
 
 def test_measuring_against_what_it_was_trained_on_is_told(place: Path) -> None:
@@ -91,9 +143,11 @@ def test_folder_against_folder_with_a_table(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(samples="samples", floor_path="more", image_size=16, report="out/page.html")
-    out = capsys.readouterr().out
-    assert "samples against reals, 50 pictures each" in out
-    assert "floor: more, 40 of them" in out
+    assert len(capsys.readouterr().out.splitlines()) > 10
+    run(samples="samples", floor_path="more", image_size=16, report="out/page.html", json=True)
+    protocol = result(capsys)["protocol"]
+    assert (protocol["samples"], protocol["against"], protocol["n"]) == ("samples", "reals", 50)
+    assert (protocol["floor_of"], protocol["floor_n"]) == ("more", 40)
     assert (place / "out" / "page.html").exists()
 
 
@@ -109,26 +163,49 @@ def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "problems"),
+    ("words", "flags"),
     [
-        ({"samples": "nowhere", "against": "gone"}, ["--against gone", "--samples nowhere"]),
-        ({"samples": "samples", "floor_path": "run"}, ["--floor-path run: no pictures"]),
-        ({"samples": "samples", "eval_num": 31}, ["needs at least 32 pictures; use 32"]),
-        ({"samples": "samples", "report": "more"}, ["--report more: is a folder; give a file"]),
-        ({"netg_path": "run/none.pth"}, ["--netg-path run/none.pth: no such file"]),
-        ({"samples": "samples", "image_size": 16, "eval_num": 60}, ["--eval-num 60: samples has"]),
+        ({"samples": "nowhere", "against": "gone"}, ["--against", "--samples"]),
+        ({"samples": "samples", "floor_path": "run"}, ["--floor-path"]),
+        ({"samples": "samples", "eval_num": 31}, ["--eval-num"]),
+        ({"samples": "samples", "report": "more"}, ["--report"]),
+        ({"netg_path": "run/none.pth"}, ["--netg-path"]),
+        ({"samples": "samples", "image_size": 16, "eval_num": 60}, ["--eval-num"]),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_together_and_before_any_work(
-    place: Path, capsys: pytest.CaptureFixture[str], words: dict[str, Any], problems: list[str]
+    place: Path, capsys: pytest.CaptureFixture[str], words: dict[str, Any], flags: list[str]
 ) -> None:
     with pytest.raises(UsageError) as caught:
         run(**words)
-    assert len(caught.value.problems) == len(problems)
-    for told, expected in zip(caught.value.problems, problems, strict=True):
-        assert expected in told
-        assert "--data-path" not in told
+    assert list(caught.value.flags) == flags
     assert "measuring" not in capsys.readouterr().err
+
+
+def test_each_folder_is_listed_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[str] = []
+
+    def find(path: str, flag: str) -> Listing:
+        listed.append(str(path))
+        return find_pictures(path, flag)
+
+    monkeypatch.setattr(eval_command, "find_pictures", find)
+    monkeypatch.setattr(cache, "find_pictures", find)
+    run(netg_path="run/netg_last.pth", floor_path="samples")
+    assert sorted(listed) == ["more", "reals", "samples"]
+
+
+def test_the_page_is_written_before_the_result_is_printed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OSError, match="No space"):
+        run(samples="samples", image_size=16, report="page.html")
+    assert "kid_x1000" in (place / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_does_not_hide_the_result(
@@ -139,12 +216,8 @@ def test_a_page_that_cannot_be_written_does_not_hide_the_result(
 
     monkeypatch.setattr(eval_command, "write_report", full)
     said: list[str] = heard()
-    given = Config(
-        against="reals", samples="samples", image_size=16, report="page.html", device="cpu"
-    )
     with pytest.raises(Ended) as caught:
-        eval_command.run(given)
+        run(samples="samples", image_size=16, report="page.html", json=True)
     assert caught.value.code == 1
-    assert "samples against reals, 50 pictures each" in capsys.readouterr().out
-    line = "--report page.html: cannot be written to (No space left on device); use another file"
-    assert said[-1] == line
+    assert result(capsys)["protocol"]["n"] == 50
+    assert said[-1].startswith("--report page.html: ")

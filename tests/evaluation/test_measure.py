@@ -1,5 +1,7 @@
 """Sets in numbers: in one pass, kept by content, in flat memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,21 @@ def test_features_made_another_way_are_measured_anew(monkeypatch: pytest.MonkeyP
     assert net.seen == 160
     measure(pictures, net, None)
     assert net.seen == 160
+
+
+def test_a_damaged_cache_is_measured_again(own_cache: Path) -> None:
+    pictures, net = of_array("here", spots(40, 0)), Blocks()
+    first = measure(pictures, net, None)
+    for file in (own_cache / "features").iterdir():
+        content = bytearray(file.read_bytes())
+        content[200] ^= 4
+        file.write_bytes(content)
+    again = measure(pictures, net, None)
+    assert net.seen == 80
+    np.testing.assert_array_equal(again.features, first.features)
+    np.testing.assert_array_equal(again.thumbs, first.thumbs)
+    measure(pictures, net, None)
+    assert net.seen == 80
 
 
 def test_what_is_missing_is_measured_alone() -> None:

@@ -134,11 +134,10 @@ def test_measuring_on_the_way_takes_of_the_steps(monkeypatch: pytest.MonkeyPatch
 def test_a_small_set_is_told_how_often_it_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, slow=50.0)
     few = [Candidate("best", config_of(name="slow"))]
-    told = budget.choose(few, 1000, Runtime(torch.device("cpu")), size=300).told[0]
-    assert "but that is 158 epochs over 300 pictures, and only 64 are known to help" in told
-    assert (
-        "by heart" not in budget.choose(few, 1000, Runtime(torch.device("cpu")), size=3000).told[0]
-    )
+    warning = "but that is 158 epochs over 300 pictures, and only 64 are known to help"
+    for size, warned in ((300, True), (3000, False)):
+        line = budget.choose(few, 1000, Runtime(torch.device("cpu")), size=size).told[0]
+        assert ("may overfit" in line) == (warning in line) == warned
 
 
 def test_what_has_no_memory_for_a_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

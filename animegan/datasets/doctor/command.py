@@ -6,26 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from animegan.core import html
 from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import not_apart, writable, writable_file, writing_report
 from animegan.core.parallel import spread
-from animegan.data.decode import BrokenPicture, parse_background
+from animegan.data.decode import parse_background
 from animegan.data.folder import find_pictures
 from animegan.datasets.doctor import survey
-from animegan.datasets.doctor.diagnosis import DROPPED, Diagnosis, diagnose
+from animegan.datasets.doctor.diagnosis import Diagnosis, diagnose
+from animegan.datasets.doctor.report import write_report
 from animegan.datasets.doctor.survey import Seen, Task
-from animegan.datasets.pictures import read_picture
 from animegan.datasets.quality import Limits
 from animegan.datasets.sources import walk
 
 logger = logging.getLogger(__name__)
-
-_SHOWN = 36
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,10 @@ def doctor(
     if options.report is not None:
         page = Path(options.report)
         with writing_report(page):
-            _write_report(page, options, seen, others, diagnosis)
+            write_report(
+                page, folder, seen, options.against, others, diagnosis, options.limits,
+                options.background,
+            )  # fmt: skip
         logger.info(f"report: {options.report}")
     return diagnosis
 
@@ -158,95 +156,3 @@ def _copy(folder: Path, fix: Path, seen: list[Seen], diagnosis: Diagnosis) -> in
             shutil.copyfile(folder / picture.key, target)
             kept += 1
     return kept
-
-
-def _write_report(
-    path: Path, options: Options, seen: list[Seen], others: list[Seen], diagnosis: Diagnosis
-) -> None:
-    folder = Path(options.folder)
-
-    def picture(base: Path, key: str) -> Image.Image | None:
-        try:
-            return read_picture(key, base / key, 3, options.background)
-        except BrokenPicture:
-            return None
-
-    def sheet(pictures: list[tuple[Path, str]], title: str) -> str:
-        shown = [found for base, key in pictures if (found := picture(base, key)) is not None]
-        return html.contact_sheet(shown, title)
-
-    verdict = "Problems would hurt training" if diagnosis.hurts else "Ready for training"
-    rows = [
-        f"<tr><td class='n {'bad' if f.hurts else 'good'}'>{'hurts' if f.hurts else 'note'}</td>"
-        f"<td>{html.text(f.words)}</td></tr>"
-        for f in diagnosis.findings
-    ]
-    parts = [
-        f"<p class={'bad' if diagnosis.hurts else 'good'}><b>{verdict}</b></p>",
-        html.table(["", ""], diagnosis.facts),
-        html.heading("Findings"),
-        f"<table>{''.join(rows)}</table>" if rows else html.paragraph("None."),
-        html.heading("Advice"),
-        "<ul>" + "".join(f"<li>{html.text(line)}</li>" for line in diagnosis.advice) + "</ul>",
-        html.heading("Measurements"),
-        '<div class="row">',
-        *_histograms(seen, options.limits),
-        "</div>",
-    ]
-    for name in DROPPED[1:]:
-        found = [(folder, p.key) for p, why in zip(seen, diagnosis.why, strict=True) if why == name]
-        if found:
-            parts += [
-                html.heading(f"{name}: {len(found):,}"),
-                sheet(found[:_SHOWN], name),
-            ]
-    for name in ("exact duplicate", "near duplicate"):
-        pairs = [i for i, why in enumerate(diagnosis.why) if why == name]
-        shown = [n for i in pairs[: _SHOWN // 2] for n in (i, int(diagnosis.like[i]))]
-        if pairs:
-            parts += [
-                html.heading(f"{name}: {len(pairs):,}"),
-                html.paragraph("In pairs: a picture, then the one it duplicates."),
-                sheet([(folder, seen[n].key) for n in shown], name),
-            ]
-    leaks = np.flatnonzero(diagnosis.leak >= 0).tolist()
-    if leaks and options.against is not None:
-        both = [
-            place
-            for i in leaks[: _SHOWN // 2]
-            for place in (
-                (folder, seen[i].key),
-                (Path(options.against), others[int(diagnosis.leak[i])].key),
-            )
-        ]
-        parts += [
-            html.heading(f"Also in {options.against}: {len(leaks):,}"),
-            html.paragraph("In pairs: the picture in this set, then its match in the other."),
-            sheet(both, "leaks"),
-        ]
-    if len(diagnosis.strange) >= 50:
-        far = [(folder, seen[i].key) for i in diagnosis.strange[: _SHOWN // 3 * 2].tolist()]
-        parts += [html.heading("Outliers"), sheet(far, "outliers")]
-    broken = [(p.key, p.problem) for p in seen if p.problem]
-    if broken:
-        parts += [
-            html.heading(f"broken: {len(broken):,}"),
-            html.table(["file", "problem"], broken[:50]),
-        ]
-    html.write_page(path, f"doctor: {folder}", parts)
-
-
-def _histograms(seen: list[Seen], limits: Limits) -> list[str]:
-    sound = [picture for picture in seen if picture.measures is not None]
-    measures = [picture.measures for picture in sound if picture.measures is not None]
-    sides = np.array([float(picture.side) for picture in sound])
-    columns = (
-        ("luma spread (--min-spread)", [m.spread for m in measures], limits.min_spread),
-        ("colour (--min-colour)", [m.colour for m in measures], limits.min_colour),
-        ("sharpness (--min-sharpness)", [m.sharpness for m in measures], limits.min_sharpness),
-        ("detail, dB (--min-detail)", [m.detail for m in measures], limits.min_detail),
-    )
-    return [
-        html.histogram(sides, "short side, px", float(limits.min_size) or None),
-        *(html.histogram(np.array(values), title, limit) for title, values, limit in columns),
-    ]

@@ -65,12 +65,12 @@ class Counts:
 
     def lines(self) -> list[str]:
         """Return the counts as lines of text."""
-        told = [
+        lines = [
             f"{self.sources:,} files, {self.pictures:,} pictures, {self.faces:,} faces: "
             f"{self.to_train_on:,} to train on, {self.held_out:,} held out"
         ]
         dropped = [f"  {name}: {self.reasons[name]:,}" for name in REASONS if self.reasons[name]]
-        return told + (["dropped:", *dropped] if dropped else [])
+        return lines + (["dropped:", *dropped] if dropped else [])
 
 
 def count(records: Iterable[SourceRecord], selection: Selection, held_out: int) -> Counts:
@@ -104,7 +104,8 @@ def write_report(
     files = _files(records(), {face for _, _, faces in sheets for face in faces})
     parts = [
         html.paragraph(counts.lines()[0] + "."),
-        f"<p>Created by <code>{html.text(command)}</code></p>",
+        html.paragraph("Created by"),
+        html.code(command, block=True),
         html.heading("Why faces and pictures were dropped"),
         html.table(
             ["reason", "dropped", "option"],
@@ -119,12 +120,12 @@ def write_report(
             "All detected faces; the line is the limit. To try other limits, run the same command "
             "again: faces are not detected again."
         ),
-        '<div class="row">',
-        *(
-            html.histogram(column, f"{limit.words} (--{limit.option})", limit.value(limits))
+        html.row(
+            html.histogram(
+                f"{limit.words} (--{limit.option})", {"faces": column}, limit.value(limits)
+            )
             for limit, column in zip(LIMITS, values, strict=True)
         ),
-        "</div>",
     ]
     for title, note, faces in sheets:
         shown = [picture for face in faces if (picture := _open(crops / files[face])) is not None]
@@ -182,13 +183,14 @@ def _choose_sheets(
 
 
 def _files(records: Iterable[SourceRecord], wanted: set[int]) -> dict[int, str]:
-    found, number = {}, 0
+    """Return the crop's file name of each of the wanted faces."""
+    files, number = {}, 0
     for record in records:
         for face in record.faces:
             if number in wanted:
-                found[number] = face.file
+                files[number] = face.file
             number += 1
-    return found
+    return files
 
 
 def _option(reason: str, limits: Limits) -> str:
