@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from animegan.core.errors import UsageError, reason, refuse
 from animegan.core.files import sha256
 from animegan.core.outputs import not_apart
+from animegan.core.program import command_line
 from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.download.unpack import (
@@ -152,7 +152,7 @@ def download(options: Options) -> int:
     for why, times in writer.left.most_common():
         logger.info(f"skipped, {why}: {times:,}")
     logger.info(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
-    logger.info(f"next: python main.py doctor {shlex.quote(str(out))}")
+    logger.info(f"next: {command_line('doctor', out)}")
     return writer.count
 
 
