@@ -161,8 +161,3 @@ def main(words: Sequence[str]) -> int:
         logger.error(f"{error.filename or 'a file'}: {reason(error)}")
         return 1
     return 0
-
-
-def run() -> int:
-    """Run the command line of this process: the entry point of the installed command."""
-    return main(sys.argv[1:])

@@ -19,10 +19,15 @@ def program() -> str:
     """
     called = Path(sys.argv[0])
     if called.name == "main.py":
-        return f"{_named(sys.executable)} {quote(sys.argv[0])}"
+        return f"{python()} {quote(sys.argv[0])}"
     if called.stem == "animegan":  # animegan.exe on Windows
         return _named(os.path.abspath(called))
-    return f"{_named(sys.executable)} -m animegan"
+    return f"{python()} -m animegan"
+
+
+def python() -> str:
+    """Return the word that starts this interpreter in the user's shell."""
+    return _named(sys.executable)
 
 
 def command_line(*words: str | PurePath, **options: str | PurePath | int) -> str:
