@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 job=${1:-demo}
 case "$job" in
-    demo) extras="" ;;
-    test) extras="[dev,eval,prepare,download]" ;;
+    demo) extras="[monitor]" ;;
+    test) extras="[dev,monitor,lite2,fid,download,cascade]" ;;
     *) echo "$job: no such job; write demo or test" >&2; exit 2 ;;
 esac
 [ $# -eq 0 ] || shift
@@ -21,21 +21,60 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 2
 fi
 
+# pip MESSAGE ARGUMENTS: install, with one line per package instead of pip's own output
+install() {
+    echo "$1"
+    shift
+    PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --disable-pip-version-check \
+        --progress-bar off "$@" 2>.venv/errors | sed -n \
+        -e 's/^ *Downloading \([^ ]*[^ /]*\/\)*\([^ /]*\) \((.*)\)$/    \2 \3/p' \
+        -e 's/^Installing collected packages: .*/    unpacking (a few minutes for torch)/p' \
+        -e 's/^Successfully installed .*/    done/p'
+    # the status of a pipe is that of its last command: ask what pip left
+    if grep -q '^ERROR' .venv/errors; then
+        cat .venv/errors >&2
+        return 1
+    fi
+}
+
+# torch without CUDA is a tenth of the size; only on Linux with an Intel or AMD processor does the
+# usual build bring CUDA along. Nothing is lost if the registry in use does not have the other one.
+without_cuda() {
+    [ "$(uname -sm)" = "Linux x86_64" ] || return 1
+    ! command -v nvidia-smi >/dev/null && [ ! -e /dev/nvidia0 ] && [ ! -e /dev/dxg ] || return 1
+    ! .venv/bin/python -c 'import torch' 2>/dev/null || return 1
+    torch=$(sed -n 's/^torch==//p' scripts/constraints.txt)
+    vision=$(sed -n 's/^torchvision==//p' scripts/constraints.txt)
+    timeout 60 .venv/bin/python -m pip download --quiet --no-deps --disable-pip-version-check \
+        --retries 0 --timeout 10 --dest .venv/cpu "torch==$torch+cpu" "torchvision==$vision+cpu" \
+        >/dev/null 2>&1
+}
+
 # reinstall if the requirements have changed
 want="$extras $(cat pyproject.toml scripts/constraints.txt | cksum)"
 if [ "$(cat ".venv/.done-$job" 2>/dev/null)" != "$want" ]; then
-    [ -d .venv ] || "$python" -m venv .venv
+    if [ ! -d .venv ]; then
+        echo "1/4 creating the environment .venv"
+        "$python" -m venv .venv
+    fi
     # visdom 0.2.4 (Python 3.11) imports pkg_resources at build time: no isolation, older setuptools
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-        --constraint scripts/constraints.txt --editable ".$extras"
+    install "2/4 the tools that build packages" "setuptools<81" wheel
+    if without_cuda; then
+        install "3/4 torch for machines without an NVIDIA GPU" .venv/cpu/*.whl
+    fi
+    install "4/4 animegan and the packages it needs (up to 3 GB if torch comes with CUDA)" \
+        --no-build-isolation --constraint scripts/constraints.txt --editable ".$extras"
+    rm -rf .venv/cpu
     echo "$want" > ".venv/.done-$job"
 fi
 
 if [ "$job" = demo ]; then
     exec .venv/bin/python main.py demo "$@"
 fi
+echo "ruff"
 .venv/bin/python -m ruff check .
 .venv/bin/python -m ruff format --check .
+echo "mypy"
 .venv/bin/python -m mypy
+echo "pytest"
 .venv/bin/python -m pytest "$@"

@@ -16,6 +16,7 @@ from animegan.config.config import OPTIONS
 from animegan.config.options import Layer
 from animegan.config.resolve import resolve, saved_options, to_resume
 from animegan.core.errors import Ended, TrainingStopped, UsageError, reason, refuse
+from animegan.core.program import command_line
 from animegan.core.signals import Terminated, terminable
 from animegan.runtime.launch import launched
 
@@ -60,11 +61,12 @@ def exposed(name: str) -> Callable[..., None]:
 
 def check(line: parse.Line) -> None:
     """Raise UsageError listing every problem of the command line, including option conflicts."""
+    assert line.command is not None  # without one, the help is shown
     problems = list(line.problems)
     if line.command != "train" and launched().size > 1:
         problems.append(
             f"torchrun: {launched().size} processes would each repeat all of {line.command}, since "
-            f"only train is distributed; run python main.py {line.command} without it"
+            f"only train is distributed; run {command_line(line.command)} without it"
         )
     if line.command in COMMANDS:
         under: list[Layer] = []
@@ -159,8 +161,3 @@ def main(words: Sequence[str]) -> int:
         logger.error(f"{error.filename or 'a file'}: {reason(error)}")
         return 1
     return 0
-
-
-def run() -> int:
-    """Run the command line of this process: the entry point of the installed command."""
-    return main(sys.argv[1:])

@@ -5,7 +5,6 @@ Heavy modules such as torch are imported only by the commands.
 
 import dataclasses
 import logging
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from animegan.config.options import Layer
 from animegan.config.resolve import brought, refuse_changes, resolve, saved_options, to_resume
 from animegan.core.errors import Ended
 from animegan.core.files import same_place
+from animegan.core.program import command_line
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def prepare(**words: str) -> None:
     config, _ = resolve("prepare", words)
     from animegan.datasets.prepare import pipeline
 
-    counts = pipeline.prepare(_told(pipeline.Options, config), shlex.join(sys.argv))
+    counts = pipeline.prepare(_told(pipeline.Options, config), command_line(*sys.argv[1:]))
     print("\n".join(counts.lines()))
     if not counts.to_train_on:
         raise Ended(1)

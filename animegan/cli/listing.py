@@ -1,13 +1,13 @@
 """`runs`: list the runs with options, epoch, losses and time, or print a run's command."""
 
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from animegan.config.options import Option, of_training
 from animegan.core.errors import UsageError
+from animegan.core.program import command_line
 from animegan.runs.folder import Run, all_runs, last_change, named
 
 NOT_SHOWN = ("name", "config", "runs_path", "resume", "allow_changes", "dry_run")
@@ -20,7 +20,7 @@ def listing(root: str, options: Mapping[str, Option]) -> str:
     """
     runs = all_runs(root)
     if not runs:
-        return f"no runs in {root}; `python main.py train` starts one"
+        return f"no runs in {root}; `{command_line('train')}` starts one"
     rows: list[tuple[str, ...]] = [
         ("run", "epoch", "step", "time", "last seen", "last metrics", "options")
     ]
@@ -105,4 +105,4 @@ def command_of(
     home = os.path.dirname(os.path.abspath(path))
     if home != os.path.abspath(options["runs_path"].default):
         words.insert(0, f"--runs-path={home}")
-    return shlex.join(["python", "main.py", "train", *words])
+    return command_line("train", *words)

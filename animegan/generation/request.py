@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from animegan.core.errors import refuse
 from animegan.core.outputs import writable, writable_file
+from animegan.core.program import command_line
 from animegan.runs.folder import all_runs
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def request_of(config: "Config") -> Request:
     netg_path, netd_path = find_weights(config)
     for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
         if path is not None and not path.exists():
-            problems.append(f"{flag} {path}: no such file; `python main.py runs` lists the runs")
+            problems.append(f"{flag} {path}: no such file; `{command_line('runs')}` lists the runs")
     refuse(problems)
     return Request(netg_path, netd_path, indices)
 

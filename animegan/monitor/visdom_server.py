@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan.core.errors import UsageError, reason
+from animegan.core.optional import require
 from animegan.core.signals import Terminated
 from animegan.data.cache import cache_root
 from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
@@ -36,8 +37,9 @@ def serve(
             the browser; None means `cache_root()`.
 
     Raises:
-        UsageError: the address is not available, or the cache is not writable.
+        UsageError: visdom is missing, the address is not available, or the cache is not writable.
     """
+    require("visdom", "monitor")
     _listen(port, host).close()  # fail early: what follows may take a while
     cache = cache_root() if cache_dir is None else cache_dir
     _name_the_user()

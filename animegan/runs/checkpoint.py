@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from animegan import models
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
+from animegan.core.program import command_line
 from animegan.models import Spec, dcgan
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any
             warnings.simplefilter("ignore")
             return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise UsageError(f"{said}: no such file; `python main.py runs` lists the runs") from None
+        raise UsageError(f"{said}: no such file; `{command_line('runs')}` lists the runs") from None
     except OSError as error:
         raise UsageError(f"{said}: cannot be read ({reason(error)})") from None
     except Exception as error:  # a damaged pickle can make torch raise almost anything

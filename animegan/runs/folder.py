@@ -22,6 +22,7 @@ from typing import Any
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import sweep, write_text
+from animegan.core.program import command_line
 
 STATE = re.compile(r"state_(\d+)\.pt")
 
@@ -105,7 +106,7 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(
                 f"--resume {self.path}: not a run (options.json is missing or damaged); "
-                "`python main.py runs` lists the runs"
+                f"`{command_line('runs')}` lists the runs"
             ) from None
         return record  # type: ignore[no-any-return]
 
@@ -215,7 +216,7 @@ def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, lis
         run = runs[-1]
     if not run.state_files():
         raise UsageError(
-            f"--resume: no state in {run.states}; `python main.py runs` lists the runs, "
+            f"--resume: no state in {run.states}; `{command_line('runs')}` lists the runs, "
             "or start a new one without --resume, under another name"
         )
     return run, run.state_files()

@@ -8,6 +8,7 @@ from torch import nn
 
 from animegan import models
 from animegan.config.derived import planned_steps, spec_of
+from animegan.core.program import command_line
 from animegan.data.labels import Labels, sizes_of
 from animegan.models import Spec
 from animegan.training.step.schedule import Schedule
@@ -66,7 +67,7 @@ def describe(
         *_scheduled(config, steps),
         f"  weights     {_files(config, netg, netd, steps / max(1, per_epoch))}",
         f"  run folder  {where}",
-        f"`python main.py doctor {config.data_path}` checks the pictures for problems",
+        f"`{command_line('doctor', config.data_path)}` checks the pictures for problems",
     ]
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from animegan.config.config import OPTIONS, Config
 from animegan.config.derived import spec_of
 from animegan.core.errors import Ended, UsageError, refuse
+from animegan.core.program import command_line
 from animegan.core.signals import Stop
 from animegan.data.batches import Batches, check_batch
 from animegan.data.cache import FaceSet, open_set
@@ -148,18 +148,18 @@ def _train(
 
 def _again(run: Run) -> str:
     """Return the command that continues the run."""
-    return f"python main.py train --resume={shlex.quote(str(run.path))}"
+    return command_line("train", resume=run.path)
 
 
 def _farewell(run: Run, finished: bool) -> None:
     """Say what the run has left and which commands come next."""
     if not finished:
         logger.info(f"stopped before the last step; to continue: {_again(run)}")
-    place = shlex.quote(str(run.path))
+    netg, netd = run.path / "netg_last.pth", run.path / "netd_last.pth"
+    draw = command_line("generate", netg_path=netg, netd_path=netd)
     logger.info(
         f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
-        f"faces:\npython main.py generate --netg-path={place}/netg_last.pth "
-        f"--netd-path={place}/netd_last.pth"
+        f"faces:\n{draw}"
     )
 
 

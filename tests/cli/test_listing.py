@@ -7,6 +7,7 @@ from animegan.cli import listing, parse
 from animegan.config.config import OPTIONS, Config
 from animegan.config.resolve import brought, resolve
 from animegan.core.errors import UsageError
+from animegan.core.program import command_line
 from animegan.runs.folder import Run
 
 
@@ -119,9 +120,8 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     config, sources = resolve("train", words)
     Run(tmp_path / "run").write_options(vars(config), sources)
     command = listing.command_of(str(tmp_path), "run", OPTIONS)
-    python, main, *rest = shlex.split(command)
-    assert (python, main) == ("python", "main.py")
-    line = parse.parse(rest, ["train"], OPTIONS)
+    words = shlex.split(command)
+    line = parse.parse(words[words.index("train") :], ["train"], OPTIONS)
     assert line.problems == []
     again, _ = resolve("train", line.values)
     differ = {key for key in vars(config) if getattr(config, key) != getattr(again, key)}
@@ -143,7 +143,8 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
     config, sources = resolve("train", {**where, **words})
     Run(tmp_path / "runs" / "run").write_options(vars(config), sources)
     command = listing.command_of(f"{tmp_path}/runs", "run", OPTIONS, brought)
-    line = parse.parse(shlex.split(command)[2:], ["train"], OPTIONS)
+    words_again = shlex.split(command)
+    line = parse.parse(words_again[words_again.index("train") :], ["train"], OPTIONS)
     assert line.problems == []
     assert resolve("train", line.values)[0] == config
     assert "--r1" not in command
@@ -151,7 +152,7 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
 
 def test_a_run_of_defaults_needs_no_option(tmp_path):
     Run(tmp_path / "run").write_options(vars(Config()), {})
-    command = f"python main.py train --runs-path={tmp_path}"
+    command = command_line("train", runs_path=tmp_path)
     assert listing.command_of(str(tmp_path), "run", OPTIONS) == command
 
 
@@ -159,7 +160,7 @@ def test_the_folder_of_runs_is_named_unless_it_is_the_usual_one(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     Run(tmp_path / "checkpoints" / "run").write_options(vars(Config()), {})
     for root, name in (("checkpoints/", "run"), ("away", "checkpoints/run")):
-        assert listing.command_of(root, name, OPTIONS) == "python main.py train"
+        assert listing.command_of(root, name, OPTIONS) == command_line("train")
     monkeypatch.chdir(tmp_path / "checkpoints" / "run")
     assert listing.command_of("away", ".", OPTIONS).endswith(f"--runs-path={tmp_path}/checkpoints")
 

@@ -59,7 +59,7 @@ def test_a_bare_word_fills_the_positional_option():
     ("words", "problem"),
     [
         (["--num-worker", "3"], "--num-worker: unknown option; did you mean --num-workers?"),
-        (["--zzz"], "--zzz: unknown option; `python main.py train --help` lists all options"),
+        (["--zzz"], "--zzz: unknown option"),
         (["faces"], "faces: unexpected argument"),
         (["--gpu", "--gpu=false"], "--gpu: given twice (true and false); keep one"),
         (["--gpu", "--nogpu"], "--gpu: given twice (true and false); keep one"),
@@ -104,5 +104,5 @@ def test_help_page_shows_the_defaults_of_its_own_command():
 
 def test_help_page_names_the_bare_word():
     page = command_line.help_page("prepare", "Prepare.", OPTIONS, {})
-    assert page.startswith("usage: python main.py prepare SRC [--option=value ...]")
+    assert page.splitlines()[0].endswith(" prepare SRC [--option=value ...]")
     assert "--src" not in page

@@ -218,7 +218,7 @@ def test_shapes_are_those_of_the_nets():
         ("evaluate", {"netg_path": "x"}, "--against: missing"),
         ("evaluate", {"against": "x"}, "--netg-path: missing; give the"),
         ("evaluate", {"against": "x", "netg_path": "x", "samples": "x"}, "--netg-path and"),
-        ("prepare", {"out": "x"}, "SRC: missing; see `python main.py prepare --help`"),
+        ("prepare", {"out": "x"}, "SRC: missing; see `"),
         ("prepare", {"src": "x"}, "--out: missing; see"),
         ("doctor", {}, "DIR: missing; see"),
         ("download", {}, "NAME: missing; see"),

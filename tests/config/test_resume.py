@@ -36,9 +36,8 @@ def test_a_run_goes_on_with_its_own_folder_and_is_repeated_as_it_began(away):
 
 def test_a_missing_path_is_told_once(away):
     done = run(away, "train", "--resume=nowhere", "--data-path=my faces", code=2)
-    assert done.stderr.splitlines() == [
-        "--resume nowhere: no such state or run folder; `python main.py runs` lists the runs"
-    ]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("--resume nowhere: no such state")
     done = run(away, "train", "--resume=", "--data-path=my faces", code=2)
     assert len(done.stderr.splitlines()) == 1
 

@@ -172,7 +172,7 @@ def test_a_folder_is_not_copied_into_itself(tmp_path: Path) -> None:
 def test_the_command_to_run_next_can_be_pasted(tmp_path: Path, archive: Path) -> None:
     out = tmp_path / "my set"
     said = run("archive", out, archive=str(archive))
-    assert shlex.split(said[-1])[1:] == ["python", "main.py", "doctor", str(out)]
+    assert shlex.split(said[-1])[-2:] == ["doctor", str(out)]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_without_the_library_the_pip_line_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UsageError, match=r'pip install -e "\.\[download\]"'):
+    with pytest.raises(UsageError, match=r"^download: needs huggingface_hub.*extra 'download'"):
         run("anime-faces", tmp_path / "out")
 
 

@@ -16,7 +16,7 @@ from animegan.datasets.duplicates import (
     pairs_between,
     pairs_within,
 )
-from animegan.datasets.quality import measure
+from animegan.datasets.quality import measure, perceptual_hash
 from tests.support.piles import art
 
 
@@ -102,3 +102,13 @@ def test_real_copies_are_near_and_others_are_not(seed: int) -> None:
     flipped = pack([original.mirrored, small.mirrored, mirrored.mirrored, other.mirrored])
     found = {(i, j, flip) for i, j, _, flip in told(pairs_within(hashes, flipped, 56))}
     assert found == {(0, 1, False), (0, 2, True), (1, 2, True)}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_hash_is_that_of_imagehash(mode):
+    imagehash = pytest.importorskip("imagehash")
+    for seed in range(20):
+        picture = art(seed, 96 + seed).convert(mode)
+        assert perceptual_hash(picture) == str(imagehash.phash(picture, hash_size=16))
+    flat = Image.new(mode, (50, 50))
+    assert perceptual_hash(flat) == str(imagehash.phash(flat, hash_size=16))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from animegan.cli.app import main
+from animegan.core.program import command_line
 from tests.support.cli import MAIN, SMALL, run
 from tests.training.test_two_processes import BOUNDS
 
@@ -138,7 +140,7 @@ def test_only_a_training_takes_several_processes(command, monkeypatch, capsys):
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("torchrun: 2 processes would")
-    assert line.endswith(f"; run python main.py {command[0]} without it")
+    assert line.endswith(f"; run {command_line(command[0])} without it")
 
 
 def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
@@ -200,7 +202,10 @@ def test_a_signal_saves_and_stops_both_at_one_step(place):
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    assert said.count("saved; to continue: python main.py train --resume=checkpoints/asked") == 1
+    assert (
+        len(re.findall("saved; to continue: .*main.py train --resume=checkpoints/asked\n", said))
+        == 1
+    )
     last = steps(place, "asked")[-1]
     assert states(place, "asked")[-1].name == f"state_{last:08d}.pt"
 

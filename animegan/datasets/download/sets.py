@@ -2,20 +2,20 @@
 
 import logging
 import re
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from animegan.core.errors import UsageError, reason, refuse
 from animegan.core.files import sha256
+from animegan.core.optional import require
 from animegan.core.outputs import not_apart
+from animegan.core.program import command_line
 from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.download.unpack import (
     Writer,
     is_lmdb,
-    library,
     lmdb_folder,
     write_archive,
     write_lmdb,
@@ -152,7 +152,7 @@ def download(options: Options) -> int:
     for why, times in writer.left.most_common():
         logger.info(f"skipped, {why}: {times:,}")
     logger.info(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
-    logger.info(f"next: python main.py doctor {shlex.quote(str(out))}")
+    logger.info(f"next: {command_line('doctor', out)}")
     return writer.count
 
 
@@ -172,6 +172,10 @@ def _check(options: Options) -> None:
         if archive.is_dir() and not is_lmdb(archive):
             problems += not_apart("--out", options.folder, "--archive", archive)
     refuse(problems)
+    if options.name == "lsun-bedroom" or (options.archive and is_lmdb(Path(options.archive))):
+        require("lmdb", "download")
+    elif options.name.startswith("hf:") or (options.name == "anime-faces" and not options.archive):
+        require("huggingface_hub", "download")
 
 
 def _nothing(options: Options, writer: Writer) -> str:
@@ -185,7 +189,7 @@ def _nothing(options: Options, writer: Writer) -> str:
 
 def _ask_hub(repo: str) -> tuple[About, list[str]]:
     """Return the facts about a dataset on the hub, and those of its files that contain pictures."""
-    hub = library("huggingface_hub", 'pip install -e ".[download]"')
+    hub = require("huggingface_hub", "download")
     try:
         info = hub.HfApi().dataset_info(repo, files_metadata=True)
     except Exception as error:  # the library has a dozen kinds, httpx its own
@@ -212,7 +216,7 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
 
 
 def _from_hub(repo: str, revision: str | None, files: list[str], raw: Path) -> None:
-    hub = library("huggingface_hub", 'pip install -e ".[download]"')
+    hub = require("huggingface_hub", "download")
     try:
         for name in files:
             hub.hf_hub_download(

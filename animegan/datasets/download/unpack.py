@@ -1,18 +1,17 @@
 """Unpack public data sets into image files: torchvision's, archives, an lmdb."""
 
-import importlib
 import re
 import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
+from animegan.core.optional import require
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.pictures import looks_like_picture
 from animegan.datasets.prepare.publish import class_folder
@@ -54,9 +53,10 @@ class Writer:
 def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) -> None:
     """Write MNIST or CIFAR-10 as PNG files, one folder per class.
 
-    Raises UsageError if torchvision is missing or does not accept the files in `root`.
+    Raises UsageError if torchvision does not accept the files in `root`.
     """
-    datasets = library("torchvision.datasets", "pip install torchvision")
+    from torchvision import datasets
+
     kind = datasets.MNIST if name == "mnist" else datasets.CIFAR10
     if may_fetch and name == "mnist":
         for file, _ in kind.resources:
@@ -136,7 +136,7 @@ def lmdb_folder(source: Path, raw: Path) -> Path:
 
 def write_lmdb(folder: Path, writer: Writer) -> None:
     """Write each value of an lmdb, an encoded picture, to a file named after its key."""
-    lmdb = library("lmdb", 'pip install -e ".[download]"')
+    lmdb = require("lmdb", "download")
     try:
         database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1)
     except lmdb.Error as error:
@@ -163,11 +163,3 @@ def _suffix(value: bytes) -> str:
 def _bytes(path: Path | None) -> bytes:
     assert path is not None
     return path.read_bytes()
-
-
-def library(name: str, how: str) -> Any:
-    """Import an optional module. Raises UsageError saying how to install it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(f"download: needs {name} ({error}); {how}") from error

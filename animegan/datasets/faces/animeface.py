@@ -8,7 +8,6 @@ reproduces the old struct; the results are bit-identical to those with Pillow 11
 """
 
 import ctypes
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from animegan.core.errors import UsageError
+from animegan.core.optional import install, require
 
-PIP = 'pip install -e ".[prepare]" installs animeface 2.0.3, which supports Python 3.8 to 3.13'
+PIP = f"{install('animeface._nvxs')}; it supports Python 3.8 to 3.13"
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 
 
@@ -43,10 +43,7 @@ def load() -> Callable[[Pixels], list[dict[str, Any]]]:
 
     Raises UsageError if animeface is missing or cannot work with this Python.
     """
-    try:
-        compiled: Any = importlib.import_module("animeface._nvxs")
-    except ImportError as error:
-        raise UsageError(f"animeface: not installed ({error}); {PIP}") from error
+    compiled = require("animeface._nvxs", "faces")
     if not str(compiled.__file__).endswith((".so", ".pyd")):
         raise UsageError(f"animeface: installed without its extension module; {PIP}")
     probe = _Pixels()

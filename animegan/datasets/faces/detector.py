@@ -1,6 +1,5 @@
 """Anime face detection: animeface 2.0.3, or OpenCV with the user's own cascade."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from animegan.core.errors import UsageError
+from animegan.core.optional import install, require
 from animegan.datasets.faces.animeface import PIP, Pixels, load
 
 Box = tuple[int, int, int, int]
@@ -122,14 +122,10 @@ class CascadeDetector:
     """
 
     def __init__(self, file: str | Path) -> None:
-        try:
-            cv2: Any = importlib.import_module("cv2")
-            classifier = cv2.CascadeClassifier
-        except (ImportError, AttributeError) as error:
-            raise UsageError(
-                f"--cascade {file}: needs OpenCV 4 ({error}); "
-                'pip install "opencv-python-headless<5"'
-            ) from error
+        cv2 = require("cv2", f"--cascade {file}")
+        classifier = getattr(cv2, "CascadeClassifier", None)
+        if classifier is None:
+            raise UsageError(f"--cascade {file}: needs OpenCV 4; {install('cv2')}")
         if not Path(file).is_file():
             raise UsageError(f"--cascade {file}: no such file")
         try:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from animegan.core.errors import UsageError, refuse
 from animegan.core.files import aside
 from animegan.core.outputs import not_apart, writable
 from animegan.core.parallel import spread
+from animegan.core.program import command_line
 from animegan.data.decode import parse_background
 from animegan.datasets.prepare.examine import Cutting, Job, Searching, begin, examine
 from animegan.datasets.prepare.manifest import Journal, SourceRecord, key_hash
@@ -261,12 +261,8 @@ def _finish(
         logger.info(f"no faces to train on; {out / 'report.html'} lists why")
         return counts
     usual = {"image_size": (options.image_size, 96), "channels": (options.channels, 3)}
-    also = "".join(
-        f" --{name.replace('_', '-')}={value}"
-        for name, (value, one) in usual.items()
-        if value != one
-    )
-    train = f"python main.py train --data-path={shlex.quote(str(out / 'train'))}{also}"
+    others = {name: value for name, (value, default) in usual.items() if value != default}
+    train = command_line("train", data_path=out / "train", **others)
     logger.info(f"check {out / 'report.html'}, then run: {train}")
     return counts
 
