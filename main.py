@@ -2,7 +2,7 @@
 
 import sys
 
-from animegan.cli.app import run
+from animegan.__main__ import run
 
 if __name__ == "__main__":
     sys.exit(run())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animegan.core.files import write_text
+from animegan.core.printable import printable
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --line: #d5d9e0;
@@ -35,8 +36,8 @@ svg text { font-size: 11px; fill: var(--soft); }
 
 
 def text(value: object) -> str:
-    """Escape a value for HTML, replacing characters that are not valid UTF-8 (in file names)."""
-    return html.escape(str(value).encode("utf-8", "replace").decode())
+    """Escape a value for HTML, and what would hide or reorder the text around it."""
+    return html.escape(printable(value))
 
 
 def paragraph(words: str) -> str:
