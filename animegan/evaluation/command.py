@@ -21,7 +21,7 @@ from animegan.evaluation.measure import Pictures, of_array
 from animegan.evaluation.protocol import FEWEST, evaluate, table
 from animegan.evaluation.report import write_report
 from animegan.generation import generate
-from animegan.generation.candidates import labels_of
+from animegan.generation.candidates import Noise, labels_of
 from animegan.models.fold import folded
 from animegan.runs import checkpoint
 from animegan.runtime.device import Runtime
@@ -103,7 +103,7 @@ def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
     assert path is not None
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
-    noise = generate.Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
+    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
     saved = loaded.about.get("options", {})
     trained_on = saved.get("data_path")
     if config.train_path is None and trained_on and not _unlisted("", trained_on):
@@ -118,7 +118,7 @@ def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
     return Pictures(path, ENDLESS, drawing(loaded, noise, device)), config
 
 
-def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.device) -> Draw:
+def drawing(loaded: checkpoint.LoadedNet, noise: Noise, device: torch.device) -> Draw:
     """Return a function that draws candidates `start` and up of a seed, in whatever portions."""
     netg, chunk = folded(loaded.net), generate.chunk_of(loaded.spec.image_size, device)
 

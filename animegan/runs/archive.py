@@ -48,9 +48,7 @@ def verify(path: Path) -> None:
             raise
         raise Damaged("damaged: its archive cannot be unpacked") from None
     if broken is not None:
-        raise Damaged(
-            f"damaged: the checksum of {broken} is wrong; the disk or a copy changed it"
-        )
+        raise Damaged(f"damaged: the checksum of {broken} is wrong; the disk or a copy changed it")
 
 
 def _bound(entries: list[zipfile.ZipInfo], size: int) -> None:

@@ -228,7 +228,7 @@ class Loop:
         self._last_look_step = step
 
     def _best_state(self, step: int) -> Any:
-        state = checkpoint.load(self.run.best_state, "--on-collapse")
+        state = checkpoint.load_state(self.run.best_state, "--on-collapse")
         if state["trainer"]["step"] != step:  # from before --allow-changes
             raise TrainingStopped(
                 f"--on-collapse rollback: {self.run.best_state} is not from step {step}, the best "
