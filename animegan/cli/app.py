@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import os
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from animegan.config.config import OPTIONS
 from animegan.config.options import Layer
 from animegan.config.resolve import resolve, saved_options, to_resume
 from animegan.core.errors import Ended, TrainingStopped, UsageError, reason, refuse
+from animegan.core.printable import printable
 from animegan.core.program import command_line
 from animegan.core.signals import Terminated, terminable
 from animegan.runtime.launch import launched
@@ -102,7 +102,7 @@ def main(words: Sequence[str]) -> int:
         console.install()
     except UsageError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            print(printable(problem), file=sys.stderr)
         return 2
     try:
         if here.restarts and "resume" in line.values:
@@ -147,9 +147,6 @@ def main(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         logger.info("stopped")
         return 130
-    except BrokenPipeError:  # `python main.py runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (MemoryError, RuntimeError) as error:
         from animegan.runtime.memory import is_out_of_memory
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from animegan.core.printable import printable
 from animegan.runtime.launch import Launch, launched
 
 
@@ -28,7 +29,7 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record; see `write`."""
-        text = record.getMessage()
+        text = printable(record.getMessage())
         if record.levelno >= logging.ERROR and self._rank:
             text = f"process {self._rank}: {text}"
         elif self._rank:

@@ -43,13 +43,10 @@ def _missing(command: str, config: Config) -> list[str]:
             found.append(f"{one.bare or one.flag}: missing; {where}")
     if command == "evaluate" and config.against is None:
         found.append("--against: missing; give a folder of real pictures, preferably held-out ones")
-    if config.netg_path is None and (
-        command == "generate" or (command == "evaluate" and config.samples is None)
-    ):
-        other = ", or --samples with a folder of pictures" if command == "evaluate" else ""
+    if command == "evaluate" and config.netg_path is None and config.samples is None:
         found.append(
-            "--netg-path: missing; give the generator's weight file, "
-            f"such as checkpoints/RUN/netg_last.pth{other}"
+            "--netg-path: missing; give a run, or the generator's weight file, such as "
+            "checkpoints/RUN/netg_last.pth, or --samples with a folder of pictures"
         )
     return found
 

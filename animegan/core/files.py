@@ -22,11 +22,12 @@ def aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
         half.replace(path)
     except OSError as error:
-        if error.errno and error.filename is None:  # a failed write, as on a full disk
-            error.filename = str(path)
+        if error.errno and error.filename in (None, str(half)):  # a full disk, a removed folder
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk is gone; that is not what went wrong first
+            half.unlink(missing_ok=True)
     if sync:
         _sync_folder(path.parent)
 

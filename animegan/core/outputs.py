@@ -1,8 +1,8 @@
-"""Where a command may write: checked before any work starts."""
+"""Where a command may write, checked before any work starts; outputs that it can do without."""
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,3 +46,24 @@ def writing_report(path: Path) -> Iterator[None]:
     except OSError as error:
         logger.info(f"--report {path}: cannot be written to ({reason(error)}); use another file")
         raise Ended(1) from error
+
+
+class Dispensable:
+    """Does what a long job can do without: a failure is said once, and never ends the job."""
+
+    def __init__(self) -> None:
+        self._failed: set[str] = set()
+
+    def __call__(self, name: str, work: Callable[[], object]) -> bool:
+        """Do `work`; return whether it succeeded. Failures of one `name` in a row are said once."""
+        try:
+            work()
+        except Exception as error:  # whatever it is, the job is worth more
+            if name not in self._failed:
+                logger.info(f"{name}: {reason(error, 200)}; going on without")
+            self._failed.add(name)
+            return False
+        if name in self._failed:
+            self._failed.remove(name)
+            logger.info(f"{name}: works again")
+        return True

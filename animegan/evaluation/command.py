@@ -25,7 +25,7 @@ from animegan.evaluation.protocol import FEWEST, evaluate
 from animegan.evaluation.report import write_report
 from animegan.evaluation.table import table
 from animegan.generation import generate
-from animegan.generation.candidates import labels_of
+from animegan.generation.candidates import Noise, labels_of
 from animegan.models.fold import folded
 from animegan.runs import checkpoint
 from animegan.runtime.device import Runtime
@@ -132,7 +132,7 @@ def _load_generator(config: "Config", device: torch.device) -> _Generator:
     assert path is not None
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
-    noise = generate.Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
+    noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
     saved = loaded.about.get("options")
     saved = saved if isinstance(saved, dict) else {}
     training_set, data_path = None, saved.get("data_path")
@@ -175,7 +175,7 @@ def _decoded_with(saved: Mapping[str, Any], name: str, default: str, path: str) 
     return str(value)
 
 
-def drawing(loaded: checkpoint.LoadedNet, noise: generate.Noise, device: torch.device) -> Draw:
+def drawing(loaded: checkpoint.LoadedNet, noise: Noise, device: torch.device) -> Draw:
     """Return a function that draws candidates `start` and up of a seed, in whatever portions."""
     netg, chunk = folded(loaded.net), generate.chunk_of(loaded.spec.image_size, device)
 

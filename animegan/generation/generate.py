@@ -7,7 +7,6 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from animegan.core import images
-from animegan.core.errors import UsageError
-from animegan.core.files import write_text
-from animegan.generation.candidates import DrawnLabels, labels_of
-from animegan.generation.request import Request
+from animegan.core.errors import UsageError, refuse
+from animegan.core.files import sweep, write_text
+from animegan.generation.candidates import Noise, labels_of
+from animegan.generation.request import HOLDS_OTHERS, Request
 from animegan.models.fold import folded
 from animegan.runs import checkpoint
-from animegan.runtime import modes, seeds
+from animegan.runtime import modes
 from animegan.runtime.device import Runtime
 
 if TYPE_CHECKING:
@@ -35,30 +34,6 @@ CHUNK_CPU = 64  # ... and on a CPU, so that a layer's feature maps stay in its c
 SHEET = 1024  # maximum number of pictures in the grid ...
 SHEET_PIXELS = 2**26  # ... and of their pixels
 POOL = 8  # --diverse chooses among this many times --gen-num best-scored candidates
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Noise vectors by candidate: number `i` of a seed is the same whatever else is drawn."""
-
-    seed: int
-    nz: int
-    mean: float = 0.0
-    std: float = 1.0
-    labels: DrawnLabels | None = None
-
-    def given(self, indices: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
-        """Return the candidates' labels as networks take them: a tuple of one tensor, or ()."""
-        return () if self.labels is None else (self.labels(self.seed, indices).to(device),)
-
-    def __call__(self, indices: Sequence[int]) -> Tensor:
-        """Return their noise, float32 [len(indices), nz, 1, 1] ~ N(mean, std²), on the CPU."""
-
-        def normal(source: torch.Generator) -> Tensor:
-            return torch.randn(seeds.BLOCK, self.nz, 1, 1, generator=source)
-
-        rows = seeds.in_blocks(self.seed, "candidates", indices, normal)
-        return rows.mul_(self.std).add_(self.mean)
 
 
 def chunk_of(image_size: int, device: torch.device) -> int:
@@ -179,6 +154,8 @@ def generate(config: "Config", request: Request) -> None:
     shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
     sheet: list[Tensor] = []
     drawn = chosen if config.save_each else chosen[:shown]
+    if config.save_each:  # first, so that a call that was ended early can be repeated
+        _write_manifest(config, netg_path, chosen, scores)
     names = iter(drawn)
     for pictures in draw(netg, noise, drawn, on.device, chunk):
         sheet += pictures[: shown - len(sheet)]
@@ -187,8 +164,6 @@ def generate(config: "Config", request: Request) -> None:
                 images.save_picture(picture, Path(config.save_each) / f"{next(names):08d}.png")
     columns = max(8, math.isqrt(shown - 1) + 1)
     images.save_picture(images.grid(torch.stack(sheet), columns), config.gen_img)
-    if config.save_each:
-        _write_manifest(config, netg_path, chosen, scores)
     logger.info(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
     if shown < len(chosen):
         logger.info(
@@ -199,14 +174,30 @@ def generate(config: "Config", request: Request) -> None:
 def _write_manifest(
     config: "Config", netg_path: Path, chosen: list[int], scores: list[float] | None
 ) -> None:
+    """Write what will be drawn to manifest.json.
+
+    Raises UsageError if the pictures of another call lie there, which these would mix with.
+    """
+    pictures = [
+        {"file": f"{index:08d}.png", "index": index, "score": None if scores is None else scores[k]}
+        for k, index in enumerate(chosen)
+    ]
     record = {
         "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
-        "gen_std": config.gen_std, "label": config.label,
-        "pictures": [
-            {"file": f"{index:08d}.png", "index": index,
-             "score": None if scores is None else scores[k]}
-            for k, index in enumerate(chosen)
-        ],
+        "gen_std": config.gen_std, "label": config.label, "pictures": pictures,
     }  # fmt: skip
     assert config.save_each is not None
-    write_text(Path(config.save_each) / "manifest.json", json.dumps(record, indent=1) + "\n")
+    folder = Path(config.save_each)
+    manifest = folder / "manifest.json"
+    try:
+        before = json.loads(manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        before = None
+    except (OSError, ValueError, RecursionError):
+        before = {}
+    names = {picture["file"] for picture in pictures}
+    others = any(path.name not in names for path in folder.glob("*.png"))
+    if before not in (None, json.loads(json.dumps(record))) or others:
+        refuse([HOLDS_OTHERS.format(folder=folder)])
+    sweep(folder)
+    write_text(manifest, json.dumps(record, indent=1) + "\n")

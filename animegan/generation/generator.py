@@ -9,8 +9,8 @@ from torch import Tensor
 from animegan.core import images
 from animegan.core.errors import UsageError
 from animegan.data.labels import Attributes
-from animegan.generation.candidates import labels_of
-from animegan.generation.generate import Noise, chunk_of, draw
+from animegan.generation.candidates import Noise, labels_of
+from animegan.generation.generate import chunk_of, draw
 from animegan.models.fold import folded
 from animegan.runs import checkpoint
 from animegan.runs.checkpoint import LoadedNet

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animegan.core.errors import refuse
+from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
-from animegan.core.program import command_line
-from animegan.runs.folder import all_runs
+from animegan.runs.folder import Run, all_runs, named
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -33,21 +32,28 @@ def request_of(config: "Config") -> Request:
     problems = writable_file("--gen-img", Path(config.gen_img))
     if config.save_each:
         folder = Path(config.save_each)
-        problems += writable("--save-each", folder) or _holds_pictures("--save-each", folder)
+        problems += writable("--save-each", folder) or _holds_others(folder)
     indices, wrong = parse_indices(config.indices)
     problems += wrong
-    netg_path, netd_path = find_weights(config)
-    for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
-        if path is not None and not path.exists():
-            problems.append(f"{flag} {path}: no such file; `{command_line('runs')}` lists the runs")
+    try:
+        netg_path, netd_path = find_weights(config)
+    except UsageError as error:
+        raise UsageError(*problems, *error.problems) from None
     refuse(problems)
     return Request(netg_path, netd_path, indices)
 
 
-def _holds_pictures(flag: str, folder: Path) -> list[str]:
-    """The problem if pictures lie there: some would be replaced, others left among the new ones."""
-    if any(path.suffix == ".png" or path.name == "manifest.json" for path in folder.iterdir()):
-        return [f"{flag} {folder}: contains pictures already; use a new or empty folder"]
+HOLDS_OTHERS = "--save-each {folder}: contains other pictures already; use a new or empty folder"
+
+
+def _holds_others(folder: Path) -> list[str]:
+    """The problem if pictures without a manifest lie there, which are not of this command.
+
+    Those of an earlier call are compared with the new ones when these are known.
+    """
+    pictures = any(path.suffix == ".png" for path in folder.iterdir())
+    if pictures and not (folder / "manifest.json").exists():
+        return [HOLDS_OTHERS.format(folder=folder)]
     return []
 
 
@@ -68,15 +74,22 @@ def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
 
 
 def find_weights(config: "Config") -> tuple[Path, Path | None]:
-    """Return the paths of netg's and netd's weight files.
+    """Return the paths of netg's and netd's weight files, which exist.
 
-    A path directly in the runs folder that does not exist (the textbook writes its files there) is
-    looked up by name in the newest run that has it.
+    --netg-path is a file, a run's name or folder, which stands for its best weights, or missing,
+    which stands for the newest run. A path directly in the runs folder that does not exist (the
+    textbook writes its files there) is looked up by name in the newest run that has it. Raises
+    UsageError that names what is there.
     """
-    assert config.netg_path is not None
-    wanted = [Path(config.netg_path)] + ([Path(config.netd_path)] if config.netd_path else [])
-    missing = [path for path in wanted if not path.exists()]
     root = Path(config.runs_path)
+    if config.netg_path is None:
+        netg_path: Path | None = _best_of_newest(config.runs_path)
+    else:
+        netg_path = _best_of(config.runs_path, config.netg_path)
+    wanted = [netg_path or Path(str(config.netg_path))]
+    if config.netd_path is not None:
+        wanted.append(_netd_of(config.runs_path, config.netd_path, wanted[0]))
+    missing = [path for path in wanted if not path.exists()]
     if missing and all(path.parent.resolve() == root.resolve() for path in wanted):
         for run in reversed(all_runs(config.runs_path)):
             there = [run.path / path.name for path in wanted]
@@ -84,6 +97,48 @@ def find_weights(config: "Config") -> tuple[Path, Path | None]:
                 logger.info(
                     f"{root}: has no {missing[0].name}; using that of the newest run, {run.name}"
                 )
-                wanted = there
+                wanted, missing = there, []
                 break
+    refuse(_missing(path, config.runs_path, path is wanted[0]) for path in missing)
     return wanted[0], wanted[1] if len(wanted) > 1 else None
+
+
+def _best_of_newest(root: str) -> Path:
+    for run in reversed(all_runs(root)):
+        if files := run.weight_files():
+            logger.info(f"--netg-path: not given; using {files[0]} of the newest run")
+            return files[0]
+    raise UsageError(
+        f"--netg-path: no run in {root} has weights; `{command_line('train')}` makes some"
+    )
+
+
+def _best_of(root: str, place: str) -> Path | None:
+    """Return the best weights of the run that `place` names; None if it names no folder."""
+    folder = named(root, place)
+    if not folder.is_dir():
+        return None
+    files = Run(folder).weight_files()
+    if not files:
+        raise UsageError(f"--netg-path {place}: {folder} has no netg_*.pth; give a run or a file")
+    logger.info(f"--netg-path {place}: using {files[0]}")
+    return files[0]
+
+
+def _netd_of(root: str, place: str, netg_path: Path) -> Path:
+    """Return the discriminator's file: of a run, the one that belongs to the generator's."""
+    folder = named(root, place)
+    if not folder.is_dir():
+        return Path(place)
+    return folder / netg_path.name.replace("netg", "netd", 1)
+
+
+def _missing(path: Path, root: str, is_netg: bool) -> str:
+    """Return the problem that a weight file is missing, with what there is instead."""
+    pattern = "netg_*.pth" if is_netg else "netd_*.pth"
+    folders = [path.parent, *(run.path for run in reversed(all_runs(root)))]
+    near = next((found for folder in folders if (found := sorted(folder.glob(pattern)))), [])
+    way = f"`{command_line('train')}` makes some"
+    if near:
+        way = f"{near[0].parent} has {', '.join(found.name for found in near[:9])}"
+    return f"{'--netg-path' if is_netg else '--netd-path'} {path}: no such file; {way}"

@@ -5,7 +5,8 @@ import math
 import sys
 import time
 from bdb import BdbQuit
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,13 +63,13 @@ class Loop:
                 limit = f"--max-steps={config.max_steps}"
             logger.info(f"all {self.last_step:,} steps of {limit} are already done; raise it")
         due = over = False
-        with self._bar() as bar:
+        with self._bar() as bar, self._saving_first():
             while trainer.step < self.last_step:
                 asked, due, over = map(bool, self.ranks.most(stop.asked, due, over))
                 if due:
-                    self.traces.save_state()
+                    saved = self.traces.save_state_if_possible()
                     self.traces.save_grid()
-                    last_state = now
+                    last_state = now if saved else now + 60 - 60 * config.state_every_minutes
                 if over:
                     logger.info(f"--max-minutes {config.max_minutes:g}: time is up")
                 if over or asked:
@@ -93,6 +94,20 @@ class Loop:
         self.traces.save_state()
         self.traces.finish()
         return bool(trainer.step >= self.last_step)
+
+    @contextmanager
+    def _saving_first(self) -> Iterator[None]:
+        """If a disk or folder ends the training, save a state first, where that is still possible.
+
+        Of several processes, the others are no longer there to agree on it.
+        """
+        try:
+            yield
+        except OSError:
+            if self.ranks.size == 1:
+                with suppress(OSError):
+                    self.traces.save_state()
+            raise
 
     def _bar(self) -> "tqdm[Any]":
         batch = self.config.batch_size
@@ -128,20 +143,29 @@ class Loop:
         if not self.ranks.is_main:
             return
         values = {"images_per_second": round(rate, 2), **means}
-        self.run.record(
+        self.traces.record(
             {"step": step, "epoch": round(step / self.per_epoch, 4),
              "seconds": round(self.traces.seconds, 2), **values}
         )  # fmt: skip
+        self.traces.spare("visdom", lambda: self._show(step, values))
+        if self._wants_debugger():
+            bar.clear()
+            with suppress(BdbQuit):  # quitting the debugger does not stop training
+                breakpoint()
+                bar.refresh()  # pdb stops at the next line, and quits there
+
+    def _show(self, step: int, values: dict[str, float]) -> None:
         self.monitor.scalars(step, values)
         if not isinstance(self.monitor, NullMonitor):
             self.monitor.images("fake", step, self.traces.draw_grid())
             real = self.trainer.batches.images(max(0, step - 1))[:64]
             self.monitor.images("real", step, images.grid(images.to_uint8(real)))
-        if sys.stdin.isatty() and Path(self.config.debug_file).exists():
-            bar.clear()
-            with suppress(BdbQuit):  # quitting the debugger does not stop training
-                breakpoint()
-                bar.refresh()  # pdb stops at the next line, and quits there
+
+    def _wants_debugger(self) -> bool:
+        try:
+            return sys.stdin.isatty() and Path(self.config.debug_file).exists()
+        except (OSError, ValueError):  # a folder that may not be read; a closed stdin
+            return False
 
     def evaluate(self, watch: Watch, bar: "tqdm[Any]") -> bool:
         """Evaluate the generator and act on the result; return False if training should stop."""
@@ -156,16 +180,22 @@ class Loop:
     def _judged(self, watch: Watch, probed: dict[str, float]) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
         verdict = watch.evaluate(self.trainer, probed)
-        self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
-        self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
+        self.traces.record(
+            {"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values}
+        )
+        shown = {name: verdict.values[name] for name in ("kid", "fd")}
+        self.traces.spare("visdom", lambda: self.monitor.scalars(step, shown))
         best = ", the best so far" if verdict.improved else ""
         kid, fd = kid_shown(verdict.values["kid"]), verdict.values["fd"]
         logger.info(f"step {step:,}: {KID_NAME} {kid}, FD {fd:.1f}{best}")
         for line_ in verdict.alarms:
             logger.info(f"step {step}: {line_}")
         if verdict.improved:
-            self.traces.save_nets("best")
-            checkpoint.save(self.traces.state(), self.run.best_state)
+            self.traces.save_extra_nets("best")
+            self.traces.spare(
+                str(self.run.best_state),
+                lambda: checkpoint.save(self.traces.state(), self.run.best_state),
+            )
         if verdict.collapsed and self.config.on_collapse == "rollback":
             if watch.rollbacks < self.config.rollbacks:
                 return "back"
@@ -199,7 +229,7 @@ class Loop:
         self._last_look_step = step
 
     def _best_state(self, step: int) -> Any:
-        state = checkpoint.load(self.run.best_state, "--on-collapse")
+        state = checkpoint.load_state(self.run.best_state, "--on-collapse")
         if state["trainer"]["step"] != step:  # from before --allow-changes
             raise TrainingStopped(
                 f"--on-collapse rollback: {self.run.best_state} is not from step {step}, the best "
@@ -213,4 +243,4 @@ class Loop:
         if due or epoch in samples.STRIP_EPOCHS:
             self.traces.save_grid()
         if due:
-            self.traces.save_nets(str(epoch))
+            self.traces.save_extra_nets(str(epoch))

@@ -1,6 +1,7 @@
 """Write the output of a training run: image grids, weight files, states and plots."""
 
 import logging
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,8 @@ import torch
 
 from animegan.core import images
 from animegan.core.errors import UsageError, reason
+from animegan.core.files import write_text
+from animegan.core.outputs import Dispensable
 from animegan.models import Spec
 from animegan.runs import checkpoint, samples
 from animegan.runs.folder import Run
@@ -51,7 +54,11 @@ class Traces:
         self.noise = trainer.fixed_noise()
         self.given = trainer.conditions.sheet(len(self.noise))
         self.seconds = 0.0
+        self.spare = Dispensable()
+        self._records: deque[dict[str, Any]] = deque(maxlen=100_000)  # not yet on the disk
+        self._options_text: str | None = None
         self._state_step = -1  # of the newest state
+        self._is_written = True  # whether that state is on the disk
 
     def _make_folders(self) -> None:
         try:
@@ -68,11 +75,40 @@ class Traces:
         return images.grid(images.to_uint8(self.trainer.sample(self.noise, self.given)))
 
     def save_grid(self) -> None:
-        """Write the grid of this step to the samples folder."""
-        if not self.ranks.is_main:
-            return
+        """Write the grid of this step to the samples folder, if it can be written."""
+        if self.ranks.is_main:
+            self.spare(f"{self.samples}: a sample grid", self._write_grid)
+
+    def _write_grid(self) -> None:
+        self.samples.mkdir(parents=True, exist_ok=True)  # it may have been removed
         name = samples.grid_name(self.trainer.step // self.per_epoch, self.trainer.step)
         images.save_picture(self.draw_grid(), self.samples / name)
+
+    def record(self, values: dict[str, Any]) -> None:
+        """Append a line to metrics.jsonl, now or with a later one."""
+        self._records.append(values)
+        self.spare(str(self.run.metrics), self._write_records)
+
+    def _write_records(self) -> None:
+        while self._records:
+            self.run.record(self._records[0])
+            self._records.popleft()
+
+    def keep_options(self) -> None:
+        """Remember options.json, for `restore_folder`."""
+        if self.ranks.is_main and self.run.options_file.exists():
+            self._options_text = self.run.options_file.read_text(encoding="utf-8")
+
+    def restore_folder(self) -> None:
+        """Make the run's folder again if it was moved or removed during training."""
+        self.run.states.mkdir(parents=True, exist_ok=True)
+        if self._options_text is not None and not self.run.options_file.exists():
+            logger.info(f"{self.run.path}: was moved or removed; made again, to save this run")
+            write_text(self.run.options_file, self._options_text)
+
+    def save_extra_nets(self, tag: str) -> None:
+        """Write the nets as `save_nets` does, if they can be written."""
+        self.spare(f"{self.run.path}: netg_{tag}.pth", lambda: self.save_nets(tag))
 
     def save_nets(self, tag: str) -> None:
         """Write netg_<tag>.pth and netd_<tag>.pth."""
@@ -87,21 +123,38 @@ class Traces:
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 
     def save_state(self) -> None:
-        """Write a state and the latest weights unless this step has them; delete old states."""
-        if self.trainer.step != self._state_step:
+        """Write a state and the latest weights unless this step has them; delete old states.
+
+        Raises OSError if they cannot be written; a later call tries again.
+        """
+        if self.trainer.step != self._state_step or not self._is_written:
             self.write_state()
             if self.ranks.is_main:
                 checkpoint.prune(self.run.state_files(), self.config.keep)
 
+    def save_state_if_possible(self) -> bool:
+        """As `save_state`, but a disk that cannot be written to is said, and False returned."""
+        try:
+            self.save_state()
+        except OSError as error:
+            logger.info(
+                f"{self.run.states}: no state was saved ({reason(error)}); trying again in a minute"
+            )
+            return False
+        return True
+
     def write_state(self) -> None:
         """Write the latest weights, then a state, so the weights are never older than the state."""
-        self.refuse_bad()
-        self.trainer.pool()
-        self.save_nets("last")
-        step = self.trainer.step
+        if self.trainer.step != self._state_step:  # processes agree on that, disks do not
+            self.refuse_bad()
+            self.trainer.pool()
+        step = self._state_step = self.trainer.step
+        self._is_written = not self.ranks.is_main
         if self.ranks.is_main:
+            self.restore_folder()
+            self.save_nets("last")
             checkpoint.save(self.state(), self.run.states / f"state_{step:08d}.pt")
-        self._state_step = step
+        self._is_written = True
 
     def refuse_bad(self) -> None:
         """Stop if a step was not finite, before a state is written that would hide it."""
@@ -148,9 +201,9 @@ class Traces:
                 f"--resume: the state does not fit the networks ({why}); keep the run's options "
                 "that shape them"
             ) from None
-        if self.watch is not None and state["watch"] is not None:
+        if self.watch is not None and state.get("watch") is not None:
             self.watch.load_state_dict(state["watch"])
-        self.seconds = state["seconds"]
+        self.seconds = state.get("seconds", 0.0)
         self._state_step = self.trainer.step
         others = [
             f"{name} {now} instead of {state[name]}"
@@ -161,15 +214,19 @@ class Traces:
             logger.info(f"{', '.join(others)}: resuming, but results will not be bitwise identical")
 
     def finish(self) -> None:
-        """Write the last grid, curves.png, strip.png and timelapse.webp."""
+        """Write the last grid, curves.png, strip.png and timelapse.webp, as far as possible."""
         if not self.ranks.is_main:
             return
         from animegan.monitor.curves import draw_curves  # matplotlib takes a second to import
 
         self.save_grid()
-        draw_curves(self.run.metrics, self.run.path / "curves.png")
-        samples.write_strip(self.samples, self.run.path / "strip.png")
-        samples.write_timelapse(self.samples, self.run.path / "timelapse.webp")
+        for name, draw, source in (
+            ("curves.png", draw_curves, self.run.metrics),
+            ("strip.png", samples.write_strip, self.samples),
+            ("timelapse.webp", samples.write_timelapse, self.samples),
+        ):
+            out = self.run.path / name
+            self.spare(str(out), lambda draw=draw, source=source, out=out: draw(source, out))  # type: ignore[misc]
 
     def advice(self, bad: int) -> str:
         """Return the message for a step with a non-finite loss or gradient."""

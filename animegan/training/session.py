@@ -55,7 +55,8 @@ def train(
     """
     on = Runtime.start_together(config.gpu, config.device, config.threads)
     try:
-        return _train(on, config, sources, listing, resumed)
+        with ExitStack() as held:
+            return _train(on, config, sources, listing, resumed, held)
     except Ended:
         on.ranks.wait_for_main()
         raise
@@ -67,6 +68,7 @@ def _train(
     sources: Mapping[str, str],
     listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None,
+    held: ExitStack,
 ) -> Run:
     launch, ranks = launched(), on.ranks
     if len(listing.classes) > 1 and config.labels is None:
@@ -76,7 +78,7 @@ def _train(
     _refuse_other_options(config, ranks)
     on, config = _settled(on, config)
     begun = ranks.from_main(lambda: remembered_run(launch))
-    run, states = ranks.from_main(lambda: _run(config, resumed, begun))
+    run, states = ranks.from_main(lambda: _run(config, resumed, begun, held))
     names = [one.name for one in OPTIONS.values() if "train" in one.on]
     ranks.each(lambda: _check_share(config, len(listing.names), ranks.size))
     text = plan.describe(
@@ -118,16 +120,15 @@ def _train(
         spec = spec_of(config, sizes_of(labels))
         traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, watch))
         loop = Loop(config, trainer, traces, monitor)
-        with ExitStack() as held:
-            ranks.from_main(lambda: held.enter_context(run.lock()))
-            stop = held.enter_context(Stop())
+        with Stop() as stop:
             if states:
                 state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume"))
                 ranks.each(lambda: traces.load_state(state))
-            if resumed or begun:
+            if resumed or begun or ranks.from_main(run.options_file.exists):  # or killed early
                 ranks.from_main(lambda: _forget_later(run, traces))
             if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
                 ranks.from_main(lambda: run.write_options(options, sources))
+            traces.keep_options()
             if ranks.is_main:
                 remember_run(launch, str(run.path))
             monitor.text("options", text)
@@ -140,7 +141,7 @@ def _train(
     if asked:
         logger.info(f"saved; to continue: {_again(run)}")
         raise Ended(128 + asked)
-    if watch is not None and 0 <= watch.best_step < loop.trainer.step:
+    if watch is not None and watch.best_step >= 0:
         logger.info(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
     _farewell(run, finished)
     return run
@@ -155,7 +156,8 @@ def _farewell(run: Run, finished: bool) -> None:
     """Say what the run has left and which commands come next."""
     if not finished:
         logger.info(f"stopped before the last step; to continue: {_again(run)}")
-    netg, netd = run.path / "netg_last.pth", run.path / "netd_last.pth"
+    netg = next(iter(run.weight_files()), run.path / "netg_last.pth")
+    netd = netg.with_name(netg.name.replace("netg", "netd", 1))
     draw = command_line("generate", netg_path=netg, netd_path=netd)
     logger.info(
         f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
@@ -187,16 +189,23 @@ def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
 
 
 def _run(
-    config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None
+    config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None, held: ExitStack
 ) -> tuple[Run, Sequence[Path]]:
     """Return the run and the states to continue from, newest first (none for a new run).
 
+    The run's folder belongs to this process until `held` is closed, except for --dry-run.
     `begun` is the run's folder if torchrun has restarted these processes during training.
     """
-    if begun:
-        run = Run(Path(begun))
-        return run, run.state_files()
-    return resumed or (folder.new_run(config.runs_path, config.name, config.preset), ())
+    if begun or resumed:
+        run, states = (Run(Path(begun)), ()) if begun else resumed  # type: ignore[misc]
+        if not config.dry_run:
+            held.enter_context(run.lock())
+        chosen = isinstance(config.resume, str) and folder.STATE.fullmatch(Path(config.resume).name)
+        return run, states if chosen and not begun else run.state_files()  # as they are by now
+    choice = config.runs_path, config.name, config.preset
+    if config.dry_run:
+        return folder.new_run(*choice), ()
+    return held.enter_context(folder.claim(*choice)), ()
 
 
 def _check_share(config: Config, pictures: int, processes: int) -> None:

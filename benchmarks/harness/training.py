@@ -19,7 +19,7 @@ from animegan.core.images import to_uint8
 from animegan.data.cache import FaceSet
 from animegan.data.labels import Labels
 from animegan.evaluation.extractors import BATCH
-from animegan.generation.generate import Noise
+from animegan.generation.candidates import Noise
 from animegan.runtime.device import Runtime
 from animegan.training import build
 from animegan.training.step.gan_trainer import Trainer

@@ -23,7 +23,7 @@ from animegan.core.images import grid, save_picture, to_uint8
 from animegan.core.outputs import writable
 from animegan.data.cache import FaceSet, open_set
 from animegan.data.labels import Labels, from_classes
-from animegan.generation.generate import Noise
+from animegan.generation.candidates import Noise
 from animegan.losses.objectives import OBJECTIVES
 from animegan.models.layers import CONDITIONS
 from animegan.training.step.gan_trainer import Trainer

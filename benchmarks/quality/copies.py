@@ -42,7 +42,8 @@ def shifted(faces: Faces, pixels: float, reals: Faces) -> Faces:
 
 def brightened(faces: Faces, levels: float, reals: Faces) -> Faces:
     """Brighten every pixel by `levels` (of 255)."""
-    return np.clip(faces + levels, 0, 255).round().astype(np.uint8)
+    bright: Faces = np.clip(faces + levels, 0, 255).round().astype(np.uint8)
+    return bright
 
 
 ALTERED: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, ...]], ...] = (

@@ -20,7 +20,8 @@ from animegan.data.cache import open_set
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import Extractor, build_extractor
 from animegan.evaluation.metrics import prdc, squared_distances
-from animegan.generation.generate import POOL, Noise, best, draw, most_different
+from animegan.generation.candidates import Noise
+from animegan.generation.generate import POOL, best, draw, most_different
 from animegan.runs import checkpoint
 from benchmarks.harness.command import run
 from benchmarks.harness.table import line, markdown

@@ -18,6 +18,7 @@ from animegan.data.cache import open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.evaluation import command as eval_command
 from animegan.generation import generate
+from animegan.generation.candidates import Noise
 from animegan.models import Spec, build_netg
 from animegan.runs.checkpoint import LoadedNet, save_net
 from tests.support.blocks import Blocks, Red, spots
@@ -153,7 +154,7 @@ def test_folder_against_folder_with_a_table(
 
 def test_candidates_are_those_of_generate_whatever_the_pieces() -> None:
     torch.manual_seed(0)
-    netg, noise = build_netg(SPEC), generate.Noise(3, SPEC.nz)
+    netg, noise = build_netg(SPEC), Noise(3, SPEC.nz)
     draw = eval_command.drawing(LoadedNet(netg, SPEC, {}), noise, torch.device("cpu"))
     [whole] = generate.draw(netg, noise, range(20), torch.device("cpu"))
     assert draw(0, 20).dtype == torch.uint8
