@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
+from animegan.core import html
 from animegan.core.errors import Ended, UsageError
 from animegan.data.folder import find_pictures
 from animegan.datasets.doctor import command as module
@@ -246,7 +247,7 @@ def test_a_page_that_cannot_be_written_does_not_hide_the_result(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / ".page.html.1.tmp"))
 
-    monkeypatch.setattr(module.html, "write_page", full)
+    monkeypatch.setattr(html, "write_page", full)
     said: list[str] = heard()
     shown: list[Diagnosis] = []
     with pytest.raises(Ended) as caught:
