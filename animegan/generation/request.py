@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
+from animegan.core.program import command_line
 from animegan.runs.folder import Run, all_runs, named
 
 if TYPE_CHECKING:
