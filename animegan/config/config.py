@@ -221,8 +221,8 @@ class Config:
         8097, "port of the visdom server", on="train demo monitor", low=1, high=65535,
         free=True)
     host: str = option(
-        "127.0.0.1", "address to listen on; 0.0.0.0 admits everyone on the network, and visdom has "
-        "no login", on="monitor", free=True)
+        "127.0.0.1", "address to listen on; 0.0.0.0 admits everyone on the network who has the "
+        "printed address", on="monitor", free=True)
     plot_every: int = option(
         20, "log and plot the losses every n batches", low=1, high=1_000_000, free=True)
 

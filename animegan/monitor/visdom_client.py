@@ -15,15 +15,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from torch import Tensor
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.program import command_line
+from animegan.core.web_guard import LOOPBACK, QUERY
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.panels import KNOWN_KEYS, Series, collect, panel_of
-from animegan.monitor.visdom_server import LOCAL
+from animegan.monitor.token_file import read_token
 from animegan.monitor.visdom_windows import image_window, order, plot_window, text_window
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ Record = Mapping[str, float]
 FAILURES = (OSError, http.client.HTTPException)
 
 MAX_WAITING = 10_000  # queued steps; older ones are read back from history
+REFUSED = "connection refused"
 PROBE_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
 
@@ -40,7 +42,7 @@ class VisdomServer:
     """The address of a visdom server, and a way to post to it. Proxies are not used.
 
     Args:
-        server: host or URL (http or https).
+        server: host or URL (http or https), with the token of a monitor elsewhere as its query.
         port: used unless the URL has one.
         timeout: limit of each network operation, in seconds.
 
@@ -62,6 +64,7 @@ class VisdomServer:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
         self._path = parts.path.rstrip("/")
+        self._token = parse_qs(parts.query).get(QUERY, [""])[0]
         secure = parts.scheme == "https"
         self._kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._timeout = timeout
@@ -70,22 +73,34 @@ class VisdomServer:
     @property
     def is_here(self) -> bool:
         """Whether the address is this machine."""
-        return self.host in LOCAL
+        return self.host in LOOPBACK
+
+    @property
+    def token(self) -> str:
+        """The token of our own monitor; "" if there is none, as with a visdom server by itself."""
+        return self._token or (read_token(self.port) if self.is_here else "")
+
+    def page(self, env: str) -> str:
+        """Return the address that shows an environment in a browser."""
+        query = f"?{QUERY}={self.token}" if self.token else ""
+        return f"{self.url}/env/{quote(env, safe='')}{query}"
 
     def post(self, endpoint: str, message: Mapping[str, object]) -> str:
         """Post a message and return the response text. Raises one of FAILURES on any failure."""
         body = json.dumps(message, allow_nan=False)
         connection = self._kind(self.host, self.port, timeout=self._timeout)
         self._connection = connection
+        headers = {"Authorization": f"Bearer {token}"} if (token := self.token) else {}
         try:
-            connection.request("POST", f"{self._path}/{endpoint}", body=body.encode())
+            connection.request("POST", f"{self._path}/{endpoint}", body.encode(), headers)
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
         finally:
             self._connection = None
             connection.close()
         if answer.status != http.client.OK:
-            raise http.client.HTTPException(f"HTTP {answer.status}")
+            hint = ", its address needs the token that it printed" if answer.status == 403 else ""
+            raise http.client.HTTPException(f"HTTP {answer.status}{hint}")
         return text
 
     def abort(self) -> None:
@@ -107,7 +122,7 @@ def connect(
     Takes at most about 2 s. See `VisdomMonitor` for the arguments. Raises UsageError if `server`
     is not an address.
     """
-    fault = ["it did not answer in time"]
+    fault = ["no answer"]
     where = VisdomServer(server, port, timeout=PROBE_SECONDS)
 
     def probe() -> None:
@@ -117,14 +132,21 @@ def connect(
     thread.start()
     thread.join(PROBE_SECONDS)  # a DNS lookup may outlast the socket's timeout
     if not fault[0]:
+        logger.info(f"visdom: losses and pictures at {where.page(_env_name(env))}")
         return VisdomMonitor(server, port, env, history=history)
     port_option = {} if where.port == 8097 else {"visdom_port": where.port}
     place = "" if where.is_here else f" on {where.host}"
+    why = "" if fault[0] == REFUSED else f" ({fault[0]})"
     logger.info(
-        f"visdom: no server at {where.url} ({fault[0]}); training continues without it. "
-        f"To watch, run `{command_line('monitor', **port_option)}`{place} before training"
+        f"no visdom at {where.url}{why}: losses and pictures are in the run's folder; "
+        f"`{command_line('monitor', **port_option)}`{place} starts one"
     )
     return NullMonitor()
+
+
+def _env_name(env: str) -> str:
+    """Return the name that visdom's server gives an environment."""
+    return env.replace("/", "_")
 
 
 def _fault(server: VisdomServer) -> str:
@@ -168,7 +190,7 @@ class VisdomMonitor:
         share: float = 0.01,
     ) -> None:
         self._server = VisdomServer(server, port, timeout)
-        self._env = env
+        self._env = _env_name(env)
         self._history = history
         self._interval, self._longest_pause, self._share = interval, longest_pause, share
 
@@ -317,5 +339,5 @@ def _words(failure: Exception) -> str:
     if isinstance(failure, TimeoutError):
         return "no answer"
     if isinstance(failure, ConnectionRefusedError):
-        return "connection refused"
+        return REFUSED
     return reason(failure)

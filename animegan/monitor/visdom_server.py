@@ -5,21 +5,22 @@ import getpass
 import logging
 import os
 import socket
-from http import HTTPStatus
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.optional import require
 from animegan.core.signals import Terminated
+from animegan.core.web_guard import ANY_ADDRESS, LOOPBACK, QUERY, WebGuard
 from animegan.data.cache import cache_root
+from animegan.monitor.token_file import published
 from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
 
 logger = logging.getLogger(__name__)
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
-MAX_MESSAGE = 1024**3  # bytes; visdom's own limit
+MAX_MESSAGE = 64 * 1024**2  # bytes; the longest, a grid of pictures as PNG, has less than 2 MB
+IDLE_SECONDS = 60  # until a connection without a request, or half of one, is closed
 
 
 def serve(
@@ -33,8 +34,8 @@ def serve(
     Args:
         port: port to listen on.
         host: address to listen on.
-        cache_dir: folder for the scripts and, in `visdom-environments`, for environments saved in
-            the browser; None means `cache_root()`.
+        cache_dir: folder for the scripts, the token and, in `visdom-environments`, environments
+            saved in the browser; None means `cache_root()`.
 
     Raises:
         UsageError: visdom is missing, the address is not available, or the cache is not writable.
@@ -56,33 +57,42 @@ def _serve(port: int, host: str, cache: Path) -> None:
     from tornado.ioloop import IOLoop
     from visdom.server import app as visdom_app
 
+    from animegan.monitor.visdom_application import Application, StaticFiles
+
     settings = visdom_app.tornado_settings
     static = _static(Path(settings["static_path"]), cache)
     settings["static_path"] = settings["template_path"] = str(static)
-    settings["static_handler_class"] = _static_files()
+    settings["static_handler_class"] = StaticFiles
     settings["autoreload"] = False  # visdom turns on tornado's debug mode, which restarts on edits
-    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    for name in ("tornado.access", "tornado.general"):  # they tell of every garbled request
+        logging.getLogger(name).setLevel(logging.ERROR)
 
     environments = cache / "visdom-environments"
-    try:
-        environments.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise UsageError(
-            f"ANIMEGAN_CACHE {cache}: cannot be written to ({reason(failure)}); use another folder"
-        ) from None
-    application = visdom_app.Application(  # type: ignore[no-untyped-call]
-        port=port, env_path=str(environments)
-    )
-    application.add_handlers(r".*", [(r".*/favicon\.png", _no_icon())])
-    server = HTTPServer(application, max_buffer_size=MAX_MESSAGE)
-    server.add_socket(_listen(port, host))
-    if host not in LOCAL:
-        logger.info(
-            f"--host {host}: anyone who can reach this machine can view and change the pages; "
-            "visdom has no login"
+    guard = WebGuard.create(host, port)
+    with ExitStack() as stack:
+        try:
+            environments.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(published(guard.token, port, cache))
+        except OSError as failure:
+            raise UsageError(
+                f"ANIMEGAN_CACHE {cache}: cannot be written to ({reason(failure)}); "
+                "use another folder"
+            ) from None
+        server = HTTPServer(
+            Application(guard, port, environments),
+            max_buffer_size=MAX_MESSAGE,
+            idle_connection_timeout=IDLE_SECONDS,
+            body_timeout=IDLE_SECONDS,
         )
-    logger.info(f"visdom: open http://{_in_url(host)}:{port} in a browser; Ctrl-C stops the server")
-    IOLoop.current().start()
+        server.add_socket(_listen(port, host))
+        if host not in LOOPBACK:
+            logger.info(
+                f"--host {host}: anyone on the network who has the address below can view and "
+                "change the pages"
+            )
+        address = f"http://{_in_url(host)}:{port}/?{QUERY}={guard.token}"
+        logger.info(f"visdom: open {address} in a browser; Ctrl-C stops the server")
+        IOLoop.current().start()
 
 
 def _static(own: Path, cache: Path) -> Path:
@@ -96,35 +106,6 @@ def _static(own: Path, cache: Path) -> Path:
             "styles and stays blank until this is fixed and the server restarted"
         )
         return own
-
-
-def _static_files() -> type:
-    """Return a static file handler that renders visdom's page even if files are missing.
-
-    The page requests a versioned URL of `../user/style.css`, which tornado >= 6.6 rejects (403).
-    """
-    from tornado.web import StaticFileHandler
-
-    class StaticFiles(StaticFileHandler):
-        @classmethod
-        def make_static_url(
-            cls, settings: dict[str, Any], path: str, include_version: bool = True
-        ) -> str:
-            inside = ".." not in path and (Path(settings["static_path"]) / path).is_file()
-            return super().make_static_url(settings, path, include_version and inside)
-
-    return StaticFiles
-
-
-def _no_icon() -> type:
-    """Return a handler for the favicon that visdom's page links to but visdom lacks."""
-    from tornado.web import RequestHandler
-
-    class NoIcon(RequestHandler):
-        def get(self) -> None:
-            self.set_status(HTTPStatus.NO_CONTENT)
-
-    return NoIcon
 
 
 def _listen(port: int, host: str) -> socket.socket:
@@ -149,7 +130,7 @@ def _listen(port: int, host: str) -> socket.socket:
 
 
 def _in_url(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
+    if host in ANY_ADDRESS:
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 

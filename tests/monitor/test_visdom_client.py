@@ -1,6 +1,8 @@
 """The client: what arrives, and that no server, however bad, gets in training's way."""
 
+import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +13,10 @@ import pytest
 import torch
 
 from animegan.core.errors import UsageError
-from animegan.core.program import command_line
+from animegan.data.cache import cache_root
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
+from animegan.monitor.token_file import published, token_file
 from animegan.monitor.visdom_client import VisdomMonitor, VisdomServer, connect
 from tests.support.said import heard
 from tests.support.standin import Mute, StandIn
@@ -279,20 +282,31 @@ def test_close_twice_and_calls_afterwards_do_nothing(
     assert server.windows == {}
 
 
-def test_connect_finds_a_server(server: StandIn, said: list[str]) -> None:
-    with closing(connect("127.0.0.1", server.port, "main", list)) as monitor:
+def test_connect_says_where_to_look(server: StandIn, said: list[str]) -> None:
+    with closing(connect("127.0.0.1", server.port, "a b/c", list)) as monitor:
         assert isinstance(monitor, VisdomMonitor)
-    assert said == []
+    assert len(said) == 1
+    assert f"http://127.0.0.1:{server.port}/env/a%20b_c" in said[0].split()
 
 
-def test_without_a_server_one_line_says_how_to_start_it(said: list[str]) -> None:
+def test_the_address_has_the_token_of_the_monitor_on_that_port(server: StandIn) -> None:
+    where = VisdomServer("127.0.0.1", server.port, 1.0)
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with published("abc", server.port, cache_root()):
+        assert stat.S_IMODE(token_file(server.port).stat().st_mode) == 0o600 or os.name == "nt"
+        assert where.page("GAN").endswith("/env/GAN?token=abc")
+        assert VisdomServer("elsewhere", server.port, 1.0).token == ""
+    assert where.page("GAN").endswith("/env/GAN")
+    assert VisdomServer("http://elsewhere:1/?token=xyz", 2, 1.0).token == "xyz"
+
+
+def test_without_a_server_one_calm_line_says_how_to_start_it(said: list[str]) -> None:
     port = free_port()
     assert isinstance(connect("http://127.0.0.1", port, "main", list), NullMonitor)
-    assert said == [
-        f"visdom: no server at http://127.0.0.1:{port} (connection refused); training "
-        f"continues without it. To watch, run `{command_line('monitor', visdom_port=port)}` "
-        "before training"
-    ]
+    assert len(said) == 1
+    assert said[0].startswith(f"no visdom at http://127.0.0.1:{port}: ")
+    assert "refused" not in said[0]
+    assert f"monitor --visdom-port={port}`" in said[0]
 
 
 def test_a_mute_server_is_waited_for_2_seconds(mute: Mute, said: list[str]) -> None:
