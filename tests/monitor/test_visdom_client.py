@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from animegan.core.errors import UsageError
+from animegan.core.program import command_line
 from animegan.data.cache import cache_root
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
