@@ -1,5 +1,6 @@
 """visdom's own server as the tool runs it: a real one, killed and started anew in mid-use."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 import torch
 
 from animegan.core.errors import UsageError
+from animegan.monitor.token_file import read_token
 from animegan.monitor.visdom_client import VisdomMonitor, connect
 from animegan.monitor.visdom_server import serve
 from tests.support.said import heard
@@ -35,7 +38,7 @@ class Server:
     """`serve` in a process of its own, without npm."""
 
     def __init__(self, port: int, cache: Path, host: str = "127.0.0.1") -> None:
-        self.port = port
+        self.port, self.cache = port, cache
         code = (
             "import sys; sys.modules['torch'] = None\n"  # visdom loads it if it can: seconds
             "from pathlib import Path; from animegan.cli import console; console.install()\n"
@@ -58,7 +61,7 @@ class Server:
             if self.process.poll() is not None:
                 pytest.fail(f"the server ended: {self.end()[1]}")
             try:
-                self.ask("env_state")
+                self.send("/env_state", b"{}")
             except OSError:
                 time.sleep(0.1)
             else:
@@ -66,13 +69,27 @@ class Server:
         pytest.fail(f"the server was not up after {START_SECONDS} s")
 
     def ask(self, path: str, **message: object) -> Any:
-        data = json.dumps(message).encode()
-        with OPENER.open(f"http://127.0.0.1:{self.port}/{path}", data, timeout=10) as answer:
-            return json.load(answer)
+        status, text = self.send(f"/{path}", json.dumps(message).encode(), token=self.token)
+        assert status == 200, text
+        return json.loads(text)
 
-    def get(self, path: str) -> tuple[int, str]:
-        with OPENER.open(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
+    @property
+    def token(self) -> str:
+        return read_token(self.port, self.cache)
+
+    def send(
+        self, path: str, data: bytes | None = None, token: str = "", **headers: str
+    ) -> tuple[int, str]:
+        """Send a GET, or a POST of `data`; return status and text. `_` in headers means `-`."""
+        sent = {name.replace("_", "-"): text for name, text in headers.items()}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, sent)
+        try:
+            with OPENER.open(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
 
     def windows(self, env: str) -> dict[str, Any]:
         if env not in self.ask("env_state"):
@@ -111,8 +128,8 @@ def test_a_server_killed_in_mid_use_has_whole_plots_again(server: Server, tmp_pa
     server.wait_until_up()
     record: list[dict[str, float]] = []
     said: list[str] = heard()
-    with closing(connect("127.0.0.1", server.port, "main", list)) as found:
-        assert isinstance(found, VisdomMonitor)
+    with closing(connect("127.0.0.1", server.port, "main", list)) as first:
+        assert isinstance(first, VisdomMonitor)
     monitor = VisdomMonitor(
         port=server.port, env="faces", history=lambda: list(record),
         interval=0.05, longest_pause=0.2, share=1.0,
@@ -122,8 +139,8 @@ def test_a_server_killed_in_mid_use_has_whole_plots_again(server: Server, tmp_pa
         record.append({"step": step, "loss_d": 1 / step, "loss_g": 2.0, "d_x": 0.5, "d_g_z": 0.5})
         monitor.scalars(step, {key: value for key, value in record[-1].items() if key != "step"})
 
-    def seen(one: Server) -> list[int]:
-        plot = one.windows("faces").get("losses", {"content": {"data": [{"x": []}]}})
+    def seen(server: Server) -> list[int]:
+        plot = server.windows("faces").get("losses", {"content": {"data": [{"x": []}]}})
         return list(plot["content"]["data"][0]["x"])
 
     monitor.text("options", "nz = 100 <b>")
@@ -151,44 +168,151 @@ def test_a_server_killed_in_mid_use_has_whole_plots_again(server: Server, tmp_pa
     assert losses[0]["y"] == pytest.approx([1 / step for step in range(1, 41)])
     assert windows["fake"]["content"]["src"].startswith("data:image/png;base64,")
     assert windows["options"]["content"] == "<pre>nz = 100 &lt;b&gt;</pre>"
-    lost, back = said
+    where, lost, back = said
+    assert f":{server.port}/env/main" in where
     assert "lost" in lost
     assert "is back" in back
+
+
+HOSTILE = (
+    {"Host": "evil.example"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
+)
+WINDOW = {"data": [{"type": "text", "content": "SECRET"}], "win": "w", "eid": "GAN", "opts": {}}
+
+
+async def talk(server: Server, *commands: object, **headers: str) -> list[str]:
+    """Open the page's socket, send commands, and return what came until all were answered."""
+    from tornado.httpclient import HTTPRequest
+    from tornado.websocket import websocket_connect
+
+    request = HTTPRequest(f"ws://127.0.0.1:{server.port}/socket", headers=headers)
+    connection = await websocket_connect(request, ping_interval=0)
+    came: list[str] = []
+    mark = uuid.uuid4().hex  # layouts go to every page, so this one comes after all answers
+    try:
+        for command in (*commands, {"cmd": "save_layouts", "data": json.dumps([mark])}):
+            raw = command if isinstance(command, str | bytes) else json.dumps(command)
+            await connection.write_message(raw, binary=isinstance(raw, bytes))
+        while not came or mark not in came[-1]:
+            came.append(str(await asyncio.wait_for(connection.read_message(), 10)))
+    finally:
+        connection.close()
+        while await connection.read_message() is not None:
+            pass
+    return came
+
+
+def test_hostile_requests_change_and_read_nothing_and_the_page_stays(
+    server: Server, tmp_path: Path
+) -> None:
+    from tornado.httpclient import HTTPClientError
+
+    server.wait_until_up()
+    token, good = server.token, json.dumps(WINDOW).encode()
+    victim = tmp_path / "options.json"
+    victim.write_text("{}")
+    path = str(victim.with_suffix(""))
+
+    # the textbook's flow: a program of this machine needs nothing, and its windows are shown
+    assert server.send("/")[1].count("token") > 0
+    waiting = server.send("/", token=token)
+    assert (waiting[0], "Waiting" in waiting[1]) == (200, True)
+    assert server.send("/events", good)[0] == 200
+    status, page = server.send("/", token=token)  # follows to /env/GAN
+    assert (status, "static/js/main.js" in page, "'GAN'" in page) == (200, True, True)
+    assert "<script>" not in page  # each has the nonce that its policy asks for
+
+    # other sites, with and without the token
+    for headers in HOSTILE:
+        for shown in ("", token):
+            assert server.send("/events", good, shown, **headers)[0] == 403
+            assert server.send("/env/GAN", token=shown, **headers)[0] == 403
+        names = {name.replace("_", "-"): text for name, text in headers.items()}
+        with pytest.raises(HTTPClientError, match="403"):
+            asyncio.run(talk(server, Authorization=f"Bearer {token}", **names))
+
+    # without the token: no window is read, none of visdom's other handlers is reached
+    with pytest.raises(HTTPClientError, match="403"):
+        asyncio.run(talk(server))
+    for name in ("win_data", "save", "env/GAN", "compare/GAN+main"):
+        assert server.send(f"/{name}", b'{"eid": "GAN", "win": null, "data": []}')[0] == 403
+    for name in ("update", "close", "delete_env", "fork_env", "win_hash", "socket_wrap",
+                 "vis_socket_wrap", "vis_socket", "error/x", "anything", ""):  # fmt: skip
+        assert server.send(f"/{name}", good, token)[0] == 404
+    for name in ("vis_socket", "socket_wrap", "error/x", "env/", "/evil.example?token=" + token):
+        assert server.send(f"/{name}", token=token)[0] == 404
+
+    # paths and garbage, with the token
+    for name in ("events", "win_exists", "win_data", "env_state", "save", "env/x", "compare/x"):
+        for eid in (path, "../x", 5, [], "\ud800"):
+            body = {**WINDOW, "eid": eid}
+            assert server.send(f"/{name}", json.dumps(body).encode(), token)[0] == 400
+        for garbage in (b"", b"{", b"[]", b"\xff", b'{"a": NaN}', b"[" * 10**5):
+            assert server.send(f"/{name}", garbage, token)[0] == 400
+    assert server.send("/env/..%2F..%2Fx", token=token)[0] == 400
+    assert server.send("/env/..%2F..%2Fx", b'{"sid": "x"}', token)[0] == 400
+    assert server.send("/compare/main+..%2Fx", token=token)[0] == 400
+    commands = [{"cmd": "delete_env", "eid": eid} for eid in (path, f"../../{victim.stem}", 5)]
+    commands += [{"cmd": "save", "eid": path, "prev_eid": "GAN", "data": {}}]
+    bearer = f"Bearer {token}"
+    asyncio.run(talk(server, "garbage", b"\xff", "[]", {}, *commands, Authorization=bearer))
+    assert victim.read_text() == "{}"
+
+    # idle and garbled connections
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    for connection in idle[::2]:
+        connection.sendall(os.urandom(100) + b"\r\n\r\n")
+    assert server.send("/events", good)[0] == 200
+    assert server.send("/", token=token)[0] == 200
+    for connection in idle:
+        connection.close()
+
+    # the page's own way in: the token becomes a cookie, which opens page and socket
+    with OPENER.open(f"http://127.0.0.1:{server.port}/env/GAN?token={token}") as answer:
+        cookie = answer.headers["Set-Cookie"]
+        assert token not in answer.read().decode()
+    assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+    own = {"Cookie": cookie.split(";")[0], "Origin": f"http://127.0.0.1:{server.port}"}
+    assert "main.js" in server.send("/env/GAN", **own)[1]
+    saved = {"cmd": "save", "eid": "kept", "prev_eid": "GAN", "data": {}}
+    asyncio.run(talk(server, saved, {"cmd": "delete_env", "eid": "GAN"}, **own))
+    assert set(server.ask("env_state")) == {"main", "kept"}
+    folder = tmp_path / "cache" / "visdom-environments"
+    assert "kept.json" in {file.name for file in folder.iterdir()}
+    assert {file.name for file in tmp_path.iterdir()} == {"cache", "options.json"}
 
 
 def test_without_npm_it_serves_says_what_lacks_and_ends_quietly(
     server: Server, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "cache" / "visdom-environments"
+    folder.mkdir(parents=True)
+    (folder / "broken.json").write_text("null")
     server.wait_until_up()
-    status, page = server.get("/")
-    assert status == 200
-    assert "static/js/main.js" in page
-    assert server.get("/env/favicon.png")[0] == 204
+    token = server.token
+    assert server.ask("env_state") == ["main"]
+    assert server.send("/env/favicon.png", token=token)[0] == 204
     with socket.socket() as probe:  # only this machine is let in
         assert probe.connect_ex((outer_address(), server.port)) != 0
     out, err = server.end(signal.SIGINT)
     assert server.process.returncode == 0
     assert out == ""
-    lack, opened, ended = err.splitlines()
+    lack, broken, opened, ended = err.splitlines()
     assert lack.startswith("visdom: npm is not installed; it comes with Node.js; runs can")
-    assert "the page lacks" in lack
-    assert (
-        opened
-        == f"visdom: open http://127.0.0.1:{server.port} in a browser; Ctrl-C stops the server"
-    )
+    assert "broken.json" in broken
+    assert f" http://127.0.0.1:{server.port}/?token={token} " in opened
     assert ended == "visdom: stopped"
-    assert (tmp_path / "cache" / "visdom-environments" / "main.json").exists()
+    assert read_token(server.port, server.cache) == ""
 
 
 def test_opened_to_the_network_it_warns(tmp_path: Path) -> None:
     server = Server(free_port(), tmp_path, host="0.0.0.0")
     server.wait_until_up()
     _, err = server.end(signal.SIGINT)
-    warning = [line for line in err.splitlines() if line.startswith("--host 0.0.0.0")]
-    assert warning == [
-        "--host 0.0.0.0: anyone who can reach this machine can view and change the pages; "
-        "visdom has no login"
-    ]
+    assert sum(line.startswith("--host 0.0.0.0") for line in err.splitlines()) == 1
 
 
 def outer_address() -> str:
