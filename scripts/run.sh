@@ -21,17 +21,17 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 2
 fi
 
-# pip MESSAGE ARGUMENTS: install, with one line per package instead of pip's own output
+# install MESSAGE ARGUMENTS...: pip install, with a line per download instead of pip's own output
 install() {
     echo "$1"
     shift
-    PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --disable-pip-version-check \
-        --progress-bar off "$@" 2>.venv/errors | sed -n \
-        -e 's/^ *Downloading \([^ ]*[^ /]*\/\)*\([^ /]*\) \((.*)\)$/    \2 \3/p' \
-        -e 's/^Installing collected packages: .*/    unpacking (a few minutes for torch)/p' \
-        -e 's/^Successfully installed .*/    done/p'
-    # the status of a pipe is that of its last command: ask what pip left
-    if grep -q '^ERROR' .venv/errors; then
+    rm -f .venv/failed  # a pipe has the status of its last command alone
+    { PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --disable-pip-version-check \
+        --progress-bar off "$@" 2>.venv/errors || : >.venv/failed; } | sed -n \
+        -e 's,^ *Downloading \([^ ]*/\)\{0\,1\}\([^ /]*\) \((.*)\)$,    \2 \3,p' \
+        -e 's,^Installing collected packages: .*,    unpacking (a few minutes for torch),p' \
+        -e 's,^Successfully installed .*,    done,p'
+    if [ -e .venv/failed ]; then
         cat .venv/errors >&2
         return 1
     fi

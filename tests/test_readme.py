@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,13 @@ def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8")):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
+
+
+def test_extras_that_are_named_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    texts = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "scripts" / "run.sh"]
+    named = set()
+    for path in [*texts, *(ROOT / "docs").glob("*.md")]:
+        for words in re.findall(r"(?:\"\.|extras=\")\[([\w,]+)\]", path.read_text("utf-8")):
+            named |= set(words.split(","))
+    assert {"monitor", "download", "dev"} <= named <= set(project["optional-dependencies"])
