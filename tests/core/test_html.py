@@ -11,7 +11,7 @@ from animegan.core import html
 
 
 def test_text_is_escaped_even_if_it_is_no_utf8() -> None:
-    assert html.text("<a href='x'>&\udcff") == "&lt;a href=&#x27;x&#x27;&gt;&amp;?"
+    assert html.text("<a href='x'>&\udcff") == "&lt;a href=&#x27;x&#x27;&gt;&amp;\\udcff"
 
 
 def test_table_sets_numbers_right_and_escapes() -> None:
