@@ -5,7 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
 from animegan.core.printable import printable
@@ -71,20 +71,19 @@ def lasting() -> Iterator[Lasting]:
     A stream that the launcher has closed (pythonw has none) becomes the null device.
     """
     before = sys.stdin, sys.stdout, sys.stderr
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
-    out, log = sys.stdout or _null(), sys.stderr or _null()
-    for stream in (out, log):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # of what its encoding lacks
-    lasting_out, lasting_log = Lasting(out, escape=True), Lasting(log)
-    sys.stdout, sys.stderr = lasting_out, lasting_log
-    try:
-        yield lasting_out
-    finally:
-        lasting_out.settle()
-        lasting_log.settle()
-        sys.stdin, sys.stdout, sys.stderr = before
-
-
-def _null() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")
+    with ExitStack() as opened:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # descriptors 0, 1, 2
+            if getattr(sys, name) is None:
+                null = opened.enter_context(open(os.devnull, mode, encoding="utf-8"))
+                setattr(sys, name, null)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # of what its encoding lacks
+        out, log = Lasting(sys.stdout, escape=True), Lasting(sys.stderr)
+        sys.stdout, sys.stderr = out, log
+        try:
+            yield out
+        finally:
+            out.settle()
+            log.settle()
+            sys.stdin, sys.stdout, sys.stderr = before

@@ -110,3 +110,10 @@ def test_what_killed_writers_left_is_swept(tmp_path):
 def test_sha256(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert files.sha256(tmp_path / "x").startswith("ba7816bf8f01cfea")
+
+
+def test_a_folder_that_is_gone_is_told_by_the_name_of_the_file(tmp_path):
+    path = tmp_path / "gone" / "file"
+    with pytest.raises(FileNotFoundError) as caught, files.aside(path) as half:
+        half.write_bytes(b"text")
+    assert caught.value.filename == str(path)

@@ -67,20 +67,21 @@ PIPED = """
 import signal, sys
 sys.path.insert(0, {root!r})
 from animegan.core.signals import Stop
+from animegan.core.streams import lasting
 from tqdm import tqdm
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
-with Stop() as stop, tqdm(total=2, mininterval=0) as bar:
+with lasting(), Stop() as stop, tqdm(total=2, mininterval=0) as bar:
     print("ready", flush=True)
     sys.stdin.read()  # the reader of stderr is gone by now
     signal.raise_signal(signal.SIGINT)
     for _ in range(2):
         bar.update()
         say("word")
+    say("go on with ...")
     print("saved", flush=True)
-say("go on with ...")
 sys.exit(128 + stop.asked)
 """
 
@@ -98,12 +99,26 @@ def test_a_reader_of_stderr_that_ctrl_c_ended_too_does_not_keep_us_from_saving()
         assert process.wait() == 128 + signal.SIGINT
 
 
-def test_stderr_comes_back():
-    before = sys.stderr
-    with Stop():
-        assert sys.stderr is not before
-        assert sys.stderr.isatty() == before.isatty()
-    assert sys.stderr is before
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_signal_that_is_ignored_stays_ignored(name):
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            signal.raise_signal(number)
+            assert not stop.asked
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_closed_terminal_hangs_up_twice_and_the_state_is_saved_all_the_same():
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.asked == signal.SIGHUP
 
 
 def test_a_print_that_was_interrupted_does_not_end_the_training():

@@ -1,10 +1,14 @@
+import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import pytest
 
 from animegan.core.errors import UsageError
@@ -34,7 +38,7 @@ def test_a_lock_keeps_two_trainers_out_of_one_folder(tmp_path):
     one, other = Run(tmp_path / "a b"), Run(tmp_path / "a b")
     with (
         one.lock(),
-        pytest.raises(UsageError, match="--name a b: another process"),
+        pytest.raises(UsageError, match=f"--name a b: process {os.getpid()} "),
         other.lock(),
     ):
         pass
@@ -68,7 +72,7 @@ def test_a_lock_of_another_process_holds_until_that_is_dead(tmp_path):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
     ) as other:  # fmt: skip
         assert other.stdout.readline() == b"locked\n"
-        with pytest.raises(UsageError, match="another process"), run.lock():
+        with pytest.raises(UsageError, match=f"process {other.pid} "), run.lock():
             pass
         other.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))  # leaves no time to tidy up
         other.wait()
@@ -150,7 +154,7 @@ def test_forgetting_clears_away_what_a_killed_process_left_half_written(tmp_path
         half.write_bytes(b"half")
     run.forget_after(10)
     left = {path.name for path in run.path.rglob("*") if path.is_file()}
-    assert left == {"options.json", "metrics.jsonl", "state_00000010.pt"}
+    assert left == {"options.json", "state_00000010.pt"}
 
 
 def test_states_are_sorted_by_their_number_and_others_are_none(tmp_path):
@@ -205,11 +209,117 @@ def test_names_that_would_leave_the_folder_are_refused(tmp_path, name):
 
 def test_a_name_that_is_taken_is_refused_with_a_way_out(tmp_path):
     make_run(tmp_path, "old", steps=(10,))
-    make_run(tmp_path, "killed early")
     with pytest.raises(UsageError, match="add --resume"):
         folder.new_run(str(tmp_path), "old", None)
-    with pytest.raises(UsageError, match="no state, delete it, or use another name"):
-        folder.new_run(str(tmp_path), "killed early", None)
+    for kept in ("netg_last.pth", "states/best.pt"):
+        run = make_run(tmp_path, f"with {kept[:4]}")
+        (run.path / kept).write_bytes(b"")
+        with pytest.raises(UsageError) as caught:
+            folder.new_run(str(tmp_path), run.name, None)
+        assert caught.value.flags == ("--name",)
+        assert "--resume" not in str(caught.value)
+
+
+def test_a_run_that_was_killed_before_its_first_state_may_begin_again(tmp_path):
+    run = make_run(tmp_path, "killed early")
+    assert folder.new_run(str(tmp_path), "killed early", None) == run
+    with run.lock():
+        for ask in (
+            lambda: folder.new_run(str(tmp_path), "killed early", None),
+            lambda: folder.to_resume(str(tmp_path), "killed early", True),
+        ):
+            with pytest.raises(UsageError, match=f"process {os.getpid()} on") as caught:
+                ask()
+            assert caught.value.flags == ("--name",)
+            assert "delete" not in str(caught.value)
+
+
+# --- a new run's folder belongs to one process
+
+
+def test_a_claimed_folder_is_made_and_locked(tmp_path):
+    with folder.claim(str(tmp_path), "a", None) as run:
+        assert run.path.is_dir()
+        with pytest.raises(UsageError), folder.claim(str(tmp_path), "a", None):
+            pass
+        run.write_options({}, {})
+    assert run.options_file.exists()
+
+
+def test_a_folder_in_which_nothing_came_to_be_is_removed(tmp_path):
+    with folder.claim(str(tmp_path), "a", None):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_looked_at_again_once_it_is_locked(tmp_path, monkeypatch):
+    """Another process trained in it and finished after it was chosen."""
+    plain = Run.lock
+
+    @contextmanager
+    def late(run):
+        make_run(tmp_path, "a", steps=(40,))
+        with plain(run):
+            yield
+
+    monkeypatch.setattr(Run, "lock", late)
+    with pytest.raises(UsageError) as caught, folder.claim(str(tmp_path), "a", None):
+        raise AssertionError("it is taken")
+    assert caught.value.flags == ("--name",)
+    assert [path.name for path in (tmp_path / "a" / "states").iterdir()] == ["state_00000040.pt"]
+
+
+def test_several_starts_in_one_second_get_different_folders(tmp_path, monkeypatch):
+    plain, chosen = folder.new_run, []
+
+    def slow(*choice):
+        run = plain(*choice)
+        if not chosen:  # another start is faster
+            run.path.mkdir()
+        chosen.append(run.name)
+        return run
+
+    monkeypatch.setattr(folder, "new_run", slow)
+    with folder.claim(str(tmp_path), None, None) as run:
+        assert run.name == chosen[1] != chosen[0]
+
+
+def test_a_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, said):
+    def refused(lock, *args, **kwargs):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    with Run(tmp_path / "a").lock():
+        pass
+    assert [str(tmp_path / "a") in line for line in said] == [True]
+
+
+def test_a_line_that_does_not_fit_the_disk_is_not_left_in_half(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    run.record({"step": 1})
+    before = run.metrics.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limit[1]))
+        with pytest.raises(OSError, match="space") as caught:
+            run.record({"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.filename == str(run.metrics)
+    assert run.metrics.read_bytes() == before
+
+
+def test_a_deeply_nested_record_is_passed_over(tmp_path):
+    run = Run(tmp_path)
+    run.record({"step": 1})
+    with run.metrics.open("a") as file:
+        file.write("[" * 100_000 + "\n")
+    run.options_file.write_text('{"options": ' + "[" * 100_000)
+    assert list(run.history()) == [{"step": 1}]
+    with pytest.raises(UsageError):
+        run.read_options()
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_made(tmp_path, monkeypatch):

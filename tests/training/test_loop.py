@@ -4,6 +4,7 @@ import io
 import json
 import math
 import pdb
+import shutil
 import sys
 
 import pytest
@@ -577,3 +578,105 @@ def test_the_average_is_what_is_drawn_and_kept_and_goes_on_too(tmp_path):
     assert not same_weights(average, weights_of(later.trainer.netg))
     kept = checkpoint.load_net(later.run.path / "netg_last.pth", "netg").net
     assert same_weights(weights_of(kept), average)
+
+
+# --- disks and folders that go away
+
+
+def failing(error, times=10**9):
+    """A function that raises the error, `times` times, and then does nothing."""
+    left = [times]
+
+    def write(*args, **kwargs):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise error
+
+    return write
+
+
+FULL = OSError(28, "No space left on device")
+
+
+def test_what_is_only_for_looking_at_ends_no_training(tmp_path, monkeypatch):
+    one = loop_of(tmp_path, finish=True, max_epoch=2, plot_every=2, save_every=1)
+    monkeypatch.setattr(images, "save_picture", failing(FULL))
+    monkeypatch.setattr(Run, "record", failing(FULL))
+    one.monitor.scalars = failing(RuntimeError("a fault of visdom"))
+    assert one.fit(Asked()) is True
+    assert steps_of(one.run.state_files()) == [12]
+    for name in ("sample grid", "metrics.jsonl", "visdom"):
+        assert len([line for line in one.said if name in line]) == 1  # once, however often
+
+
+def test_lines_that_could_not_be_written_come_with_the_next(tmp_path, monkeypatch):
+    one = loop_of(tmp_path, max_steps=6, plot_every=2)
+    plain, failures = Run.record, failing(FULL, times=2)
+
+    def record(run, values):
+        failures()
+        plain(run, values)
+
+    monkeypatch.setattr(Run, "record", record)
+    one.fit(Asked())
+    assert [line["step"] for line in one.run.history()] == [2, 4, 6]
+    assert len([line for line in one.said if "metrics.jsonl" in line]) == 2  # and that it works
+
+
+def test_the_sample_folder_is_made_again(tmp_path):
+    one = loop_of(tmp_path, max_epoch=2, save_every=1)
+    plain = one.end_epoch
+
+    def end_epoch(epoch):
+        plain(epoch)
+        if epoch == 1:
+            shutil.rmtree(one.traces.samples)
+
+    one.end_epoch = end_epoch
+    assert one.fit(Asked()) is True
+    assert steps_of(one.traces.samples.iterdir()) == [12]
+
+
+def test_a_run_folder_that_was_moved_is_made_again(tmp_path):
+    one = loop_of(tmp_path, max_epoch=2)
+    one.run.write_options({"seed": 1}, {})
+    one.traces.keep_options()
+    one.end_epoch = lambda epoch: epoch == 1 and one.run.path.rename(tmp_path / "moved")
+    assert one.fit(Asked()) is True
+    assert steps_of(one.run.state_files()) == [12]
+    assert one.run.read_options()["options"] == {"seed": 1}
+    assert [str(one.run.path) in line for line in one.said if "moved or removed" in line] == [True]
+
+
+def test_a_state_that_cannot_be_saved_is_tried_again(tmp_path, monkeypatch):
+    one = loop_of(tmp_path, max_steps=8, state_every_minutes=1.5, keep=99)
+    plain, failures = checkpoint.save, failing(FULL, times=2)
+
+    def save(content, path):
+        if path.suffix == ".pt":
+            failures()
+        plain(content, path)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(loop, "time", Clock(one.trainer))
+    assert one.fit(Asked()) is True
+    assert steps_of(one.run.state_files()) == [6, 8]  # not 2 and 4, where the disk was full
+    assert len([line for line in one.said if "trying again" in line]) == 2
+
+
+def test_a_last_state_that_cannot_be_saved_is_an_error_that_names_it(tmp_path):
+    one = loop_of(tmp_path, max_steps=2)
+    shutil.rmtree(one.run.path)
+    one.run.path.write_bytes(b"in the way")
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        one.fit(Asked())
+    assert str(caught.value.filename).startswith(str(one.run.path))
+    assert "tmp" not in str(caught.value.filename).removeprefix(str(tmp_path))
+
+
+def test_a_training_that_a_disk_ends_saves_first(tmp_path):
+    one = loop_of(tmp_path, max_steps=9)
+    one.end_epoch = failing(OSError(5, "Input/output error"))
+    with pytest.raises(OSError, match="Input/output"):
+        one.fit(Asked())
+    assert steps_of(one.run.state_files()) == [6]
