@@ -35,15 +35,13 @@ def shifted(faces: Faces, pixels: float, reals: Faces) -> Faces:
     """Shift faces down and to the right by whole pixels, repeating the edge."""
     by = int(pixels)
     size = faces.shape[1]
-    moved: Faces = np.pad(faces, ((0, 0), (by, 0), (by, 0), (0, 0)), mode="edge")
-    cut: Faces = moved[:, :size, :size]
-    return cut
+    return np.pad(faces, ((0, 0), (by, 0), (by, 0), (0, 0)), mode="edge")[:, :size, :size]
 
 
 def brightened(faces: Faces, levels: float, reals: Faces) -> Faces:
     """Brighten every pixel by `levels` (of 255)."""
-    bright: Faces = np.clip(faces + levels, 0, 255).round().astype(np.uint8)
-    return bright
+    brighter: Faces = np.clip(faces + levels, 0, 255).round().astype(np.uint8)
+    return brighter
 
 
 ALTERED: tuple[tuple[Callable[[Faces, float, Faces], Faces], str, tuple[float, ...]], ...] = (
