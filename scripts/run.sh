@@ -29,6 +29,7 @@ install() {
     { PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --disable-pip-version-check \
         --progress-bar off "$@" 2>.venv/errors || : >.venv/failed; } | sed -n \
         -e 's,^ *Downloading \([^ ]*/\)\{0\,1\}\([^ /]*\) \((.*)\)$,    \2 \3,p' \
+        -e 's,^Collecting \([^ ]*\).*,    \1,p' \
         -e 's,^Installing collected packages: .*,    unpacking (a few minutes for torch),p' \
         -e 's,^Successfully installed .*,    done,p'
     if [ -e .venv/failed ]; then

@@ -43,7 +43,7 @@ def test_there_are_command_lines():
 def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8")):
         if not link.startswith("http"):
-            assert (ROOT / link).exists(), link
+            assert ((ROOT / name).parent / link).exists(), link
 
 
 def test_extras_that_are_named_exist():
