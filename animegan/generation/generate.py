@@ -196,7 +196,7 @@ def _write_manifest(
         before = None
     except (OSError, ValueError, RecursionError):
         before = {}
-    names = {picture["file"] for picture in record["pictures"]}  # type: ignore[index, union-attr]
+    names = {f"{index:08d}.png" for index in chosen}
     others = any(path.name not in names for path in folder.glob("*.png"))
     if before not in (None, json.loads(json.dumps(record))) or others:
         refuse([HOLDS_OTHERS.format(folder=folder)])
