@@ -33,7 +33,7 @@ def test_a_training_needs_no_streams(place, closing):
 
 def test_the_folder_is_claimed_before_the_pictures_are_read(place):
     """The second start is refused at once, and says who holds the folder."""
-    with started(place, "train", *SMALL, *LONG, "--image-size=20", "--name=one") as process:
+    with started(place, "train", *SMALL, *LONG, "--channels=1", "--name=one") as process:
         wait_for(process, "decoding")
         process.send_signal(signal.SIGSTOP)
         done = run(place, "train", *SMALL, "--max-steps=1", "--name=one", code=2)
