@@ -39,6 +39,8 @@ def verify(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             _bound(archive.infolist(), path.stat().st_size)
             broken = archive.testzip()
+    except Damaged:
+        raise
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
             raise Damaged("is an encrypted archive, not a torch weight file") from None

@@ -261,7 +261,7 @@ def load_first(paths: Sequence[Path], flag: str) -> Any:
     raise AssertionError("no paths")
 
 
-def load_state(path: Path, flag: str) -> dict[str, Any]:
+def load_state(path: Path, flag: str) -> Any:
     """Return a state, which is whole and from the step that its name says.
 
     Raises UsageError if it is damaged, of another version or not finite.

@@ -276,7 +276,7 @@ def test_two_trainers_cannot_share_a_folder(place):
     with started(place, "train", *SMALL, *shared, "--state-every-minutes=0.0001") as process:
         wait_for_step(folder, 2)
         done = run(place, "train", "--resume", "--name=shared", code=2)
-        assert "--name shared: another process is training in" in done.stderr
+        assert f"--name shared: process {process.pid} " in done.stderr
         assert ended_by(process, signal.SIGINT)[0] == 130
 
 
