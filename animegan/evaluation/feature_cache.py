@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animegan.core.files import aside
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 
 
 def fingerprint(chunks: Iterable[NDArray[np.uint8]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.signals import Terminated
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from animegan.core.errors import UsageError
 from animegan.data import cache, decode_many
-from animegan.data.cache import FaceSet, cache_root, open_set
+from animegan.data.cache import FaceSet, open_set
+from animegan.data.cache_folder import cache_root
 from animegan.data.decode import decode, fit
 from tests.support.said import heard
 
