@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import open_regular
-from animegan.data.formats import FORMATS, HEAD, RARER, format_of_suffix, why_unreadable
+from animegan.data.formats import HEAD, RARER, format_of_suffix, readable_formats, why_unreadable
 
 RULES = ("crop", "pad", "native")
 MAX_PIXELS = 89_478_485  # 256 MB as RGB; Pillow's own decompression bomb limit
@@ -100,7 +100,7 @@ def decode(
             file.seek(0)
             rarer = format_of_suffix().get(_suffix(name or source))
             try:
-                picture = _pixels(file, FORMATS, at_least, colour)
+                picture = _pixels(file, readable_formats(), at_least, colour)
             except UnidentifiedImageError:
                 if rarer not in RARER:
                     raise

@@ -13,7 +13,7 @@ from PIL import Image
 from animegan.core.files import open_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
-"""Recognised by content, whatever the file is called."""
+"""Recognised by content, whatever the file is called; AVIF and HEIF only where Pillow can."""
 
 # Read if the suffix says so, since some of them (TGA) have no signature. Excluded on purpose: EPS
 # runs Ghostscript, WMF calls Windows; Pillow only identifies PDF, MPEG, GRIB, HDF5 and BUFR.
@@ -56,6 +56,14 @@ def with_heic() -> bool:
         return False
     register_heif_opener()
     return True
+
+
+@lru_cache(maxsize=1)
+def readable_formats() -> tuple[str, ...]:
+    """Return those of FORMATS that this Pillow reads, in their order."""
+    with_heic()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @lru_cache(maxsize=1)
