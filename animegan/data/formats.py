@@ -34,6 +34,7 @@ _HEADS = {
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
     b"\xff\x4f\xff\x51": "JPEG2000",
 }
+_UNKNOWN = "not a supported picture format"
 _STRANGE = {  # not read, but worth a name
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
@@ -111,16 +112,16 @@ def why_unreadable(head: bytes) -> str:
     if kind == "AVIF":
         return "is AVIF, which this Pillow does not read: pip install -U pillow, or convert it"
     if kind is not None:
-        return f"damaged: it begins like {kind}"
+        return f"{_UNKNOWN}, though it begins like {kind}"
     if not head:
-        return "the file is empty"
+        return f"{_UNKNOWN}: the file is empty"
     if not any(head):
-        return "filled with zeros"
+        return f"{_UNKNOWN}: it is filled with zeros"
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     for known, name in _STRANGE.items():
         if start.startswith(known.lower()):
-            return f"not a supported picture format: it is {name}"
-    return "not a supported picture format"
+            return f"{_UNKNOWN}: it is {name}"
+    return _UNKNOWN
 
 
 def is_picture(path: str, name: str | None = None) -> bool:

@@ -178,7 +178,7 @@ def _zip_members(path: Path, prefix: str) -> Iterator[Entry]:
     budget = _Budget(status.st_size)
     with zipfile.ZipFile(path) as opened:
         names = _zip_names(opened.infolist())
-        seen: set[str] = set()
+        last = dict(zip(names, opened.infolist(), strict=True))
         for info, name in zip(opened.infolist(), names, strict=True):
             if info.is_dir():
                 continue
@@ -189,9 +189,8 @@ def _zip_members(path: Path, prefix: str) -> Iterator[Entry]:
             problem = _member_problem(name, info.file_size)
             if problem == _HIDDEN:
                 continue
-            if problem is None and name in seen:
+            if problem is None and last[name] is not info:
                 problem = ("refused", "duplicate name in the archive")
-            seen.add(name)
             if problem is None and info.flag_bits & 1:
                 problem = ("refused", "encrypted")
 

@@ -42,10 +42,18 @@ def test_many_links_between_folders_end(tmp_path: Path) -> None:
 
 
 def test_1500_folders_in_each_other(tmp_path: Path) -> None:
-    deep = tmp_path / "/".join("d" * 1500)
-    deep.mkdir(parents=True)
-    (deep / "1.png").touch()
-    assert len(find_pictures(tmp_path).names) == 1
+    folders = [str(tmp_path)]
+    for _ in range(1500):
+        folders.append(folders[-1] + "/d")
+        os.mkdir(folders[-1])
+    picture = Path(folders[-1] + "/1.png")
+    picture.touch()
+    try:
+        assert len(find_pictures(tmp_path).names) == 1
+    finally:
+        picture.unlink()
+        for folder in reversed(folders[1:]):
+            os.rmdir(folder)
 
 
 def test_what_is_no_file_is_counted_and_not_opened(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
