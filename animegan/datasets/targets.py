@@ -60,7 +60,8 @@ class Targets:
             mark = hashed(source.encode("utf-8", "surrogateescape"))
             suffix = suffix[:10]  # a longer one is none
             room = _LONGEST - len(suffix.encode(errors="surrogateescape")) - len(mark) - 1
-            stem = os.fsdecode(os.fsencode(stem)[:room])
+            while len(stem.encode(errors="surrogateescape")) > room:
+                stem = stem[:-1]
             clean = f"{stem}-{mark}{suffix}"
         while prefix + fold(clean) in self._taken:  # the name is that of another source by chance
             clean = f"_{clean}"
