@@ -178,8 +178,8 @@ def _refuse_others(contents: Contents, data_path: str | Path, flag: str) -> None
     for name in contents.prepared:
         folder = Path(data_path) / name
         raise UsageError(
-            f"{flag} {data_path}: {'is' if not name else f'holds {folder}'}, made by prepare: "
-            f"its train and heldout pictures would be one set; use {flag}={folder / part}"
+            f"{flag} {data_path}: {f'it holds {folder}, which' if name else 'this'} was made by "
+            f"prepare: its train and heldout pictures would be one set; use {flag}={folder / part}"
         )
     if "" in contents.runs:
         raise UsageError(
