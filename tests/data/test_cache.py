@@ -386,7 +386,8 @@ def test_interrupted_by_ctrl_c(
 
 
 HELD = """
-import os, sys, time
+import logging, os, sys, time
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 from animegan.data import decode_many
 from animegan.data.cache import open_set
 real, end = decode_many.decode, time.monotonic() + 20
