@@ -7,14 +7,17 @@ import dataclasses
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from animegan.config.config import OPTIONS, Config
 from animegan.config.options import Layer
 from animegan.config.resolve import brought, refuse_changes, resolve, saved_options, to_resume
-from animegan.core.errors import Ended
+from animegan.core.errors import Ended, UsageError
 from animegan.core.files import same_place
 from animegan.core.program import command_line
+
+if TYPE_CHECKING:
+    from animegan.data.folder import Listing
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ def train(**words: str) -> None:
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
+    if config.eval_path is not None and not same_place(config.eval_path, config.data_path):
+        _keep_apart(config.data_path, config.eval_path, listing)
     if config.eval_path is not None and same_place(config.eval_path, config.data_path):
         logger.info(
             f"--eval-path {config.eval_path}: the same folder as --data-path, so memorising it "
@@ -40,6 +45,23 @@ def train(**words: str) -> None:
     from animegan.training import session
 
     session.train(config, sources, listing, resumed)
+
+
+def _keep_apart(data_path: str, eval_path: str, listing: "Listing") -> None:
+    """Raise UsageError if one of the two folders holds pictures of the other."""
+    from animegan.data.folder import find_pictures
+
+    way = "put the two side by side, such as data/mine/train and data/mine/heldout"
+    if listing.holds(eval_path):
+        raise UsageError(
+            f"--data-path {data_path}: holds --eval-path {eval_path}, so the held-out pictures "
+            f"would be trained on; {way}"
+        )
+    if find_pictures(eval_path, "--eval-path").holds(data_path):
+        raise UsageError(
+            f"--eval-path {eval_path}: holds --data-path {data_path}, so memorising would look "
+            f"like quality; {way}"
+        )
 
 
 def generate(**words: str) -> None:
@@ -155,6 +177,21 @@ def runs(**words: str) -> None:
         print(listing(config.runs_path, OPTIONS))
 
 
+def cache(**words: str) -> None:
+    """List what the cache of decoded pictures and features holds; --clear deletes it."""
+    config, _ = resolve("cache", words)
+    from animegan.data.cache_folder import cache_root, cached, clear
+
+    for entry in cached():
+        print(f"{entry.bytes / 1e6:>10,.1f} MB  {entry.days:>5.1f} days old  {entry.name}")
+    if config.clear:
+        count, size = clear()
+        print(f"deleted {count:,} of them, {size / 1e6:,.1f} MB, in {cache_root()}")
+    else:
+        total = sum(entry.bytes for entry in cached())
+        print(f"{total / 1e6:,.1f} MB in {cache_root()}; --clear deletes it")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "generate": generate,
@@ -165,5 +202,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "download": download,
     "demo": demo,
     "runs": runs,
+    "cache": cache,
 }
 OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults that differ from Config's, by command

@@ -337,6 +337,7 @@ class Config:
     classes: str = option(
         "one", "put all faces into one class, or take the classes from-folders of the source",
         on="prepare", choices=("one", "from-folders"))
+    clear: bool = option(False, "delete what the cache holds", on="cache")
     heldout: float = option(
         0.1, "share of faces held out for evaluation; faces from one source picture are never "
         "split", on="prepare", low=0,

@@ -9,11 +9,13 @@ from animegan.config.config import OPTIONS, Config
 from animegan.config.conflicts import conflicts
 from animegan.config.options import Layer, Settled, of_training, settle
 from animegan.core.errors import refuse
-from animegan.core.files import same_place
+from animegan.core.files import open_regular, same_place
 from animegan.core.program import command_line
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runs import folder
 from animegan.runs.folder import Run
+
+_LARGEST_TOML = 2**20  # bytes
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "book": {
@@ -97,11 +99,17 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
     if path is None:
         return {}, []
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        with open_regular(path) as file:
+            text = file.read(_LARGEST_TOML + 1)
+        if len(text) > _LARGEST_TOML:
+            return {}, [f"--config {path}: is larger than any TOML file of options; give one"]
+        values = tomllib.loads(text.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         return {}, [
             f"--config {path}: cannot be read ({error.__class__.__name__}); give a TOML file"
         ]
+    except RecursionError:
+        return {}, [f"--config {path}: not valid TOML of options (nested too deeply)"]
     except tomllib.TOMLDecodeError as error:
         return {}, [f"--config {path}: not valid TOML ({error})"]
     names = {key: key.replace("-", "_") for key in values}

@@ -5,6 +5,7 @@ than forked, because threads of torch and tqdm do not survive a fork, and replac
 jobs, because the detector leaks a little memory.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,7 +14,10 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from animegan.core.errors import reason
 from animegan.core.workers import begin as begin_worker
+
+logger = logging.getLogger(__name__)
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -35,6 +39,8 @@ def spread(
     A job whose process dies (a crash in C code, out of memory) is retried alone; if that process
     dies as well, the result is `crashed(job)`.
 
+    Where the system has no semaphores (no /dev/shm), everything runs in this process.
+
     Args:
         work: called with each job in a worker process.
         jobs: consumed lazily.
@@ -43,6 +49,9 @@ def spread(
         settings: arguments of `begin`.
         crashed: gives the result of a job that crashed twice.
     """
+    if workers and (why := _why_alone()):
+        logger.info(f"this system starts no worker processes ({why}); working in this one")
+        workers = 0
     if workers == 0:
         begin(*settings)
         yield from map(work, jobs)
@@ -54,6 +63,15 @@ def spread(
             return
         run = _Run(work, workers, begin, settings, crashed)
         yield from run.through(chain(first, islice(source, RENEW * workers - 1)))
+
+
+def _why_alone() -> str:
+    """Return why there can be no worker processes; empty if there can."""
+    try:
+        get_context("spawn").Lock()
+    except (OSError, ImportError, NotImplementedError) as error:
+        return reason(error)
+    return ""
 
 
 class _Run:

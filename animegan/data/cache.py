@@ -1,32 +1,38 @@
 """Decode a folder of pictures once into a memory-mapped file that later runs open instantly.
 
 `<cache>/<name>-<hash of the path>/<key>/` holds `images.bin` (uint8 [N, S, S, C], no header) and
-`meta.json`. It is created atomically, under a lock.
+`meta.json`. It is created atomically, under a lock, and both files are checked against their
+checksums whenever it is opened.
 """
 
 import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import is_inside
+from animegan.core.locks import lock
+from animegan.data.cache_folder import KEY, cache_root
 from animegan.data.decode import RULES, parse_background
 from animegan.data.decode_many import Outcome, Recipe, decode_all
 from animegan.data.folder import Listing, find_pictures
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # increase it whenever the same file would give different pixels
+FORMAT = 2  # increase it whenever the same file would give different pixels
 _SPARE = 64_000_000  # bytes that must stay free on the disk
+_BLOCK = 2**24  # bytes of images that share a checksum, rounded down to whole images
 _NAMED = 5  # broken pictures listed by name; further ones are only counted
 
 
@@ -70,15 +76,16 @@ class _Job:
         return self.recipe.image_size, self.recipe.image_size, self.recipe.channels
 
     @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
     def bytes(self) -> int:
-        return len(self.names) * int(np.prod(self.shape))
+        return len(self.names) * self.row_bytes
 
-
-def cache_root() -> Path:
-    """Return $ANIMEGAN_CACHE, else $XDG_CACHE_HOME/animegan, else ~/.cache/animegan."""
-    if named := os.environ.get("ANIMEGAN_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "animegan"
+    @property
+    def rows_per_block(self) -> int:
+        return max(1, _BLOCK // self.row_bytes)
 
 
 def open_set(
@@ -152,6 +159,8 @@ def open_set(
 
 def _report(job: _Job, outcome: Outcome, max_broken: float) -> None:
     total, broken = len(job.names), list(outcome.broken.items())
+    if job.listing.left_out:
+        logger.info(f"{job.root}: not used: {job.listing.left_out}")
     if len(broken) > max_broken * total:
         raise UsageError(
             f"--max-broken {max_broken:g}: {len(broken)} of {total} pictures are broken, the "
@@ -208,31 +217,44 @@ def _cached(job: _Job, cache: Path, num_workers: int) -> tuple[NDArray[np.uint8]
         raise OSError(f"{cache} is inside the folder of pictures")
     group = cache / f"{real.name}-{_hash(str(real))[:12]}"
     folder = group / job.key
-    if found := _load(folder, job):
-        return found
+    if loaded := _load(folder, job, num_workers):
+        return loaded
     group.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(group / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+
+    def waiting() -> None:
         logger.info(f"another process is decoding {job.root}; waiting for it")
-        lock.acquire()
-    try:
-        if found := _load(folder, job):
-            return found
+
+    with lock(group / "lock", waiting):
+        if loaded := _load(folder, job, num_workers):
+            return loaded
+        if folder.exists():
+            logger.info(f"{folder} is damaged or out of date; decoding again")
         _clear(group, folder, job)
         _build(folder, job, num_workers)
-        if found := _load(folder, job):
-            return found
+        if loaded := _load(folder, job, num_workers):
+            return loaded
         raise OSError(f"{folder} cannot be read back")
-    finally:
-        lock.release()
 
 
-def _load(folder: Path, job: _Job) -> tuple[NDArray[np.uint8], Outcome] | None:
-    """Return a cache's images and outcome, or None if it is missing, incomplete or stale."""
+def _read_meta(folder: Path) -> dict[str, Any]:
+    """Return the description of a cache. Raises ValueError, or OSError, if it is not whole."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="ascii"))
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(meta, dict) or meta.pop("check", None) != _check_of(meta):
+        raise ValueError("its checksum is wrong")
+    return meta
+
+
+def _check_of(meta: dict[str, Any]) -> str:
+    return _hash(json.dumps(meta, sort_keys=True))
+
+
+def _load(folder: Path, job: _Job, workers: int) -> tuple[NDArray[np.uint8], Outcome] | None:
+    """Return a cache's images and outcome, or None if it is missing, damaged or stale."""
+    try:
+        meta = _read_meta(folder)
         outcome = Outcome(meta["broken"], meta["enlarged"])
         # a change of permissions alone may have fixed a broken picture
         if any(_changed(job, name) != when for name, when in meta["changed"].items()):
@@ -240,16 +262,36 @@ def _load(folder: Path, job: _Job) -> tuple[NDArray[np.uint8], Outcome] | None:
         shape = (len(job.names) - len(outcome.broken), *job.shape)
         if (folder / "images.bin").stat().st_size != int(np.prod(shape)):
             return None
+        if _checksums(folder / "images.bin", job, workers) != meta["blocks"]:
+            return None
         return np.memmap(folder / "images.bin", np.uint8, "r", shape=shape), outcome
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _checksums(path: Path, job: _Job, workers: int) -> list[int]:
+    """Return the CRC-32 of each block of images: some 0.5 s per GB, or what the disk takes.
+
+    The file is read rather than mapped, so that it does not count as this process's memory.
+    """
+    size = job.rows_per_block * job.row_bytes
+
+    def checksum(start: int) -> int:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return zlib.crc32(file.read(size))
+
+    with ThreadPoolExecutor(max(1, min(workers, 8)), thread_name_prefix="check") as pool:
+        return list(pool.map(checksum, range(0, path.stat().st_size, size)))
 
 
 def _clear(group: Path, folder: Path, job: _Job) -> None:
     """Remove interrupted builds, and caches of earlier contents of the folder."""
     for other in group.iterdir():
+        if not KEY.fullmatch(other.name):  # not made here
+            continue
         try:
-            meta = json.loads((other / "meta.json").read_text(encoding="ascii"))
+            meta = _read_meta(other)
             kept = meta["format"] == FORMAT and meta["pictures"] == job.pictures
         except (OSError, ValueError, KeyError):
             kept = False
@@ -268,15 +310,21 @@ def _build(folder: Path, job: _Job, num_workers: int) -> None:
     outcome = Outcome()
     try:
         aside.mkdir()
+        blocks: list[int] = []
         with open(aside / "images.bin", "wb") as file:
-            for row in _decoded(job, num_workers, outcome):
+            for count, row in enumerate(_decoded(job, num_workers, outcome)):
+                if count % job.rows_per_block == 0:
+                    blocks.append(0)
+                blocks[-1] = zlib.crc32(row.data, blocks[-1])
                 file.write(row.data)
             _settle(file.fileno(), file.flush)
         with open(aside / "meta.json", "w", encoding="ascii") as text:
             meta = {"format": FORMAT, "data_path": str(job.root), "pictures": job.pictures}
             meta |= asdict(job.recipe) | asdict(outcome)
             meta["changed"] = {name: _changed(job, name) for name in outcome.broken}
-            json.dump(meta, text)
+            meta["blocks"] = blocks
+            meta = json.loads(json.dumps(meta))  # as it will be read: the checksum is of that
+            json.dump(meta | {"check": _check_of(meta)}, text)
             _settle(text.fileno(), text.flush)
         os.replace(aside, folder)
     finally:

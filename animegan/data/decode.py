@@ -1,6 +1,10 @@
 """Decode image files to upright RGB or grey, and resize them to squares."""
 
+import io
+import os
+import struct
 import warnings
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -10,16 +14,14 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
 from animegan.core.errors import UsageError, reason
+from animegan.core.files import open_regular
+from animegan.data.formats import HEAD, RARER, format_of_suffix, readable_formats, why_unreadable
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-    | {".ppm", ".pgm"}
-)
 RULES = ("crop", "pad", "native")
 MAX_PIXELS = 89_478_485  # 256 MB as RGB; Pillow's own decompression bomb limit
 
-# Detected from the content, not the suffix; formats that run other programs (EPS) are excluded.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # the chunks of a PNG that its pixels need
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,11 +61,15 @@ def decode(
     background: str = "white",
     *,
     at_least: int = 0,
+    name: str = "",
 ) -> Image.Image:
     """Decode an image (the first frame of several) as mode RGB (3 channels) or L (1).
 
     Applies the EXIF orientation, composites transparency over `background`, scales 16-bit grey to 8
     bits (65535 -> 255), converts CMYK without a colour profile, and RGB to grey by ITU-R 601 luma.
+
+    Common formats are recognised by their content (`formats.FORMATS`), rare ones by their suffix.
+    Metadata that Pillow refuses (huge texts, damaged profiles) do not make a PNG broken.
 
     Pillow's warnings are suppressed. Warning filters are global, so callers with several threads
     must wrap all of them in one `warnings.catch_warnings()`.
@@ -76,6 +82,7 @@ def decode(
             shorter than this. libjpeg then drops high frequencies instead of averaging pixels. At
             four times the final size, the result differs from full decoding by 0.4 grey levels on
             average and 7 at most (sharp drawings, 768 to 96 pixels); at twice the size, 1.4 and 13.
+        name: the file's name, if `source` is not a path.
 
     Raises:
         BrokenPicture: the file is unreadable, damaged, truncated, larger than MAX_PIXELS, or of a
@@ -84,24 +91,78 @@ def decode(
     """
     assert channels in (1, 3)
     colour = parse_background(background)
+    head = b""
     try:
-        with warnings.catch_warnings():
+        opened = open_regular(source) if isinstance(source, (str, Path)) else nullcontext(source)
+        with warnings.catch_warnings(), opened as file:
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise BrokenPicture(f"{width}x{height} is more than {MAX_PIXELS:,} pixels")
-                if at_least:
-                    image.draft(image.mode, (at_least, at_least))
-                image.load()
-                picture = _flat(_upright(image), colour)
+            head = file.read(HEAD)
+            file.seek(0)
+            rarer = format_of_suffix().get(_suffix(name or source))
+            try:
+                picture = _pixels(file, readable_formats(), at_least, colour)
+            except UnidentifiedImageError:
+                if rarer not in RARER:
+                    raise
+                file.seek(0)
+                picture = _pixels(file, (rarer,), at_least, colour)
     except BrokenPicture:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenPicture("not a supported picture format") from error
+        raise BrokenPicture(why_unreadable(head)) from error
     except Exception as error:  # Pillow raises almost anything on damaged files
         raise BrokenPicture(reason(error)) from error
     return picture if channels == 3 else picture.convert("L")
+
+
+def _suffix(source: str | Path | BinaryIO) -> str:
+    return os.path.splitext(source)[1].lower() if isinstance(source, (str, Path)) else ""
+
+
+def _pixels(
+    file: BinaryIO, formats: tuple[str, ...], at_least: int, colour: tuple[int, int, int]
+) -> Image.Image:
+    """Decode an open file as one of `formats`, upright and without transparency."""
+    try:
+        return _load(file, formats, at_least, colour)
+    except BrokenPicture:
+        raise
+    except Exception:
+        file.seek(0)
+        if file.read(len(_PNG)) != _PNG:
+            raise
+        return _load(io.BytesIO(_PNG + _without_metadata(file)), formats, at_least, colour)
+
+
+def _load(
+    file: BinaryIO, formats: tuple[str, ...], at_least: int, colour: tuple[int, int, int]
+) -> Image.Image:
+    with Image.open(file, formats=formats) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BrokenPicture(f"{width}x{height} is more than {MAX_PIXELS:,} pixels")
+        if at_least:
+            image.draft(image.mode, (at_least, at_least))
+        image.load()
+        return _flat(_upright(image), colour)
+
+
+def _without_metadata(file: BinaryIO) -> bytes:
+    """Return the chunks of a PNG, read from behind its signature, that its pixels need.
+
+    The orientation of a small EXIF chunk is kept. Texts, profiles and the like are where Pillow
+    stops at what is too large or damaged.
+    """
+    kept = []
+    while len(head := file.read(8)) == 8:
+        (length,), kind = struct.unpack(">I", head[:4]), head[4:]
+        if kind in _PIXELS or (kind == b"eXIf" and length < 2**16):
+            kept.append(head + file.read(length + 4))
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+        if kind == b"IEND":
+            break
+    return b"".join(kept)
 
 
 def fit(image: Image.Image, size: int, rule: str = "crop") -> NDArray[np.uint8]:

@@ -5,16 +5,18 @@ A picture's labels are int64, one per attribute, and -1 where unknown.
 
 import csv
 import difflib
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from torch import Tensor
 
 from animegan.core.errors import UsageError, refuse
+from animegan.core.files import open_regular
 from animegan.runtime import seeds
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = -1
 _SHOWN = 12  # maximum number of values listed in an error
+_COLUMNS = 257  # the file and this many attributes less one
+_LINE = 2**20  # characters
 _KEPT = 5000  # maximum number of combinations of labels stored in a weight file
 
 
@@ -196,13 +200,21 @@ def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[
 def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Read a CSV as (attribute names, {file: its values})."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True)]
+        with (
+            open_regular(path) as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
+        ):
+            rows_of_cells = csv.reader(_bounded(file), strict=True)
+            lines = [[cell.strip() for cell in row] for row in rows_of_cells]
     except FileNotFoundError:
         raise UsageError(f"{flag} {path}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{flag} {path}: cannot be read as a UTF-8 CSV file ({error})") from None
     header = lines[0] if lines else []
+    if len(header) > _COLUMNS:
+        raise UsageError(
+            f"{flag} {path}: its header has {len(header):,} columns; {_COLUMNS} are the most"
+        )
     if len(header) < 2 or header[0] != "file" or "" in header or len(set(header)) < len(header):
         raise UsageError(
             f"{flag} {path}: its first line must be a header of distinct columns, such as "
@@ -226,6 +238,14 @@ def _read_rows(path: Path, flag: str) -> tuple[tuple[str, ...], dict[str, tuple[
         problems = [*problems[:5], f"and {len(problems) - 5} more lines"]
     refuse(f"{flag} {path}: {problem}" for problem in problems)
     return tuple(header[1:]), rows
+
+
+def _bounded(file: TextIO) -> Iterator[str]:
+    """Yield a file's lines; csv.Error for one that is longer than any of a table."""
+    while line := file.readline(_LINE):
+        if len(line) == _LINE:
+            raise csv.Error(f"a line of more than {_LINE:,} characters")
+        yield line
 
 
 def _known(wrong: str, known: Sequence[str], what: str) -> str:

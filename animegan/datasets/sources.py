@@ -6,16 +6,19 @@ Nothing is ever written below the source, and no name in an archive is used as a
 import lzma
 import os
 import re
-import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from animegan.core.errors import reason
-from animegan.datasets.pictures import looks_like_picture, picture_suffixes
+from animegan.data.formats import HEAD, has_picture_suffix, is_picture, kind_of
+from animegan.data.tree import identity, is_left_out, walk_tree
+from animegan.datasets.encodings import encoding_of, undo_escapes
 
 MAX_MEMBERS = 1_000_000  # per archive
 MAX_MEMBER_BYTES = 256 * 2**20  # per member, unpacked
@@ -66,8 +69,7 @@ def is_archive(name: str) -> bool:
 def walk(source: Path, archives: bool = True, without: Path | None = None) -> Iterator[Entry]:
     """Yield every file of a folder or archive, in an order that depends on names only.
 
-    Hidden names are skipped. Links are followed, except into a folder that is already being
-    walked.
+    Hidden names are skipped. How folders and links are walked, see `tree.walk_tree`.
 
     Args:
         source: a folder or an archive.
@@ -75,7 +77,7 @@ def walk(source: Path, archives: bool = True, without: Path | None = None) -> It
         without: a folder to skip.
     """
     if source.is_dir():
-        yield from _folder(source, "", archives, _identity(without), frozenset())
+        yield from _folder(source, archives, identity(without))
     else:
         yield from _archive(source, "")
 
@@ -100,53 +102,43 @@ def count(source: Path, archives: bool = True, without: Path | None = None) -> i
     return total
 
 
-def _folder(
-    folder: Path,
-    above: str,
-    archives: bool,
-    without: tuple[int, int] | None,
-    open_folders: frozenset[tuple[int, int]],
-) -> Iterator[Entry]:
-    here = _identity(folder)
-    if here is None or here == without or here in open_folders:
-        return
-    try:
-        with os.scandir(folder) as found:
-            names = sorted(entry.name for entry in found if not entry.name.startswith("."))
-    except OSError as error:
-        yield Entry(above.rstrip("/") or ".", problem=("broken", f"folder: {reason(error)}"))
-        return
-    for name in names:
-        path, key = folder / name, above + name
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            dangling = "dangling link" if path.is_symlink() else reason(error)
-            yield Entry(key, problem=("broken", dangling))
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            yield from _folder(path, key + "/", archives, without, open_folders | {here})
-        elif not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+def _folder(source: Path, archives: bool, without: tuple[int, int] | None) -> Iterator[Entry]:
+    for key, kind, why in walk_tree(str(source), without):
+        path = source / key
+        if kind == "unreadable":
+            yield Entry(key or ".", problem=("broken", f"folder: {why}"))
+        elif kind == "dangling":
+            yield Entry(key, problem=("broken", "dangling link"))
+        elif kind == "special":  # opening a pipe would block
             yield Entry(key, problem=("other file", "not a regular file"))
-        elif is_archive(name) and archives:
+        elif kind == "system":
+            yield Entry(key, problem=("other file", "a folder of the system's own"))
+        elif kind == "file" and archives and is_archive(path.name):
             yield from _archive(path, key)
-        else:
-            stamp = f"{status.st_size}:{status.st_mtime_ns}"
-            yield Entry(key, stamp, path, problem=_not_a_picture(name, path))
+        elif kind == "file":
+            yield _file(path, key)
 
 
-def _not_a_picture(name: str, path: Path) -> tuple[str, str] | None:
-    lower = name.lower()
-    if os.path.splitext(lower)[1] in picture_suffixes():
-        return None
-    if lower.endswith(_ZIPS + _TARS + _OTHER_ARCHIVES):
+def _file(path: Path, key: str) -> Entry:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return Entry(key, problem=("broken", reason(error)))
+    stamp = f"{status.st_size}:{status.st_mtime_ns}"
+    return Entry(key, stamp, path, problem=_not_a_picture(path))
+
+
+def _not_a_picture(path: Path) -> tuple[str, str] | None:
+    lower = path.name.lower()
+    if lower.endswith(_ZIPS + _TARS + _OTHER_ARCHIVES) and not has_picture_suffix(lower):
         return "other file", "an unsupported archive; unpack it"
     try:
-        with open(path, "rb") as file:
-            head = file.read(32)
+        return None if is_picture(str(path)) else _NO_PICTURE
     except OSError as error:
         return "broken", reason(error)
-    return None if looks_like_picture(head) else ("other file", "not a picture")
+
+
+_NO_PICTURE = ("other file", "not a picture")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -185,53 +177,118 @@ def _zip_members(path: Path, prefix: str) -> Iterator[Entry]:
     status = os.stat(path)
     budget = _Budget(status.st_size)
     with zipfile.ZipFile(path) as opened:
-        for info in opened.infolist():
+        names = _zip_names(opened.infolist())
+        last = dict(zip(names, opened.infolist(), strict=True))
+        for info, name in zip(opened.infolist(), names, strict=True):
             if info.is_dir():
                 continue
-            key = prefix + info.filename
+            key = prefix + name
             if stop := budget.over(info.file_size):
                 yield Entry(key, problem=("refused", stop))
                 return
-            problem = _member_problem(info.filename, info.file_size)
-            if problem is None and opened.getinfo(info.filename) is not info:
+            problem = _member_problem(name, info.file_size)
+            if problem == _HIDDEN:
+                continue
+            if problem is None and last[name] is not info:
                 problem = ("refused", "duplicate name in the archive")
             if problem is None and info.flag_bits & 1:
                 problem = ("refused", "encrypted")
-            if problem == _HIDDEN:
-                continue
 
-            def read(info: zipfile.ZipInfo = info) -> bytes:
-                with opened.open(info) as member:
-                    return member.read(MAX_MEMBER_BYTES + 1)
-
+            if problem is None and not has_picture_suffix(name):
+                problem = _sniffed(partial(_unzipped, opened, info, HEAD))
+            read = partial(_unzipped, opened, info)
             stamp = f"{info.CRC:08x}:{info.file_size}:{status.st_mtime_ns}"
             yield Entry(key, stamp, read=_guarded(read), problem=problem)
+
+
+def _unzipped(
+    opened: zipfile.ZipFile, info: zipfile.ZipInfo, size: int = MAX_MEMBER_BYTES + 1
+) -> bytes:
+    with opened.open(info) as member:
+        return member.read(size)
+
+
+def _zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
+    """Return the members' names; those without the flag of UTF-8 in the encoding that fits all."""
+    raw = {
+        index: info.orig_filename.encode("cp437")
+        for index, info in enumerate(members)
+        if not info.flag_bits & 0x800
+        and not info.filename.isascii()
+        and info.filename == info.orig_filename.replace(os.sep, "/")  # else a field held the name
+    }
+    encoding = encoding_of(raw.values())
+    return [
+        raw[index].decode(encoding).partition("\0")[0] if index in raw else info.filename
+        for index, info in enumerate(members)
+    ]
 
 
 def _tar_members(path: Path, prefix: str) -> Iterator[Entry]:
     status = os.stat(path)
     budget = _Budget(status.st_size)
-    with tarfile.open(path, "r|*") as opened:
+    with tarfile.open(path, "r|*", tarinfo=_Header) as opened:
         for info in opened:
             opened.members = []  # type: ignore[attr-defined]  # do not keep every header
             if info.isdir():
                 continue
-            key = prefix + info.name
+            name = undo_escapes(info.name)
+            key = prefix + name
             if stop := budget.over(info.size if info.isreg() else 0):
                 yield Entry(key, problem=("refused", stop))
                 return
-            problem = _member_problem(info.name, info.size)
-            if problem is None and not info.isreg():
-                problem = ("refused", "a link or device")
+            problem = _member_problem(name, info.size)
             if problem == _HIDDEN:
                 continue
+            if problem is None and not info.isreg():
+                problem = ("refused", "a link or device")
 
-            def read(info: tarfile.TarInfo = info) -> bytes:
-                member = opened.extractfile(info)
-                return b"" if member is None else member.read(MAX_MEMBER_BYTES + 1)
+            read = partial(_read_member, opened, info)
 
+            if problem is None and not has_picture_suffix(name):
+                try:  # a stream cannot go back, so the bytes are kept
+                    content = _guarded(read)()
+                except DamagedMember as error:
+                    yield Entry(key, problem=("broken", str(error)))
+                    continue
+                if kind_of(content[:HEAD]) is None:
+                    problem = _NO_PICTURE
+                read = partial(bytes, content)
             stamp = f"{info.size}:{info.mtime}:{status.st_mtime_ns}"
             yield Entry(key, stamp, read=_guarded(read), problem=problem)
+
+
+def _read_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    member = opened.extractfile(info)
+    return b"" if member is None else member.read(MAX_MEMBER_BYTES + 1)
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose long name, or whose table of attributes, is held to a sensible size.
+
+    tarfile reads them into memory whole, however large the header says that they are.
+    """
+
+    def _proc_member(self, opened: tarfile.TarFile) -> Self | tarfile.TarInfo:
+        if self.type in _EXTENDED and self.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        member: tarfile.TarInfo = super()._proc_member(opened)  # type: ignore[misc]
+        return member
+
+
+_MAX_HEADER = 2**20
+_EXTENDED = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+
+
+def _sniffed(head: Callable[[], bytes]) -> tuple[str, str] | None:
+    """Return the problem of a member whose first bytes are not those of a picture."""
+    try:
+        return None if kind_of(head()) is not None else _NO_PICTURE
+    except _DAMAGE as error:
+        return "broken", reason(error)
 
 
 def _guarded(read: Callable[[], bytes]) -> Callable[[], bytes]:
@@ -254,13 +311,11 @@ def _member_problem(name: str, size: int) -> tuple[str, str] | None:
     parts = PurePosixPath(name).parts
     if is_unsafe(name):
         return "refused", "unsafe name: it points outside the archive"
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    if any(is_left_out(part) for part in parts):
         return _HIDDEN
     lower = name.lower()
     if lower.endswith(_ZIPS + _TARS + _OTHER_ARCHIVES):
         return "other file", "an archive inside an archive; unpack the outer one"
-    if os.path.splitext(lower)[1] not in picture_suffixes():
-        return "other file", "not a picture"
     if size > MAX_MEMBER_BYTES:
         return "refused", f"unpacks to more than {MAX_MEMBER_BYTES >> 20} MiB"
     return None
@@ -282,11 +337,3 @@ def _stem(name: str) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)] or name
     return name
-
-
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path) if path is not None else None
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status else None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animegan.core.files import aside
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from animegan.core.files import aside
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 
 
 def token_file(port: int, cache: Path | None = None) -> Path:

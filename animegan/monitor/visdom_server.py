@@ -13,7 +13,7 @@ from animegan.core.errors import UsageError, reason
 from animegan.core.optional import require
 from animegan.core.signals import Terminated
 from animegan.core.web_guard import ANY_ADDRESS, LOOPBACK, QUERY, WebGuard
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 from animegan.monitor.token_file import published
 from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
 

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -17,7 +18,8 @@ from PIL import Image
 
 from animegan.core.errors import UsageError
 from animegan.data import cache, decode_many
-from animegan.data.cache import FaceSet, cache_root, open_set
+from animegan.data.cache import FaceSet, open_set
+from animegan.data.cache_folder import cache_root, cached, clear
 from animegan.data.decode import decode, fit
 from tests.support.said import heard
 
@@ -384,9 +386,8 @@ def test_interrupted_by_ctrl_c(
 
 
 HELD = """
-from animegan.cli import console
-console.install()
-import os, sys, time
+import logging, os, sys, time
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 from animegan.data import decode_many
 from animegan.data.cache import open_set
 real, end = decode_many.decode, time.monotonic() + 20
@@ -537,3 +538,38 @@ def test_names_that_are_no_text(faces: Path) -> None:
 def test_torch_is_not_needed_to_open_a_set() -> None:
     code = "import sys, animegan.data.cache; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["images.bin", "meta.json"])
+def test_a_flipped_bit_is_noticed_and_the_cache_made_again(
+    faces: Path, own_cache: Path, name: str
+) -> None:
+    whole = np.array(opened(faces)[0].images)
+    (store,) = stores(own_cache)
+    content = bytearray((store / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (store / name).write_bytes(bytes(content))
+    again, said = opened(faces)
+    assert decoded(said)
+    assert np.array_equal(again.images, whole)
+
+
+def test_the_cache_is_listed_and_cleared(faces: Path, own_cache: Path) -> None:
+    opened(faces)
+    (own_cache / "mine").mkdir()
+    (own_cache / "mine" / "notes.txt").write_text("not ours")
+    (entry,) = cached(own_cache)
+    assert entry.name == "faces"
+    assert entry.bytes > 8 * 16 * 16 * 3
+    assert clear(own_cache) == (1, entry.bytes)
+    assert cached(own_cache) == []
+    assert (own_cache / "mine" / "notes.txt").exists()
+
+
+def test_without_a_home_the_cache_is_in_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ANIMEGAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert cache_root().is_relative_to(tempfile.gettempdir())

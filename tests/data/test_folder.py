@@ -1,4 +1,6 @@
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -121,7 +123,7 @@ def problem(path: Path | str) -> str:
 
 
 def test_mix_is_refused_with_the_reason(tmp_path: Path) -> None:
-    touch(tmp_path, "1.png", "2.png", "faces/3.png")
+    touch(tmp_path, "1.png", "2.png", "faces/3.png", "faces/4.png", "faces/5.png")
     line = problem(tmp_path)
     assert "2 pictures (1.png, 2.png) are next to subfolders" in line
     assert "(faces)" in line
@@ -133,8 +135,19 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_file_instead_of_folder(tmp_path: Path) -> None:
-    touch(tmp_path, "faces.zip")
-    assert "is a file, unpack it" in problem(tmp_path / "faces.zip")
+    touch(tmp_path, "faces.txt")
+    assert "is a file" in problem(tmp_path / "faces.txt")
+
+
+@pytest.mark.parametrize("name", ["faces.zip", "faces.tar.gz", "faces"])
+def test_archive_instead_of_folder_names_the_commands(tmp_path: Path, name: str) -> None:
+    if "tar" in name:
+        tarfile.open(tmp_path / name, "w:gz").close()
+    else:
+        zipfile.ZipFile(tmp_path / name, "w").close()
+    line = problem(tmp_path / name)
+    assert f"download archive --archive={tmp_path / name} --out=data/faces" in line
+    assert f"prepare {tmp_path / name} --out=data/faces" in line
 
 
 def test_no_pictures_says_what_was_sought_and_what_is_there(tmp_path: Path) -> None:

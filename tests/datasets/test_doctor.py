@@ -1,5 +1,6 @@
 """doctor: what it finds, what hurts, that the folder stays as it is, the cleaned copy."""
 
+import errno
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from animegan.data.folder import find_pictures
 from animegan.datasets.doctor import command as module
 from animegan.datasets.doctor.command import Options, doctor
 from animegan.datasets.doctor.diagnosis import Diagnosis
+from animegan.datasets.filling import Filling
 from tests.support.piles import art, save_all
 from tests.support.said import heard
 
@@ -257,3 +259,29 @@ def test_a_page_that_cannot_be_written_does_not_hide_the_result(
     assert said == [
         f"--report {page}: cannot be written to (No space left on device); use another file"
     ]
+
+
+def test_an_interrupted_fix_is_gone_on_with_by_the_same_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fixed = save_all(tmp_path / "set", clean(12)), tmp_path / "fixed"
+    write, shown = Filling.write, []
+
+    def full_disk(filling: Filling, name: str, content: bytes) -> Path:
+        if filling.count == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(filling, name, content)
+
+    monkeypatch.setattr(Filling, "write", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        doctor(Options(str(folder), fix=str(fixed), near=0, num_workers=0), shown.append)
+    assert len(shown) == 1  # the minutes of examining are not lost
+    monkeypatch.setattr(Filling, "write", write)
+    first = sorted(fixed.rglob("*.png"))[0]
+    (first.parent / f".{first.name}.7.tmp").touch()  # of a killed process
+    with pytest.raises(UsageError) as caught:
+        examine(folder, fix=str(fixed), near=9)
+    assert caught.value.flags == ("--fix",)
+    examine(folder, fix=str(fixed), near=0)
+    names = [path.relative_to(fixed).as_posix() for path in sorted(fixed.rglob("*.*"))]
+    assert names == [f"faces/{n:03}.png" for n in range(12)]

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from animegan.core.errors import UsageError
-from animegan.data.decode import PICTURE_SUFFIXES
 from animegan.data.folder import find_pictures
+from animegan.data.formats import format_of_suffix
 from animegan.datasets.download import sets as module
 from animegan.datasets.download.sets import NAMES, SETS, UNKNOWN, Options, download
 from tests.support.piles import art, save_all
@@ -246,11 +246,11 @@ def test_any_dataset_of_the_hub_that_has_pictures(
 def test_a_dataset_of_any_pictures_that_training_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = stand_in(monkeypatch, Hub({f"x{suffix}": b"" for suffix in PICTURE_SUFFIXES}))
+    hub = stand_in(monkeypatch, Hub({f"x{suffix}": b"" for suffix in format_of_suffix()}))
     hub.content["Y.TIF"] = hub.content["README.md"] = b""
     said = run("hf:who/what", tmp_path / "out")
-    assert f"who/what, {len(PICTURE_SUFFIXES) + 1} files with pictures" in said
-    assert len(files(tmp_path / "out")) == len(PICTURE_SUFFIXES) + 1
+    assert f"who/what, {len(format_of_suffix()) + 1} files with pictures" in said
+    assert len(files(tmp_path / "out")) == len(format_of_suffix()) + 1
 
 
 def test_a_dataset_without_pictures_is_told(

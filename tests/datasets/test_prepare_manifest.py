@@ -55,7 +55,25 @@ def test_journal_gives_back_what_it_got(tmp_path: Path) -> None:
 def test_each_line_is_handed_over_at_once(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.jsonl") as journal:
         journal.add(record("a"))
-        assert (tmp_path / "j.jsonl").read_text().endswith("}\n")
+        assert (tmp_path / "j.jsonl").read_text().endswith("\n")
+
+
+def test_a_damaged_line_counts_as_missing(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with Journal(path) as journal:
+        journal.add(record("a"))
+        journal.add(record("b"))
+    path.write_bytes(path.read_bytes().replace(b'"size":[400,', b'"size":[401,', 1))
+    with Journal(path) as journal:
+        assert journal.get("a") is None
+        assert journal.get("b") == record("b")
+
+
+def test_lines_of_older_versions_have_no_checksum(tmp_path: Path) -> None:
+    line = record("a").to_json().rpartition("#")[0]
+    (tmp_path / "j.jsonl").write_text(line + "\n")
+    with Journal(tmp_path / "j.jsonl") as journal:
+        assert journal.get("a") == record("a")
 
 
 def test_a_line_cut_off_by_an_interruption_is_dropped(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from PIL import Image, ImageOps
 
 from animegan.datasets.crop import Square
 from animegan.datasets.prepare.manifest import FaceRecord, SourceRecord
-from animegan.datasets.prepare.publish import class_folder, places, publish, write_manifest
+from animegan.datasets.prepare.publish import places, publish, write_manifest
 from animegan.datasets.prepare.select import Selection, select
 from animegan.datasets.prepare.split import held_out
 from animegan.datasets.quality import Limits, measure, perceptual_hash
+from animegan.datasets.targets import portable
 from tests.support.piles import art
 
 LIMITS = Limits(min_size=64)
@@ -105,10 +106,10 @@ def test_a_set_that_grows_keeps_most_of_its_split() -> None:
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("miku", "miku"), ("..", "_"), ("a/b\\c", "a_b_c"), (" .x. ", "x"), ("con", "_con"), ("", "_"),
-     ("日本", "日本"), ("a\0b", "a_b")],
+     ("aux.png", "_aux.png"), ("日本", "日本"), ("a\0b", "a_b")],
 )  # fmt: skip
 def test_class_folders_are_plain_names(name: str, folder: str) -> None:
-    assert class_folder(name) == folder
+    assert portable(name) == folder
 
 
 def test_publish_makes_the_folders_hold_just_the_wanted(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from animegan.core.errors import UsageError
 from animegan.core.program import command_line
-from animegan.data.cache import cache_root
+from animegan.data.cache_folder import cache_root
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
 from animegan.monitor.token_file import published, token_file

@@ -1,26 +1,30 @@
 """The command `doctor`: check an existing set, report problems, optionally write a clean copy."""
 
+import json
 import logging
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from animegan.core.errors import UsageError, refuse
+from animegan.core.errors import UsageError, reason, refuse
+from animegan.core.files import open_regular, sweep, write_text
 from animegan.core.outputs import not_apart, writable, writable_file, writing_report
 from animegan.core.parallel import spread
 from animegan.data.decode import parse_background
-from animegan.data.folder import find_pictures
+from animegan.data.folder import Contents, find_pictures, scan
 from animegan.datasets.doctor import survey
 from animegan.datasets.doctor.diagnosis import Diagnosis, diagnose
 from animegan.datasets.doctor.report import write_report
 from animegan.datasets.doctor.survey import Seen, Task
+from animegan.datasets.filling import Filling
 from animegan.datasets.quality import Limits
-from animegan.datasets.sources import walk
+from animegan.datasets.targets import Targets
 
 logger = logging.getLogger(__name__)
+
+_NOTE = ".doctor.json"  # in the folder of --fix, until it is complete
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ def doctor(
 ) -> Diagnosis:
     """Check a folder without changing it.
 
-    The caller prints `Diagnosis.lines()`, in `show`, which is called before anything is written;
-    `.hurts` sets the exit code. Raises UsageError for invalid options, Ended if the report cannot
-    be written.
+    The caller prints `Diagnosis.lines()`, in `show`, which is called once the copy and the report
+    are written, or could not be; `.hurts` sets the exit code. Raises UsageError for invalid
+    options, Ended if the report cannot be written.
     """
     _check(options)
     problems = writable_file("--report", Path(options.report)) if options.report else []
@@ -70,23 +74,26 @@ def doctor(
         problems += writable("--fix", Path(options.fix))
     refuse(problems)
     folder = Path(options.folder)
-    seen = _survey(folder, options)
+    contents = scan(folder)
+    seen = _survey(folder, contents, options)
     if not seen:
         raise UsageError(f"DIR {folder}: holds no pictures; name a folder of pictures")
-    others = _survey(Path(options.against), options) if options.against else []
-    diagnosis = diagnose(seen, others, options.limits, _layout(folder))
-    show(diagnosis)
-    if options.fix is not None:
-        kept = _copy(folder, Path(options.fix), seen, diagnosis)
-        logger.info(f"{kept:,} of {len(seen):,} pictures copied to {options.fix}")
-    if options.report is not None:
-        page = Path(options.report)
-        with writing_report(page):
-            write_report(
-                page, folder, seen, options.against, others, diagnosis, options.limits,
-                options.background,
-            )  # fmt: skip
-        logger.info(f"report: {options.report}")
+    against = Path(options.against) if options.against else None
+    others = _survey(against, scan(against), options) if against else []
+    diagnosis = diagnose(seen, others, options.limits, _layout(folder), contents.left_words())
+    try:
+        if options.report is not None:
+            page = Path(options.report)
+            with writing_report(page):
+                write_report(
+                    page, folder, seen, options.against, others, diagnosis, options.limits,
+                    options.background,
+                )  # fmt: skip
+            logger.info(f"report: {options.report}")
+        if options.fix is not None:
+            _fix(folder, Path(options.fix), options, seen, diagnosis)
+    finally:
+        show(diagnosis)
     return diagnosis
 
 
@@ -106,7 +113,7 @@ def _check(options: Options) -> None:
             if name is not None:
                 problems += not_apart("--fix", fix, flag, Path(name))
         if fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
-            problems.append(f"--fix {fix}: is not empty; use a new folder")
+            problems += _not_ours(fix, options)
     try:
         parse_background(options.background)
     except UsageError as error:
@@ -115,24 +122,17 @@ def _check(options: Options) -> None:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(entry.problem is None for entry in walk(folder, archives=False))
+    return bool(scan(folder).pictures)
 
 
-def _survey(folder: Path, options: Options) -> list[Seen]:
-    broken: list[Seen] = []
-
-    def tasks() -> Iterator[Task]:
-        for entry in walk(folder, archives=False):
-            if entry.problem is None and entry.path is not None:
-                yield Task(entry.key, entry.path)
-            elif entry.problem is not None and entry.problem[0] == "broken":
-                broken.append(Seen(entry.key, entry.problem[1]))
-
-    total = sum(entry.problem is None for entry in walk(folder, archives=False))
+def _survey(folder: Path, contents: Contents, options: Options) -> list[Seen]:
+    broken = [Seen(name or ".", f"folder: {why}") for name, why in contents.unreadable]
+    tasks = (Task(name, folder / name) for name in contents.pictures)
     settings = (options.image_size, options.background)
     results = spread(
-        survey.look, tasks(), options.num_workers, survey.begin, settings, survey.crashed
+        survey.look, tasks, options.num_workers, survey.begin, settings, survey.crashed
     )
+    total = len(contents.pictures)
     seen = list(tqdm(results, total=total, unit="file", desc=folder.name, dynamic_ncols=True))
     return sorted(seen + broken, key=lambda picture: picture.key)
 
@@ -146,13 +146,50 @@ def _layout(folder: Path) -> list[str]:
     return []
 
 
-def _copy(folder: Path, fix: Path, seen: list[Seen], diagnosis: Diagnosis) -> int:
-    """Copy the pictures without problems under the same names; return their number."""
-    kept = 0
+def _request(options: Options) -> dict[str, object]:
+    """Return what decides which pictures --fix copies, for the note in its folder."""
+    return {
+        "folder": str(Path(options.folder).resolve()),
+        "against": options.against and str(Path(options.against).resolve()),
+        "limits": [str(options.limits), options.background],
+    }
+
+
+def _not_ours(fix: Path, options: Options) -> list[str]:
+    """Return the problem of a folder that is in use; one that this very call began may go on."""
+    if not fix.is_dir():
+        return [f"--fix {fix}: is a file; use a new folder"]
+    try:
+        note = json.loads((fix / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return [f"--fix {fix}: is not empty; use a new folder"]
+    if note != _request(options):
+        return [f"--fix {fix}: was begun with other options; repeat those, or use a new folder"]
+    return []
+
+
+def _fix(folder: Path, fix: Path, options: Options, seen: list[Seen], diagnosis: Diagnosis) -> None:
+    """Copy the pictures without problems under the same names, made portable.
+
+    A note says whose folder it is until all are there, so that the same call can go on with it.
+    """
+    write_text(fix / _NOTE, json.dumps(_request(options)))
+    filling, targets = Filling(fix), Targets(as_they_are=True)
+    for part in (fix, *(path for path in fix.rglob("*") if path.is_dir())):
+        sweep(part)
     for picture, why in zip(seen, diagnosis.why, strict=True):
-        if why is None:
-            target = fix / picture.key
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / picture.key, target)
-            kept += 1
-    return kept
+        if why is not None:
+            continue
+        try:
+            with open_regular(folder / picture.key) as file:
+                content = file.read()
+        except OSError as error:  # gone or locked since it was examined
+            logger.info(f"not copied: {picture.key}: {reason(error)}")
+            continue
+        filling.write(targets.place(picture.key), content)
+    (fix / _NOTE).unlink()
+    there = filling.count - filling.new
+    also = f", {there:,} of them by an earlier call" if there else ""
+    logger.info(f"{filling.count:,} of {len(seen):,} pictures copied to {fix}{also}")
+    if words := targets.words():
+        logger.info(words)

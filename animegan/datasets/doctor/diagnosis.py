@@ -36,6 +36,7 @@ _MEANS = {
     "in the other set": "are also in the other set, or look like one there: evaluation against it "
     "would reward memorisation",
 }
+_AFFORDABLE = 128  # px; larger pictures are advised with what they cost
 _NEAR_GREY = 24  # bits; different digits (strokes on an empty ground) can be within 56
 DROPPED = ("broken", "too small", "uniform", "grey", "blurred", "upscaled")
 
@@ -75,7 +76,11 @@ class Diagnosis:
 
 
 def diagnose(
-    seen: Sequence[Seen], others: Sequence[Seen], limits: Limits, layout: Sequence[str] = ()
+    seen: Sequence[Seen],
+    others: Sequence[Seen],
+    limits: Limits,
+    layout: Sequence[str] = (),
+    left_out: str = "",
 ) -> Diagnosis:
     """Diagnose a set and its overlap with another.
 
@@ -84,6 +89,7 @@ def diagnose(
         others: the pictures of the other set; may be empty.
         limits: quality limits; a `min_size` of 0 accepts any size.
         layout: problems of the folder's layout, which count as hurting training.
+        left_out: what else is in the folder and not used, in words.
     """
     good = [i for i, picture in enumerate(seen) if not picture.problem]
     grey_set = 2 * sum(_colour(seen[i]) < limits.min_colour for i in good) > len(good)
@@ -106,9 +112,10 @@ def diagnose(
     far = int((distances > _far(distances)).sum())
     if far:
         findings.append(Finding(False, f"{far:,} outliers look unlike the others; see the report"))
-    return Diagnosis(
-        _facts(seen, good), findings, _advice(seen, good, grey_set), why, like, leak, strange
-    )
+    facts = _facts(seen, good)
+    if left_out:
+        facts.insert(1, ("not used", left_out))
+    return Diagnosis(facts, findings, _advice(seen, good, grey_set), why, like, leak, strange)
 
 
 def _find_duplicates(seen: Sequence[Seen], why: list[str | None], near: int) -> Indices:
@@ -220,7 +227,14 @@ def _advice(seen: Sequence[Seen], good: list[int], grey: bool) -> list[str]:
     how = "95% are at least that large"
     if larger > size:  # 28 px: padding rather than losing half the pixels
         size, how = larger, "with --resize pad, all fit entirely"
-    lines = [
+    lines = []
+    if size > _AFFORDABLE:
+        times = (size / _AFFORDABLE) ** 2
+        lines.append(
+            f"--image-size {_AFFORDABLE} to begin with: {size} px takes about {times:.0f} times as "
+            "long a step and as much memory, and --budget tells before it starts"
+        )
+    lines += [
         f"--image-size {size} ({how}) --channels {channels}; "
         f"the cache takes {count * size * size * channels / 2**20:,.0f} MiB",
         "--budget 1h, or 3h or 1d: tries the presets on this machine and uses the better one",

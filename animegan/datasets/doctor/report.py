@@ -7,10 +7,9 @@ import numpy as np
 from PIL import Image
 
 from animegan.core import html
-from animegan.data.decode import BrokenPicture
+from animegan.data.decode import BrokenPicture, decode
 from animegan.datasets.doctor.diagnosis import DROPPED, Diagnosis
 from animegan.datasets.doctor.survey import Seen
-from animegan.datasets.pictures import read_picture
 from animegan.datasets.quality import Limits
 
 _SHOWN = 36  # pictures per sheet
@@ -95,7 +94,7 @@ def write_report(
 
 def _read(file: Path, background: str) -> Image.Image | None:
     try:
-        return read_picture(file.name, file, 3, background)
+        return decode(file, 3, background)
     except BrokenPicture:
         return None
 

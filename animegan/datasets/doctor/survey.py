@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from animegan.data.decode import BrokenPicture
+from animegan.core.files import open_regular
+from animegan.data.decode import BrokenPicture, decode
 from animegan.datasets.crop import centre, cut
-from animegan.datasets.pictures import read_picture
 from animegan.datasets.quality import Measures, measure
 
 THUMB = 8  # px, side of the thumbnails used to find outliers
@@ -55,7 +55,7 @@ def look(task: Task) -> Seen:
     """Decode a picture, crop the central square and measure it."""
     try:
         mode = _mode(task.path)
-        picture = read_picture(task.key, task.path, 3, _background)
+        picture = decode(task.path, 3, _background)
     except BrokenPicture as error:
         return Seen(task.key, str(error))
     width, height = picture.size
@@ -74,7 +74,7 @@ def _mode(path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
+            with open_regular(path) as file, Image.open(file) as opened:
                 return opened.mode
-    except Exception:  # `read_picture` will report it
+    except Exception:  # `decode` will report it
         return "?"

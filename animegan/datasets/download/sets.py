@@ -11,7 +11,7 @@ from animegan.core.files import sha256
 from animegan.core.optional import require
 from animegan.core.outputs import not_apart
 from animegan.core.program import command_line
-from animegan.data.decode import PICTURE_SUFFIXES
+from animegan.data.formats import has_picture_suffix
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.download.unpack import (
     Writer,
@@ -21,8 +21,8 @@ from animegan.datasets.download.unpack import (
     write_lmdb,
     write_torchvision,
 )
-from animegan.datasets.prepare.publish import class_folder
 from animegan.datasets.sources import is_archive
+from animegan.datasets.targets import portable
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Options:
         """The folder that the pictures are written to."""
         if self.out is not None:
             return Path(self.out)
-        return Path("data") / class_folder(self.name.removeprefix("hf:").replace("/", "-"))
+        return Path("data") / portable(self.name.removeprefix("hf:").replace("/", "-"))
 
 
 def download(options: Options) -> int:
@@ -151,6 +151,13 @@ def download(options: Options) -> int:
         raise UsageError(_nothing(options, writer))
     for why, times in writer.left.most_common():
         logger.info(f"skipped, {why}: {times:,}")
+    if words := writer.targets.words():
+        logger.info(words)
+    if writer.beside:
+        logger.info(
+            f"{len(writer.beside):,} names were taken by files with other content, which stay as "
+            f"they are, such as {writer.beside[0]}; the pictures are beside them"
+        )
     logger.info(f"{writer.count:,} pictures in {out}, {writer.new:,} of them new")
     logger.info(f"next: {command_line('doctor', out)}")
     return writer.count
@@ -169,6 +176,8 @@ def _check(options: Options) -> None:
         problems.append(f"--out {options.folder}: is a file; give a folder")
     if options.archive is not None and options.name not in ("mnist", "cifar10", "lsun-bedroom"):
         archive = Path(options.archive)
+        if archive.exists() and not archive.is_dir() and not archive.is_file():
+            problems.append(f"--archive {archive}: is neither a file nor a folder; give an archive")
         if archive.is_dir() and not is_lmdb(archive):
             problems += not_apart("--out", options.folder, "--archive", archive)
     refuse(problems)
@@ -196,8 +205,7 @@ def _ask_hub(repo: str) -> tuple[About, list[str]]:
         raise UsageError(f"NAME hf:{repo}: cannot be found on the hub ({reason(error)})") from error
     files = [
         file for file in info.siblings or ()
-        if is_archive(file.rfilename)
-        or PurePosixPath(file.rfilename).suffix.lower() in PICTURE_SUFFIXES
+        if is_archive(file.rfilename) or has_picture_suffix(file.rfilename)
     ]  # fmt: skip
     if not files:
         others = Counter(PurePosixPath(f.rfilename).suffix for f in info.siblings or ())

@@ -6,48 +6,25 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
 from animegan.core.optional import require
+from animegan.data.formats import HEAD, kind_of
 from animegan.datasets.download.fetch import fetch
-from animegan.datasets.pictures import looks_like_picture
-from animegan.datasets.prepare.publish import class_folder
+from animegan.datasets.filling import Filling
 from animegan.datasets.sources import DamagedMember, is_archive, walk
+from animegan.datasets.targets import Targets, portable
 
 
-class Writer:
-    """Writes pictures into a folder atomically and counts them, up to an optional limit."""
+class Writer(Filling):
+    """Fills a folder with a set's pictures, under portable names of which no two are the same."""
 
     def __init__(self, out: Path, limit: int | None) -> None:
-        self.out, self.limit = out, limit
-        self.count = self.new = 0
+        super().__init__(out, limit)
+        self.targets = Targets()
         self.left: Counter[str] = Counter()  # files left out, by reason
-
-    @property
-    def full(self) -> bool:
-        """Whether the limit is reached."""
-        return self.limit is not None and self.count >= self.limit
-
-    def has(self, name: str) -> bool:
-        """Whether the picture exists from an earlier call; if so, it is counted."""
-        found = (self.out / name).exists()
-        self.count += found
-        return found
-
-    def write(self, name: str, content: bytes | Image.Image) -> None:
-        """Write a file's bytes, or a picture as PNG, for a name for which `has` is false."""
-        path = self.out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside(path) as half:
-            if isinstance(content, bytes):
-                half.write_bytes(content)
-            else:
-                content.save(half, format="PNG")
-        self.count += 1
-        self.new += 1
 
 
 def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) -> None:
@@ -75,14 +52,12 @@ def write_torchvision(name: str, root: Path, may_fetch: bool, writer: Writer) ->
             f"download: torchvision cannot read the files in {root} ({reason(error)}); "
             "delete them and try again"
         ) from error
-    names = [class_folder(label.split(" - ")[0]) for label in pictures.classes]
+    names = [portable(label.split(" - ")[0]) for label in pictures.classes]
     for index in tqdm(range(len(pictures)), unit="picture", desc=name):
         if writer.full:
             return
         picture, label = pictures[index]
-        path = f"{names[int(label)]}/{index:05d}.png"
-        if not writer.has(path):
-            writer.write(path, picture)
+        writer.write(f"{names[int(label)]}/{index:05d}.png", picture)
 
 
 def write_archive(source: Path, writer: Writer) -> None:
@@ -95,15 +70,12 @@ def write_archive(source: Path, writer: Writer) -> None:
         if entry.problem is not None:
             writer.left[": ".join(entry.problem)] += 1
             continue
-        path = "/".join(class_folder(part) for part in re.split(r"!?/", entry.key) if part)
-        if writer.has(path):
-            continue
         try:
             content = entry.read() if entry.read is not None else _bytes(entry.path)
-        except DamagedMember as error:
-            writer.left[f"broken: {error}"] += 1
+        except (DamagedMember, OSError) as error:
+            writer.left[f"broken: {reason(error)}"] += 1
             continue
-        writer.write(path, content)
+        writer.write(writer.targets.place(entry.key.replace("!/", "/").strip("/")), content)
 
 
 def is_lmdb(path: Path) -> bool:
@@ -129,7 +101,7 @@ def lmdb_folder(source: Path, raw: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             if found.file_size > shutil.disk_usage(target.parent).free:
                 raise UsageError(f"download: unpacking needs {found.file_size:,} free bytes")
-            with opened.open(found) as packed, open(target, "wb") as file:
+            with opened.open(found) as packed, aside(target) as half, open(half, "wb") as file:
                 shutil.copyfileobj(packed, file, 2**20)
     return target.parent
 
@@ -146,18 +118,13 @@ def write_lmdb(folder: Path, writer: Writer) -> None:
         for key, value in tqdm(transaction.cursor(), total=total, unit="picture", desc="lmdb"):
             if writer.full:
                 return
-            if not looks_like_picture(value[:32]):
+            kind = kind_of(value[:HEAD])
+            if kind is None:
+                writer.left["other file: not a picture"] += 1
                 continue
             name = re.sub(rb"[^0-9A-Za-z_-]", b"_", key).decode("ascii")
-            path = f"bedroom/{name[:2]}/{name}{_suffix(value)}"
-            if not writer.has(path):
-                writer.write(path, value)
-
-
-def _suffix(value: bytes) -> str:
-    if value.startswith(b"RIFF"):
-        return ".webp"
-    return ".png" if value.startswith(b"\x89PNG") else ".jpg"
+            suffix = {"JPEG": ".jpg", "JPEG2000": ".jp2"}.get(kind, f".{kind.lower()}")
+            writer.write(writer.targets.place(f"bedroom/{name[:2]}/{name}{suffix}"), value)
 
 
 def _bytes(path: Path | None) -> bytes:

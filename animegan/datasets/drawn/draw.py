@@ -2,18 +2,15 @@
 
 import json
 import random
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from animegan.core.errors import UsageError
-from animegan.core.files import aside
-from animegan.core.workers import begin
+from animegan.core.files import aside, write_text
+from animegan.core.parallel import spread
 from animegan.datasets.drawn.face import Face
 from animegan.datasets.drawn.pen import Pen, hsv, mix
 
@@ -52,28 +49,29 @@ def draw_set(folder: Path, count: int, size: int, seed: int, workers: int = 0) -
     if not missing:
         return
     write = partial(_write, folder, size, seed)
-    with tqdm(total=len(missing), desc="drawing faces", unit="face") as bar:
+    # one whose process died (out of memory) is drawn here
+    faces = spread(write, missing, min(workers, len(missing)), _begin, (), write)
+    for _ in tqdm(faces, total=len(missing), desc="drawing faces", unit="face"):
+        pass
 
-        def run(do: Callable[..., Iterable[None]]) -> None:
-            for _ in do(write, missing):
-                bar.update()
 
-        if workers == 0:
-            run(map)
-        else:
-            with ProcessPoolExecutor(workers, get_context("spawn"), begin) as pool:
-                run(partial(pool.map, chunksize=16))
+def _begin() -> None:
+    """Nothing has to be prepared in a worker process."""
 
 
 def _claim(folder: Path, recipe: dict[str, int]) -> None:
     label = folder / ".drawn.json"
     if label.exists():
-        if json.loads(label.read_text()) != recipe:
+        try:
+            same = json.loads(label.read_text()) == recipe
+        except ValueError:  # damaged
+            same = False
+        if not same:
             raise UsageError(f"{folder}: contains another drawn set; remove it or use a new folder")
     elif any(folder.iterdir()):
         raise UsageError(f"{folder}: is not empty; use a new folder for the drawn faces")
     else:
-        label.write_text(json.dumps(recipe))
+        write_text(label, json.dumps(recipe))
 
 
 def _file(folder: Path, index: int) -> Path:

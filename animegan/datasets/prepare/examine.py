@@ -1,5 +1,6 @@
 """Find the faces of a picture, crop and measure them. Runs in worker processes."""
 
+import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,10 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from animegan.core.files import aside, sha256
-from animegan.data.decode import BrokenPicture
+from animegan.data.decode import BrokenPicture, decode
 from animegan.datasets.crop import Square, around, centre, cut
 from animegan.datasets.faces.detector import CascadeDetector, Detector, Face, FaceDetector
-from animegan.datasets.pictures import read_picture
 from animegan.datasets.prepare.manifest import FaceRecord, SourceRecord, key_hash
 from animegan.datasets.quality import measure, perceptual_hash
 
@@ -79,9 +79,8 @@ class Examiner:
 
     def __call__(self, job: Job) -> SourceRecord:
         try:
-            picture = read_picture(
-                job.key, job.source, self.cutting.channels, self.cutting.background
-            )
+            source = io.BytesIO(job.source) if isinstance(job.source, bytes) else job.source
+            picture = decode(source, self.cutting.channels, self.cutting.background, name=job.key)
         except BrokenPicture as error:
             return self.record(job, problem=("broken", str(error)))
         record = replace(self.record(job), size=picture.size)

@@ -1,12 +1,14 @@
 """Records of source pictures and their faces, and the journal that stores them.
 
 `OUT/.prepare/journal.jsonl` has one line per source, flushed immediately. A later line about a
-source replaces earlier ones. A last line truncated by an interruption is dropped.
+source replaces earlier ones. Each line ends with a checksum, and one that is damaged counts as
+missing, so that its source is examined again. A last line truncated by an interruption is dropped.
 """
 
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -57,13 +59,17 @@ class SourceRecord:
         return x0 / width, y0 / height, x1 / width, y1 / height
 
     def to_json(self) -> str:
-        """Return the record as one line of ASCII, without the newline."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """Return the record as one line of ASCII with a checksum, without the newline."""
+        text = json.dumps(asdict(self), separators=(",", ":"))
+        return f"{text}#{zlib.crc32(text.encode('ascii')):08x}"
 
     @staticmethod
     def from_json(line: str | bytes) -> "SourceRecord":
-        """Parse `to_json`'s output. Raises ValueError, KeyError or TypeError for anything else."""
-        raw: dict[str, Any] = json.loads(line)
+        """Parse `to_json`'s output. Raises ValueError, KeyError or TypeError for anything else.
+
+        Lines of older versions have no checksum.
+        """
+        raw: dict[str, Any] = _parse(line if isinstance(line, bytes) else line.encode())
         faces = tuple(
             FaceRecord(
                 box=tuple(face["box"]),
@@ -78,6 +84,19 @@ class SourceRecord:
         problem = raw["problem"] and (raw["problem"][0], raw["problem"][1])
         size = (raw["size"][0], raw["size"][1])
         return SourceRecord(**(raw | {"faces": faces, "problem": problem, "size": size}))
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    text, mark, check = line.rstrip(b"\n").rpartition(b"}#")
+    if mark and check != b"%08x" % zlib.crc32(text + b"}"):
+        raise ValueError("its checksum is wrong")
+    try:
+        raw = json.loads(text + b"}" if mark else line)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(raw, dict):
+        raise TypeError("not a record")
+    return raw
 
 
 def _eyes(raw: list[list[float]] | None) -> tuple[Point, Point] | None:
@@ -132,8 +151,8 @@ class Journal:
         for line in self._lines():
             try:
                 record = SourceRecord.from_json(line)
-            except (ValueError, KeyError, TypeError):
-                good += len(line)  # ignore lines of older versions
+            except (ValueError, KeyError, TypeError, IndexError):
+                good += len(line)  # damaged, or of a version with other fields
                 continue
             self._where[key_hash(record.key)] = good
             good += len(line)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import aside
+from animegan.core.locks import Held, lock
 from animegan.core.outputs import not_apart, writable
 from animegan.core.parallel import spread
 from animegan.core.program import command_line
@@ -105,25 +105,20 @@ def prepare(options: Options, command: str = "") -> Counts:
     work = out / ".prepare"
     refuse(writable("--out", out))
     work.mkdir(exist_ok=True)
-    lock = FileLock(work / "lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UsageError(f"--out {out}: another prepare is writing to it; wait for it") from error
-    try:
-        with Journal(work / "journal.jsonl") as journal:
+        with lock(work / "lock"), Journal(work / "journal.jsonl") as journal:
             _claim(source, out, journal)
             order = _search(options, source, out, journal)
             return _finish(options, out, journal, order, command)
-    finally:
-        lock.release()
+    except Held as error:
+        raise UsageError(f"--out {out}: another prepare is writing to it; wait for it") from error
 
 
 def _check(options: Options, source: Path, out: Path) -> None:
     problems = []
     if not source.exists():
         problems.append(f"SRC {source}: no such folder or archive")
-    elif not source.is_dir() and not is_archive(source.name):
+    elif not source.is_dir() and not (source.is_file() and is_archive(source.name)):
         problems.append(f"SRC {source}: must be a folder, or a zip or tar archive")
     problems += not_apart("--out", out, "SRC", source)
     if out.exists() and not out.is_dir():

@@ -1,6 +1,7 @@
 """Write the selected faces as training folders, and the manifest of all faces and sources."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -14,15 +15,12 @@ from numpy.typing import NDArray
 from animegan.core.files import aside
 from animegan.datasets.prepare.manifest import SourceRecord
 from animegan.datasets.prepare.select import Selection
+from animegan.datasets.targets import Targets
+
+logger = logging.getLogger(__name__)
 
 PARTS = ("train", "heldout")
 _OWN = re.compile(r"[0-9a-f]{16}_\d+\.png")
-
-
-def class_folder(name: str) -> str:
-    """Turn a source folder's name into a portable folder name, never empty or hidden."""
-    clean = re.sub(r"[^\w .()+-]", "_", name).strip(" .")
-    return clean if clean and clean.upper() not in ("CON", "PRN", "AUX", "NUL") else f"_{clean}"
 
 
 def places(
@@ -39,14 +37,16 @@ def places(
         held: for each kept face, whether it is held out.
         by_folder: put faces into a subfolder named after their source's folder.
     """
-    number, found = 0, {}
+    number, found, folders = 0, {}, Targets()
     part = dict(zip(selection.kept.tolist(), held.tolist(), strict=True))
     for record in records:
         for face in record.faces:
             if number in part:
-                folder = f"{class_folder(record.folder or 'unsorted')}/" if by_folder else ""
+                folder = f"{folders.folder(record.folder or 'unsorted')}/" if by_folder else ""
                 found[number] = f"{PARTS[part[number]]}/{folder}{Path(face.file).name}"
             number += 1
+    if words := folders.words():
+        logger.info(f"classes: {words}")
     return found
 
 
