@@ -23,7 +23,7 @@ import torch
 from animegan.data import cache
 from animegan.data.batches import Batches
 from animegan.data.folder import find_pictures
-from animegan.training.build import noise_set
+from animegan.training.throughput import noise_set
 from benchmarks.memory import in_child, megabytes
 from benchmarks.training import TEXTBOOK, commit, config_of, trainer_of
 

@@ -9,8 +9,8 @@ features of the fakes for the generator's update. They run in turn in one proces
 import argparse
 
 from animegan.runtime.device import Runtime
-from animegan.training.build import noise_set
 from animegan.training.step.gan_trainer import Trainer
+from animegan.training.throughput import noise_set
 from benchmarks.ratio import Spread, in_turn, ratio
 from benchmarks.training import commit, config_of, trainer_of
 

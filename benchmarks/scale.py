@@ -34,8 +34,8 @@ from animegan.config.config import Config
 from animegan.config.derived import spec_of
 from animegan.runtime.device import Runtime
 from animegan.training import plan
-from animegan.training.build import noise_set
 from animegan.training.step.gan_trainer import Trainer
+from animegan.training.throughput import noise_set
 from benchmarks import floor
 from benchmarks.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
 from tests.support.processes import together

@@ -1,11 +1,11 @@
 """Validate a `generate` command before torch is imported, which takes seconds."""
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animegan.config.values import parse_indices
 from animegan.core.errors import refuse
 from animegan.core.outputs import writable, writable_file
 from animegan.runs.folder import all_runs
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from animegan.config.config import Config
 
 logger = logging.getLogger(__name__)
-
-MOST_INDICES = 10**7
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ def request_of(config: "Config") -> Request:
     if config.save_each:
         folder = Path(config.save_each)
         problems += writable("--save-each", folder) or _holds_pictures("--save-each", folder)
-    indices, wrong = parse_indices(config.indices)
-    problems += wrong
+    indices = None if config.indices is None else parse_indices(config.indices)
     netg_path, netd_path = find_weights(config)
     for flag, path in (("--netg-path", netg_path), ("--netd-path", netd_path)):
         if path is not None and not path.exists():
@@ -48,22 +45,6 @@ def _holds_pictures(flag: str, folder: Path) -> list[str]:
     if any(path.suffix == ".png" or path.name == "manifest.json" for path in folder.iterdir()):
         return [f"{flag} {folder}: contains pictures already; use a new or empty folder"]
     return []
-
-
-def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
-    """Parse `3,17,40-44`. Returns (indices, problems); indices are None if not given or invalid."""
-    if text is None:
-        return None, []
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first:
-            return None, [f"--indices {text}: '{part}' is not an index; write 3,17,40-44"]
-        if len(found) + last - first >= MOST_INDICES:
-            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; give fewer"]
-        found += range(first, last + 1)
-    return found, []
 
 
 def find_weights(config: "Config") -> tuple[Path, Path | None]:

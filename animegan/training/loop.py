@@ -155,10 +155,12 @@ class Loop:
     def _judged(self, watch: Watch, probed: dict[str, float]) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
         verdict = watch.evaluate(self.trainer, probed)
-        self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values})
-        self.monitor.scalars(step, {name: verdict.values[name] for name in ("kid", "fd")})
+        values = dict(verdict.values)
+        values["kid_x1000"] = 1000 * values.pop("kid")
+        self.run.record({"step": step, "epoch": round(step / self.per_epoch, 4), **values})
+        self.monitor.scalars(step, {name: values[name] for name in ("kid_x1000", "fd")})
         best = ", the best so far" if verdict.improved else ""
-        kid, fd = 1000 * verdict.values["kid"], verdict.values["fd"]
+        kid, fd = values["kid_x1000"], values["fd"]
         logger.info(f"step {step:,}: KID x 1000 {kid:.0f}, FD {fd:.1f}{best}")
         for line_ in verdict.alarms:
             logger.info(f"step {step}: {line_}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from animegan.training.build import noise_set
+from animegan.training.throughput import noise_set
 from benchmarks import halving, judging, looking, recipes
 
 NUMBERS = dict.fromkeys(recipes.SHOWN, 0.5)
@@ -51,7 +51,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(recipes, "speed", lambda *given: 1 / 60)
     monkeypatch.setattr(recipes.time, "process_time", process_time)
     monkeypatch.setitem(recipes.RECIPES, "tiny", dict(TINY))
-    monkeypatch.setitem(recipes.RECIPES, "tiny-falling", {**TINY, "lr_end": 0})
+    monkeypatch.setitem(recipes.RECIPES, "tiny-falling", {**TINY, "schedule": "lr=0"})
 
     def running(*minutes: float, recipe: str = "tiny") -> list[dict[str, Any]]:
         recipes.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from animegan.training.spend import within_budget
 
 from animegan.config.config import OPTIONS, Config
 from animegan.config.options import seconds_of
@@ -17,7 +18,6 @@ from animegan.runtime import launch
 from animegan.runtime.device import Runtime
 from animegan.training import budget
 from animegan.training.budget import Candidate, Measured, expected
-from animegan.training.spend import within_budget
 from animegan.training.step.gan_trainer import Trainer
 from tests.support.said import heard
 from tests.support.tiny import GIVEN, config_of
