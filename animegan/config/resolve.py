@@ -60,7 +60,9 @@ class Typed:
 
 def typed(command: str, flags: Mapping[str, str]) -> Typed:
     """Read the TOML file that `flags` name, if any, and choose a number for --seed=random."""
-    path, values, problems = None, {}, []
+    path = None
+    values: dict[str, object] = {}
+    problems: list[str] = []
     if "config" in flags:
         with suppress(ValueError):  # an invalid text, which `resolve` reports
             path = OPTIONS["config"].read(flags["config"])

@@ -28,11 +28,12 @@ def read_options(saved: object, origin: str) -> dict[str, Any]:
         raise UsageError(
             f"{origin}: its options are a {type(saved).__name__}, not a table; was it edited?"
         )
+    translated = _translated(saved)
     values, problems = {}, []
-    for name, raw in _translated(saved).items():
-        if name in OPTIONS:
+    for name, option in OPTIONS.items():
+        if name in translated:
             try:
-                values[name] = OPTIONS[name].read(raw)
+                values[name] = option.read(translated[name])
             except ValueError as error:
                 problems.append(f"{origin}: its option {name}: {error}; was it edited?")
     refuse(problems)
@@ -83,7 +84,7 @@ def saved_options(run: Run) -> list[Layer]:
 
 def record(config: Config, begun: Run | None = None) -> dict[str, Any]:
     """Return the options to save with a run; of a resumed run `begun`, what it started from."""
-    values = vars(config).copy()
+    values = {name: getattr(config, name) for name in OPTIONS}
     if begun is not None:
         saved = options_of_run(begun)
         values |= {name: saved[name] for name, option in OPTIONS.items() if option.scope == "start"}

@@ -225,7 +225,9 @@ def pictures_until(measured: Sequence[Measured], fd: float) -> int | None:
         return after.pictures
     before = measured[reached[0] - 1]
     part = (before.fd - fd) / (before.fd - after.fd)
-    return round(before.pictures * (after.pictures / before.pictures) ** part)
+    return round(
+        math.exp(np.interp(part, (0, 1), (math.log(before.pictures), math.log(after.pictures))))
+    )
 
 
 def forecast(candidate: Candidate, pictures: int, speed: float, size: int | None = None) -> str:

@@ -9,10 +9,11 @@ from torch import nn
 
 from animegan import models
 from animegan.config.resolve import resolve
+from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError
 from animegan.generation import generate
 from animegan.generation.generate import Noise, best, draw, most_different
-from animegan.generation.request import find_weights, parse_indices, request_of
+from animegan.generation.request import find_weights, request_of
 from animegan.models import Spec
 from animegan.runs import checkpoint
 from animegan.runs.folder import Run
@@ -394,7 +395,6 @@ def test_a_folder_is_no_picture(tmp_path, weights):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, None),
         ("3", [3]),
         ("3,17,40-44", [3, 17, 40, 41, 42, 43, 44]),
         (" 5 , 2 ", [5, 2]),
@@ -402,7 +402,7 @@ def test_a_folder_is_no_picture(tmp_path, weights):
     ],
 )
 def test_indices_are_read(text, expected):
-    assert parse_indices(text) == (expected, [])
+    assert parse_indices(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -424,9 +424,9 @@ def test_indices_are_read(text, expected):
     ],
 )
 def test_indices_that_are_none_are_told_in_a_line(text):
-    found, (problem,) = parse_indices(text)
-    assert found is None
-    assert problem.startswith("--indices ")
+    with pytest.raises(ValueError, match=r"write 3,17,40-44|give fewer") as caught:
+        parse_indices(text)
+    assert str(caught.value).isprintable()
 
 
 # --- the textbook's paths
