@@ -102,6 +102,8 @@ class Option:
 
         Raises ValueError, whose message says which values are accepted.
         """
+        if type(raw) is type(self.default) and raw == self.default:
+            return raw  # at once, since `runs` reads the options of thousands of runs
         value = self._convert(raw)
         if isinstance(value, str):
             value = self._text(value)

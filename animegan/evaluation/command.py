@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from animegan.config.resume import read_options
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import same_place
 from animegan.core.images import Draw
@@ -104,7 +105,7 @@ def _drawn(config: "Config", device: torch.device) -> tuple[Pictures, "Config"]:
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
     noise = generate.Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
-    saved = loaded.about.get("options", {})
+    saved = read_options(loaded.about.get("options", {}), f"--netg-path {path}")
     trained_on = saved.get("data_path")
     if config.train_path is None and trained_on and not _unlisted("", trained_on):
         config = replace(config, train_path=trained_on)

@@ -362,10 +362,9 @@ def test_places_that_cannot_be_written_are_told_together_and_before_any_work(
     monkeypatch.setattr(checkpoint, "load_net", None)  # would raise
     problem = problem_of(
         **weights, gen_img=tmp_path / "file" / "grid.png", save_each=tmp_path / "file",
-        indices="3,x",
     )  # fmt: skip
     assert [line.partition(" ")[0] for line in problem.splitlines()] == [
-        "--gen-img", "--save-each", "--indices"
+        "--gen-img", "--save-each"
     ]  # fmt: skip
 
 
