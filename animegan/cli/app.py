@@ -2,18 +2,20 @@
 
 import inspect
 import logging
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from animegan import __version__
 from animegan.cli import console, parse
-from animegan.cli.commands import COMMANDS, OWN
+from animegan.cli.commands import COMMANDS, DEMO
 from animegan.config.config import OPTIONS
 from animegan.config.options import Layer
-from animegan.config.resolve import resolve, saved_options, to_resume
+from animegan.config.resolve import Resolved, Typed, resolve, typed
+from animegan.config.resume import refuse_changes, saved_options, to_resume
 from animegan.core.errors import Ended, TrainingStopped, UsageError, reason, refuse
 from animegan.core.printable import printable
 from animegan.core.program import command_line
@@ -36,55 +38,73 @@ def version() -> str:
     return f"animegan {__version__}, torch {torch}, Python {python}, {sys.platform}"
 
 
-def summaries() -> dict[str, str]:
-    """Return each command's summary, the first line of its docstring, by name."""
-    return {name: (command.__doc__ or "").splitlines()[0] for name, command in COMMANDS.items()}
-
-
-def exposed(name: str) -> Callable[..., None]:
-    """Return the command for Fire: one keyword per option, with values left as text."""
+def exposed(name: str, resolved: Resolved) -> Callable[..., None]:
+    """Return the command for Fire: one keyword per option, all of which `resolved` has read."""
     from fire.decorators import SetParseFn
 
     def command(**words: str) -> None:
-        COMMANDS[name](**words)
+        COMMANDS[name].run(resolved)
 
-    command.__doc__ = COMMANDS[name].__doc__
+    command.__doc__ = COMMANDS[name].summary
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default)
-            for one in OPTIONS.values()
-            if name in one.on
+            inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
+            for option in OPTIONS.values()
+            if name in option.on
         ]
     )
     return SetParseFn(str)(command)  # type: ignore[no-any-return]
 
 
-def check(line: parse.Line) -> None:
-    """Raise UsageError listing every problem of the command line, including option conflicts."""
-    assert line.command is not None  # without one, the help is shown
+def resolve_line(line: parse.Line) -> Resolved:
+    """Resolve a command line, with the run or the weight files that it starts from.
+
+    Raises UsageError listing every problem, including option conflicts. Torch is imported only to
+    read weight files.
+    """
     problems = list(line.problems)
+    assert line.command is not None  # without one, the help is shown
     if line.command != "train" and launched().size > 1:
         problems.append(
             f"torchrun: {launched().size} processes would each repeat all of {line.command}, since "
             f"only train is distributed; run {command_line(line.command)} without it"
         )
-    if line.command in COMMANDS:
-        under: list[Layer] = []
-        told: tuple[str, ...] = ()
+    if line.command not in COMMANDS:
+        refuse(problems)
+    given = typed(line.command, line.values)
+    under = [Layer("demo", DEMO)] if line.command == "demo" else []
+    resumed = None
+    unfound: tuple[str, ...] = ()
+    if line.command == "train":
         try:
-            if line.command == "train" and (resumed := to_resume(line.values)):
-                under = saved_options(resumed[0])
+            with suppress(ValueError):  # an invalid value, which `resolve` reports
+                resumed = to_resume(given)
+            if resumed:
+                under += saved_options(resumed[0])
         except UsageError as error:
-            told = error.problems
-        except ValueError:
-            pass  # --resume has an invalid value; `resolve` below reports it
-        try:
-            resolve(line.command, line.values, *under)
-        except UsageError as error:
-            problems += error.problems
-        if not any(problem.startswith("--resume") for problem in problems):
-            problems += told
+            unfound = error.problems
+        if not problems and not given.wrong():
+            under += _of_weights(given)
+    try:
+        config, sources = resolve(line.command, given, *under)
+    except UsageError as error:
+        problems += error.problems
+    if not any(problem.startswith("--resume") for problem in problems):
+        problems += unfound
     refuse(problems)
+    if resumed:
+        refuse_changes(resumed[0], config, sources)
+    return Resolved(config, sources, given, tuple(under), resumed)
+
+
+def _of_weights(given: Typed) -> list[Layer]:
+    """Return what the weight files bring that training starts from; none for missing ones."""
+    paths = [given.value(name) for name in ("netg_path", "netd_path")]
+    if not any(paths) or not all(path is None or os.path.exists(path) for path in paths):
+        return []
+    from animegan.training.warm_start import layers
+
+    return layers(*paths)
 
 
 def main(words: Sequence[str]) -> int:
@@ -112,20 +132,20 @@ def main(words: Sequence[str]) -> int:
         if line.problems and line.command not in COMMANDS:
             raise UsageError(*line.problems)
         if line.help:
-            about = summaries()
-            page = parse.overview(about)
+            page = parse.overview({name: each.summary for name, each in COMMANDS.items()})
             if line.command in COMMANDS:
-                own = OWN.get(line.command, {})
-                page = parse.help_page(line.command, about[line.command], OPTIONS, own)
+                about = COMMANDS[line.command]
+                page = parse.help_page(line.command, about.summary, OPTIONS, about.defaults)
             print(page)
             return 0
-        check(line)
+        resolved = resolve_line(line)
+        assert line.command is not None
         import fire
 
-        assert line.command is not None
         words = [line.command, *(f"--{name}={value}" for name, value in line.values.items())]
         with nullcontext() if line.command == "train" else terminable():
-            fire.Fire({line.command: exposed(line.command)}, command=words, name="animegan")
+            command = exposed(line.command, resolved)
+            fire.Fire({line.command: command}, command=words, name="animegan")
     except UsageError as error:
         for problem in () if here.local_rank else error.problems:  # once per machine
             logger.error(problem)

@@ -1,17 +1,18 @@
-"""One function per command: each resolves its words to a Config and connects the parts it needs.
+"""One function per command: each takes a resolved command line and connects the parts it needs.
 
 Heavy modules such as torch are imported only by the commands.
 """
 
 import dataclasses
 import logging
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from animegan.config.config import OPTIONS, Config
-from animegan.config.options import Layer
-from animegan.config.resolve import brought, refuse_changes, resolve, saved_options, to_resume
+from animegan.config.config import Config
+from animegan.config.resolve import Resolved, resolve, typed
 from animegan.core.errors import Ended, UsageError
 from animegan.core.files import same_place
 from animegan.core.program import command_line
@@ -22,29 +23,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train(**words: str) -> None:
-    """Train on a folder of pictures; Ctrl-C saves and stops, --resume continues."""
-    resumed = to_resume(words)
-    config, sources = resolve("train", words, *(saved_options(resumed[0]) if resumed else ()))
-    if resumed:
-        refuse_changes(resumed[0], config, sources)
+def train(resolved: Resolved) -> None:
+    config, sources = resolved.config, resolved.sources
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
-    if config.eval_path is not None and not same_place(config.eval_path, config.data_path):
-        _keep_apart(config.data_path, config.eval_path, listing)
     if config.eval_path is not None and same_place(config.eval_path, config.data_path):
         logger.info(
             f"--eval-path {config.eval_path}: the same folder as --data-path, so memorising it "
             "would look like quality; use held-out pictures"
         )
+    if config.eval_path is not None and not same_place(config.eval_path, config.data_path):
+        _keep_apart(config.data_path, config.eval_path, listing)
     if config.budget is not None:
-        from animegan.training.spend import within_budget
+        from animegan.training.budget import within_budget
 
-        config, sources = within_budget(config, words, listing)
+        config, sources = within_budget(resolved, listing)
     from animegan.training import session
 
-    session.train(config, sources, listing, resumed)
+    session.train(config, sources, listing, resolved.resumed)
 
 
 def _keep_apart(data_path: str, eval_path: str, listing: "Listing") -> None:
@@ -64,28 +61,23 @@ def _keep_apart(data_path: str, eval_path: str, listing: "Listing") -> None:
         )
 
 
-def generate(**words: str) -> None:
-    """Draw new pictures from trained weights; with --netd-path, keep those it scores highest."""
-    config, _ = resolve("generate", words)
+def generate(resolved: Resolved) -> None:
     from animegan.generation.request import request_of
 
-    request = request_of(config)
+    request = request_of(resolved.config)
     from animegan.generation.generate import generate as run
 
-    run(config, request)
+    run(resolved.config, request)
 
 
-def monitor(**words: str) -> None:
-    """Start the visdom server, where training shows its losses and pictures."""
-    config, _ = resolve("monitor", words)
+def monitor(resolved: Resolved) -> None:
     from animegan.monitor.visdom_server import serve
 
-    serve(config.visdom_port, config.host)
+    serve(resolved.config.visdom_port, resolved.config.host)
 
 
-def demo(**words: str) -> None:
-    """Draw a set of simple faces, train on it for a few minutes and generate new ones."""
-    config, sources = resolve("demo", words, Layer("demo", DEMO))
+def demo(resolved: Resolved) -> None:
+    config = resolved.config
     from pathlib import Path
 
     from animegan.data.folder import find_pictures
@@ -95,10 +87,11 @@ def demo(**words: str) -> None:
     draw_set(Path(config.data_path), count=DEMO_PICTURES, size=config.image_size, seed=0,
              workers=config.num_workers)  # fmt: skip
     listing = find_pictures(config.data_path)
-    run = session.train(dataclasses.replace(config, preset="demo"), sources, listing)
-    machine = {name: words[name] for name in ("gpu", "device", "threads") if name in words}
-    generate(netg_path=f"{run.path}/netg_last.pth", netd_path=f"{run.path}/netd_last.pth",
-             gen_img=f"{run.path}/result.png", **machine)  # fmt: skip
+    run = session.train(dataclasses.replace(config, preset="demo"), resolved.sources, listing)
+    weights = {"netg_path": f"{run.path}/netg_last.pth", "netd_path": f"{run.path}/netd_last.pth"}
+    machine = {name: str(getattr(config, name)) for name in ("gpu", "device", "threads")}
+    given = typed("generate", {**weights, "gen_img": f"{run.path}/result.png", **machine})
+    generate(Resolved(*resolve("generate", given), given))
 
 
 DEMO_PICTURES = 4000
@@ -108,9 +101,8 @@ DEMO: dict[str, Any] = {
 }  # fmt: skip
 
 
-def evaluate(**words: str) -> None:
-    """Measure how close a generator's samples, or a folder of pictures, come to real pictures."""
-    config, _ = resolve("evaluate", words)
+def evaluate(resolved: Resolved) -> None:
+    config = resolved.config
     from animegan.generation.request import find_weights
 
     netg_path = str(find_weights(config)[0]) if config.netg_path else None
@@ -119,29 +111,26 @@ def evaluate(**words: str) -> None:
     eval_command.run(dataclasses.replace(config, netg_path=netg_path))
 
 
-def prepare(**words: str) -> None:
-    """Crop clean faces from a folder or archive of illustrations; exit code 1 if none is left."""
-    config, _ = resolve("prepare", words)
+def prepare(resolved: Resolved) -> None:
+    config = resolved.config
     from animegan.datasets.prepare import pipeline
 
-    counts = pipeline.prepare(_told(pipeline.Options, config), command_line(*sys.argv[1:]))
+    counts = pipeline.prepare(_filled(pipeline.Options, config), command_line(*sys.argv[1:]))
     print("\n".join(counts.lines()))
     if not counts.to_train_on:
         raise Ended(1)
 
 
-def doctor(**words: str) -> None:
-    """Examine a set of pictures; exit code 1 if something in it would hurt training."""
-    config, sources = resolve("doctor", words)
+def doctor(resolved: Resolved) -> None:
     from animegan.datasets.doctor import command as examination
     from animegan.datasets.doctor.diagnosis import Diagnosis
 
-    options = _told(examination.Options, config)
-    if "image_size" not in sources:
+    options = _filled(examination.Options, resolved.config)
+    if "image_size" not in resolved.sources:
         options = dataclasses.replace(options, **DOCTOR)
 
-    def show(found: Diagnosis) -> None:
-        print("\n".join(found.lines()), flush=True)
+    def show(diagnosis: Diagnosis) -> None:
+        print("\n".join(diagnosis.lines()), flush=True)
 
     if examination.doctor(options, show).hurts:
         raise Ended(1)
@@ -150,41 +139,38 @@ def doctor(**words: str) -> None:
 DOCTOR: dict[str, Any] = {"image_size": None}  # pictures are examined at their own size
 
 
-def download(**words: str) -> None:
-    """Download a public set of pictures, after printing its source, size and licence."""
-    config, _ = resolve("download", words)
+def download(resolved: Resolved) -> None:
+    config = resolved.config
     from animegan.datasets.download import sets as transfer
 
-    options = _told(transfer.Options, dataclasses.replace(config, name=config.dataset))
+    options = _filled(transfer.Options, dataclasses.replace(config, name=config.dataset))
     count = transfer.download(options)
     if not config.dry_run:
         print(f"{options.folder}: {count:,} pictures")
 
 
-def _told(kind: Any, config: Config) -> Any:
+def _filled(kind: Any, config: Config) -> Any:
     """Return a part's own options dataclass, filled from the Config fields of the same names."""
-    return kind(**{one.name: getattr(config, one.name) for one in dataclasses.fields(kind)})
+    return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
 
 
-def runs(**words: str) -> None:
-    """List the runs; with --repeat=RUN, print the command that repeats one."""
-    config, _ = resolve("runs", words)
+def runs(resolved: Resolved) -> None:
+    config = resolved.config
     from animegan.cli.listing import command_of, listing
 
     if config.repeat:
-        print(command_of(config.runs_path, config.repeat, OPTIONS, brought))
+        print(command_of(config.runs_path, config.repeat))
     else:
-        print(listing(config.runs_path, OPTIONS))
+        columns = shutil.get_terminal_size((0, 0)).columns
+        print(listing(config.runs_path, config.format, config.sort, columns))
 
 
-def cache(**words: str) -> None:
-    """List what the cache of decoded pictures and features holds; --clear deletes it."""
-    config, _ = resolve("cache", words)
+def cache(resolved: Resolved) -> None:
     from animegan.data.cache_folder import cache_root, cached, clear
 
     for entry in cached():
         print(f"{entry.bytes / 1e6:>10,.1f} MB  {entry.days:>5.1f} days old  {entry.name}")
-    if config.clear:
+    if resolved.config.clear:
         count, size = clear()
         print(f"deleted {count:,} of them, {size / 1e6:,.1f} MB, in {cache_root()}")
     else:
@@ -192,16 +178,50 @@ def cache(**words: str) -> None:
         print(f"{total / 1e6:,.1f} MB in {cache_root()}; --clear deletes it")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train,
-    "generate": generate,
-    "monitor": monitor,
-    "evaluate": evaluate,
-    "prepare": prepare,
-    "doctor": doctor,
-    "download": download,
-    "demo": demo,
-    "runs": runs,
-    "cache": cache,
+@dataclass(frozen=True)
+class Command:
+    """A command: what it does, a line about it, and defaults that differ from Config's."""
+
+    run: Callable[[Resolved], None]
+    summary: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+COMMANDS = {
+    "train": Command(
+        train, "Train on a folder of pictures; Ctrl-C saves and stops, --resume continues."
+    ),
+    "generate": Command(
+        generate,
+        "Draw new pictures from trained weights; with --netd-path, keep those it scores highest.",
+    ),
+    "monitor": Command(
+        monitor, "Start the visdom server, where training shows its losses and pictures."
+    ),
+    "evaluate": Command(
+        evaluate,
+        "Measure how close a generator's samples, or a folder of pictures, come to real pictures.",
+    ),
+    "prepare": Command(
+        prepare,
+        "Crop clean faces from a folder or archive of illustrations; exit code 1 if none is left.",
+    ),
+    "doctor": Command(
+        doctor,
+        "Examine a set of pictures; exit code 1 if something in it would hurt training.",
+        DOCTOR,
+    ),
+    "download": Command(
+        download,
+        "Download a public set of pictures, after printing its source, size and licence.",
+    ),
+    "demo": Command(
+        demo,
+        "Draw a set of simple faces, train on it for a few minutes and generate new ones.",
+        DEMO,
+    ),
+    "runs": Command(runs, "List the runs; with --repeat=RUN, print the command that repeats one."),
+    "cache": Command(
+        cache, "List what the cache of decoded pictures and features holds; --clear deletes it."
+    ),
 }
-OWN = {"demo": DEMO, "doctor": DOCTOR}  # defaults that differ from Config's, by command

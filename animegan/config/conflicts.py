@@ -3,9 +3,8 @@
 import os
 from collections.abc import Collection
 
-from animegan.config import values
 from animegan.config.config import OPTIONS, Config
-from animegan.config.options import seconds_of
+from animegan.config.values import parse_schedule
 from animegan.core.errors import UsageError
 from animegan.core.files import is_inside
 from animegan.core.program import command_line
@@ -85,11 +84,12 @@ def _train(config: Config, typed: Collection[str]) -> list[str]:
                 f"--name {config.name}: --resume {config.resume} already says which run; keep one"
             )
     if config.budget is not None:
-        found += _budget(config)
-    try:
-        values.parse(config.augment)
-    except UsageError as error:
-        found += error.problems
+        found += _budget(config, typed)
+    if not config.resume and not launched().restarts:  # which go on with the run they began
+        try:
+            folder.new_run(config.runs_path, config.name, config.preset)
+        except UsageError as error:
+            found += error.problems
     found += untrainable(config)
     found += _without_effect(config, typed)
     if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
@@ -154,7 +154,7 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
     measured = config.eval_path is not None
     labelled = config.labels is not None
     penalised = bool(config.gp or config.r1 or config.r2)
-    moves = config.lr_end != 1 or config.penalty_end != 1 or config.beta2_end is not None
+    penalty_moves = parse_schedule(config.schedule).penalty != 1
     measures = "nothing is measured; add --eval-path=DIR of held-out pictures"
     labels = "there are no labels; add --labels=folders or a CSV"
     needs = {
@@ -164,8 +164,7 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
         "condition": (labelled, labels),
         "aux": (labelled, labels),
         "penalty_every": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
-        "penalty_end": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
-        "burn_in": (moves, "nothing changes over the run; add --lr-end or another *-end"),
+        "schedule": (penalised or not penalty_moves, "there is no penalty; add --r1, --r2 or --gp"),
         "instance_noise_pictures": (config.instance_noise, "there is none; add --instance-noise"),
         "inception_file": (config.extractor == "inception", "needs --extractor=inception; add it"),
     }
@@ -176,12 +175,12 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
     ]
 
 
-def _budget(config: Config) -> list[str]:
-    found = []
-    try:
-        seconds_of(config.budget or "")
-    except ValueError as error:
-        found.append(f"--budget: {error}")
+def _budget(config: Config, typed: Collection[str]) -> list[str]:
+    found = [
+        f"--budget: already sets how long to train; leave out {OPTIONS[name].flag}"
+        for name in ("max_steps", "max_minutes", "max_epoch")
+        if name in typed
+    ]
     if config.resume:
         found.append(
             "--budget: plans a new run, while --resume keeps the plan it had; limit the time with "

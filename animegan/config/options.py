@@ -1,42 +1,67 @@
 """Declare options, parse their values, and merge them from several layers.
 
-An option is a dataclass field made by `option()`. Its type is the field's annotation:
-int, float, str or bool, optionally `| None`, or `bool | str` for a switch that also
-accepts a path.
+An option is a field made by `option()` in a frozen dataclass, a group with a `heading`. Its type is
+the field's annotation: int, float, str or bool, optionally `| None`, or `bool | str` for a switch
+that also accepts a path. What an option is to the rest of the program stands on it, as roles.
 """
 
 import dataclasses
-import re
+import os
 import types
 import typing
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from animegan.core.errors import refuse
 
 C = TypeVar("C")
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # seconds per unit of --budget
+Scope = Literal["run", "start", "session", "call"]
+
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its type, default, allowed values and help text."""
+    """One option: its type, default, allowed values, help text and roles.
+
+    on: commands that accept it.
+    low, high, above: bounds of a number; `above` excludes the bound itself.
+    check: raises ValueError for a text that is not one of this option's, or None.
+    bare: name as a positional argument, such as SRC in `prepare SRC`, or None.
+    heading: of its group on help pages.
+
+    Roles:
+    nets: those of netg and netd that cannot be built without it; a weight file brings it.
+    shape: the shapes of their weights depend on it, so a run keeps it.
+    path: a file or folder; a leading `~` is the home folder.
+    scope: "run": belongs to the run, so --resume takes it over. "start": what the run began from,
+        so --resume keeps the record of it and does not apply it again. "session": each start and
+        each resume chooses it anew. "call": how the program was called, not part of the run.
+    may_change: when a run is resumed, since its weights do not depend on it.
+    quality: whether the quality of the faces depends on it.
+    """
 
     name: str
     kinds: tuple[type, ...]  # of int, float, str, bool, NoneType
     default: Any
     help: str
-    on: tuple[str, ...]  # commands that accept it
-    low: float | None  # inclusive
-    high: float | None  # inclusive
-    above: float | None  # exclusive lower bound
+    on: tuple[str, ...]
+    low: float | None
+    high: float | None
+    above: float | None
     choices: tuple[str | int, ...]
-    free: bool  # may change when a run is resumed, since no weight depends on it
-    bare: str | None  # name as a positional argument, such as SRC in `prepare SRC`
-    heading: str = ""  # of its section on help pages
+    check: Callable[[str], object] | None
+    bare: str | None
+    heading: str
+    nets: tuple[str, ...]
+    shape: bool
+    path: bool
+    scope: Scope
+    may_change: bool
+    quality: bool
 
     @property
     def flag(self) -> str:
@@ -77,7 +102,11 @@ class Option:
 
         Raises ValueError, whose message says which values are accepted.
         """
+        if type(raw) is type(self.default) and raw == self.default:
+            return raw  # at once, since `runs` reads the options of thousands of runs
         value = self._convert(raw)
+        if isinstance(value, str):
+            value = self._text(value)
         wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
         if self.choices and value is not None and value not in self.choices:
             raise wrong
@@ -88,6 +117,16 @@ class Option:
             if below or over or bound or value != value or value in (float("inf"), -float("inf")):
                 raise wrong
         return value
+
+    def _text(self, text: str) -> str:
+        """Check a text, and replace a path's leading `~` by the home folder."""
+        if any(unicodedata.category(letter) == "Cc" for letter in text):
+            raise ValueError(f"got {text!r}, with a control character; it takes {self.wants}")
+        if self.path:
+            text = os.path.expanduser(text)
+        if self.check is not None:
+            self.check(text)
+        return text
 
     def _convert(self, raw: object) -> Any:
         wrong = ValueError(f"got {_shown(raw)}; it takes {self.wants}")
@@ -111,7 +150,7 @@ class Option:
             raise wrong
         try:
             number = float(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise wrong from None
         if int not in self.kinds:
             return number
@@ -120,25 +159,15 @@ class Option:
         return int(text) if text.lstrip("+-").isdigit() else int(number)
 
 
-def seconds_of(text: str) -> float:
-    """Convert "90s", "30m", "1.5h" or "2d" to seconds.
-
-    Raises ValueError for anything else, and for zero or more than 365 days.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
-    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
-    if not 0 < seconds <= 365 * UNITS["d"]:
-        raise ValueError(f"got '{text[:40]}'; it takes a time such as 30m, 3h or 1d, at most 365d")
-    return seconds
-
-
 def _plain(bound: float) -> str:
     """Format a number in full, not in scientific notation: `1,000,000`."""
     return f"{bound:,.15g}"
 
 
 def _shown(raw: object) -> str:
-    return f"'{raw}'" if isinstance(raw, str) else repr(raw)
+    """Show a value on one line, cut to a readable length."""
+    text = repr(raw)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def option(
@@ -150,46 +179,57 @@ def option(
     high: float | None = None,
     above: float | None = None,
     choices: Sequence[str | int] = (),
-    free: bool = False,
+    check: Callable[[str], object] | None = None,
     bare: str | None = None,
-    heading: str = "",
+    nets: str = "",
+    shape: bool | None = None,
+    path: bool = False,
+    scope: Scope = "run",
+    may_change: bool | None = None,
+    quality: bool | None = None,
 ) -> Any:
-    """Declare a dataclass field as an option; `Option` documents the arguments."""
-    known: dict[str, Any] = {"help": help, "on": tuple(on.split()), "choices": tuple(choices)}
-    known |= {"low": low, "high": high, "above": above, "free": free, "bare": bare}
-    known["heading"] = heading
+    """Declare a dataclass field as an option; `Option` documents the arguments.
+
+    Unless said otherwise, an option of the nets shapes their weights, one that does not belong to
+    the run may change when it is resumed, and what may change does not affect the quality.
+    """
+    free = scope != "run" if may_change is None else may_change
+    known: dict[str, Any] = {
+        "help": help, "on": tuple(on.split()), "low": low, "high": high, "above": above,
+        "choices": tuple(choices), "check": check, "bare": bare, "nets": tuple(nets.split()),
+        "shape": bool(nets) if shape is None else shape, "path": path, "scope": scope,
+        "may_change": free, "quality": not free if quality is None else quality,
+    }  # fmt: skip
     return dataclasses.field(default=default, metadata=known)
 
 
 def options_of(cls: type) -> dict[str, Option]:
-    """Return the options declared by a dataclass, by name, in declaration order."""
-    hints = typing.get_type_hints(cls)
-    found = {}
-    heading = ""
-    for field in dataclasses.fields(cls):
-        kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
-        heading = field.metadata["heading"] or heading  # the first option of a section has it
-        known = {**field.metadata, "heading": heading}
-        found[field.name] = Option(field.name, kinds, field.default, **known)
-    return found
-
-
-def of_training(options: Mapping[str, Option], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `train` options from a run's saved ones.
-
-    Options missing from older runs take their default.
+    """Return the options of a dataclass by name: group by group in the order of its bases, or
+    those of the class itself if it has no groups.
     """
-    return {
-        name: saved.get(name, one.default) for name, one in options.items() if "train" in one.on
-    }
+    hints = typing.get_type_hints(cls)
+    groups = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)] or [cls]
+    options = {}
+    for group in groups:
+        for field in dataclasses.fields(group):
+            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
+            heading = getattr(group, "heading", "")
+            options[field.name] = Option(
+                field.name, kinds, field.default, heading=heading, **field.metadata
+            )
+    return options
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Option values from one source: `Layer("preset book", {"batch_size": 256})`."""
+    """Option values from one source: `Layer("preset book", {"batch_size": 256})`.
+
+    `fixed`: a later layer with another value is refused.
+    """
 
     source: str
     values: Mapping[str, object]
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,12 +246,18 @@ class Settled:
         return cls(**self.values)
 
 
+def source_of(name: str, sources: Mapping[str, str]) -> str:
+    """Return where a value came from, such as " (preset best)"; "" if from its own flag."""
+    source = sources.get(name, "flag")
+    return "" if source == "flag" else f" ({source})"
+
+
 def settle(options: Mapping[str, Option], layers: Sequence[Layer]) -> Settled:
     """Merge the layers over the defaults; later layers win.
 
     Invalid values are collected in `Settled.problems`.
     """
-    values: dict[str, Any] = {name: one.default for name, one in options.items()}
+    values: dict[str, Any] = {name: option.default for name, option in options.items()}
     sources: dict[str, str] = {}
     problems = []
     for layer in layers:

@@ -1,103 +1,126 @@
-"""Resolve a command line to a Config: presets, layers of options, and what --resume brings."""
+"""Resolve a command line to a Config: its TOML file, the preset, and the layers under them."""
 
+import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from animegan.config.config import OPTIONS, Config
 from animegan.config.conflicts import conflicts
-from animegan.config.options import Layer, Settled, of_training, settle
+from animegan.config.options import Layer, Settled, settle, source_of
+from animegan.config.presets import PRESETS, published
 from animegan.core.errors import refuse
-from animegan.core.files import open_regular, same_place
+from animegan.core.files import open_regular
 from animegan.core.program import command_line
-from animegan.losses.objectives import OBJECTIVES
-from animegan.runs import folder
 from animegan.runs.folder import Run
+from animegan.runtime.launch import launched
 
 _LARGEST_TOML = 2**20  # bytes
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "book": {
-        "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
-        "beta1": 0.5, "nz": 100, "ngf": 64, "ndf": 64, "plot_every": 20, "d_every": 1,
-        "g_every": 5, "share_fakes": False, "save_every": 10, "net": "dcgan",
-        "loss": "bce", "flip": False, "augment": "none", "ema": 0,
-    },
-    "best": {"d_features": "lite0"},  # docs/recipes.md
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Resolved:
+    """A command line that has been resolved: what a command gets.
+
+    typed: what the user gave, and under: the layers beneath it, for --budget, which resolves again
+    with each preset.
+    resumed: the run to continue, and its states, newest first.
+    """
+
+    config: Config
+    sources: Mapping[str, str]
+    typed: "Typed"
+    under: tuple[Layer, ...] = ()
+    resumed: tuple[Run, Sequence[Path]] | None = None
 
 
-FEATURES: Mapping[str, Mapping[str, Any]] = {  # defaults under --d-features, see docs/recipes.md
-    "lite0": {
-        "net": "fastgan", "loss": "hinge", "batch_size": 32, "lr1": 2e-3, "lr2": 2e-3,
-        "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "g_convs": 2, "ndf": 64,
-    },
-}  # fmt: skip
+@dataclass(frozen=True)
+class Typed:
+    """What the user gave: the values of the TOML file, then those of the flags.
+
+    `problems` are those of the file.
+    """
+
+    command: str
+    layers: tuple[Layer, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values as they were given, unchecked; flags win."""
+        return {name: raw for layer in self.layers for name, raw in layer.values.items()}
+
+    def wrong(self) -> tuple[str, ...]:
+        """Return the problems of the values, each on its own, and of the file."""
+        return (*self.problems, *settle(OPTIONS, self.layers).problems)
+
+    def value(self, name: str) -> Any:
+        """Return one option's value, or its default. Raises ValueError if it is not valid."""
+        return OPTIONS[name].read(self.values.get(name, OPTIONS[name].default))
 
 
-def resolve(command: str, flags: Mapping[str, str], *under: Layer) -> tuple[Config, dict[str, str]]:
+def typed(command: str, flags: Mapping[str, str]) -> Typed:
+    """Read the TOML file that `flags` name, if any, and choose a number for --seed=random."""
+    path = None
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    if "config" in flags:
+        with suppress(ValueError):  # an invalid text, which `resolve` reports
+            path = OPTIONS["config"].read(flags["config"])
+    if path is not None:
+        values, problems = _read_toml(path, command)
+    layers = [Layer(str(path), values), Layer("flag", dict(flags))]
+    if launched().size > 1 and any(layer.values.get("seed") == "random" for layer in layers):
+        problems.append("--seed random: each process would draw another; give a number")
+    return Typed(command, tuple(map(_with_seed, layers)), tuple(problems))
+
+
+def _with_seed(layer: Layer) -> Layer:
+    if layer.values.get("seed") != "random":
+        return layer
+    return Layer(layer.source, {**layer.values, "seed": secrets.randbelow(2**31)})
+
+
+def resolve(
+    command: str, flags: Mapping[str, str] | Typed, *under: Layer, over: Sequence[Layer] = ()
+) -> tuple[Config, dict[str, str]]:
     """Return a command line's Config, and the source of each value that is not the default.
 
-    In order of precedence: flags, the TOML file, the preset, `under` (a resumed run's options, or
-    what --budget chose), and the defaults of the objective. Raises UsageError listing every problem
-    found.
+    In order of precedence: `over` (what --budget chose), flags, the TOML file, the preset, `under`
+    (the options of a resumed run, or of weight files), and the defaults of the objective. Raises
+    UsageError listing every problem found.
     """
-    layers = list(under)
-    told = dict(flags)
-    file_values, problems = _read_toml(flags.get("config"), command)
-    typed = [Layer(str(flags.get("config")), file_values), Layer("flag", told)]
-    preset = settle(OPTIONS, [*under, *typed]).values["preset"]
-    if preset is not None:
-        layers.append(Layer(f"preset {preset}", PRESETS[preset]))
-    layers += typed
-    settled = settle(OPTIONS, [*_published(settle(OPTIONS, layers)), *layers])
-    problems += settled.problems
+    given = flags if isinstance(flags, Typed) else typed(command, flags)
+    above = [*given.layers, *over]
+    preset = settle(OPTIONS, [*under, *above]).values["preset"]
+    chosen = [] if preset is None else [Layer(f"preset {preset}", PRESETS[preset])]
+    layers = [*under, *chosen, *above]
+    settled = settle(OPTIONS, [*published(settle(OPTIONS, layers)), *layers])
+    problems = [*given.problems, *settled.problems, *_overruled(settled, under)]
     if settled.values["g_convs"] == 1:  # the same as leaving it out
         settled.values["g_convs"] = None
     config = Settled(settled.values, settled.sources, ()).build(Config)
-    typed_names = {*file_values, *told}
-    problems += conflicts(command, config, typed_names)
-    if config.budget is not None:
-        problems += [
-            f"--budget: already sets how long to train; leave out {OPTIONS[name].flag}"
-            for name in ("max_steps", "max_minutes", "max_epoch")
-            if name in typed_names
-        ]
+    problems += conflicts(command, config, given.values)
     refuse(dict.fromkeys(problems))
     return config, settled.sources
 
 
-def _published(settled: Settled) -> list[Layer]:
-    """Return the defaults of the chosen discriminator and objective, the weakest layers of all."""
-    layers = []
-    chosen = settled.values
-    features = chosen["d_features"]
-    loss = chosen["loss"]
-    if features is not None:
-        wanted = dict(FEATURES[features])
-        if chosen["net"] != wanted["net"]:  # another net was asked for: drop fastgan's own option
-            del wanted["g_convs"]
-        layers.append(Layer(f"d-features {features}", wanted))
-        if "loss" not in settled.sources:
-            loss = FEATURES[features]["loss"]
-    published = OBJECTIVES[loss].defaults_at(chosen["image_size"])
-    if chosen["net"] == "r3gan":  # has no normalisation, so the objective cannot choose one
-        published.pop("d_norm", None)
-    return [Layer(f"loss {loss}", published), *layers]
+def _overruled(settled: Settled, under: Sequence[Layer]) -> list[str]:
+    """Return a line for each value of a fixed layer that a stronger layer changes."""
+    return [
+        f"{OPTIONS[name].flag} {settled.values[name]}{source_of(name, settled.sources)}: "
+        f"{layer.source} has {value}; leave this option out"
+        for layer in under
+        if layer.fixed
+        for name, value in layer.values.items()
+        if settled.values[name] != value
+    ]
 
 
-def brought(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options' values when the user gives only `chosen`: its loss and --d-features
-    bring their own defaults.
-    """
-    known = {name: value for name, value in chosen.items() if name in OPTIONS}
-    return settle(OPTIONS, _published(settle(OPTIONS, [Layer("run", known)]))).values
-
-
-def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[str]]:
-    if path is None:
-        return {}, []
+def _read_toml(path: str, command: str) -> tuple[dict[str, object], list[str]]:
     try:
         with open_regular(path) as file:
             text = file.read(_LARGEST_TOML + 1)
@@ -108,10 +131,10 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
         return {}, [
             f"--config {path}: cannot be read ({error.__class__.__name__}); give a TOML file"
         ]
-    except RecursionError:
-        return {}, [f"--config {path}: not valid TOML of options (nested too deeply)"]
     except tomllib.TOMLDecodeError as error:
         return {}, [f"--config {path}: not valid TOML ({error})"]
+    except RecursionError:
+        return {}, [f"--config {path}: nested too deeply; write one option per line"]
     names = {key: key.replace("-", "_") for key in values}
     problems = [
         f"--config {path}: '{key}' is not an option of {command}; "
@@ -126,57 +149,3 @@ def _read_toml(path: str | None, command: str) -> tuple[dict[str, object], list[
     ]
     known = {names[key]: value for key, value in values.items() if names[key] in OPTIONS}
     return known, problems
-
-
-def to_resume(words: Mapping[str, str]) -> tuple[Run, Sequence[Path]] | None:
-    """Return the run that --resume refers to and its states, newest first; None without it."""
-    told = {**_read_toml(words.get("config"), "train")[0], **words}
-    resume, root, name = (
-        OPTIONS[one].read(told.get(one, OPTIONS[one].default))
-        for one in ("resume", "runs_path", "name")
-    )
-    return None if resume is False else folder.to_resume(root, name, resume)
-
-
-def saved_options(run: Run) -> list[Layer]:
-    """Return the saved options that a resumed run starts from, without those of a single call."""
-    calls = ("name", "config", "preset", "resume", "allow_changes", "dry_run", "netg_path",
-             "netd_path", "max_minutes", "gpu", "device")  # fmt: skip
-    saved = of_training(OPTIONS, run.read_options()["options"])
-    kept = {name: value for name, value in saved.items() if name not in calls}
-    return [Layer(f"run {run.name}", kept)]
-
-
-def told_by(name: str, sources: Mapping[str, str]) -> str:
-    """Return where a value came from, such as " (preset best)"; "" if from its own flag."""
-    source = sources.get(name, "flag")
-    return "" if source == "flag" else f" ({source})"
-
-
-SHAPES = ("net", "image_size", "channels", "nz", "ngf", "ndf", "up", "g_convs", "d_norm",
-          "d_features", "d_pixels")  # the weights of another shape cannot be resumed  # fmt: skip
-PLACES = ("data_path", "eval_path", "labels")
-
-
-def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None:
-    """Raise UsageError listing every option that affects the weights and differs from the run's.
-
-    With --allow-changes, only those that the shapes of the weights depend on.
-    """
-    saved = of_training(OPTIONS, run.read_options()["options"])
-
-    def differs(name: str) -> bool:
-        old: object = saved[name]
-        new: object = getattr(config, name)
-        if name in PLACES and isinstance(old, str) and isinstance(new, str):
-            return not same_place(old, new)
-        return old != new
-
-    way = "start a new run" if config.allow_changes else "add --allow-changes"
-    refuse(
-        f"{OPTIONS[name].flag} {getattr(config, name)}{told_by(name, sources)}: run {run.name} has "
-        f"{saved[name]}; leave it out, or {'start a new run' if name in SHAPES else way}"
-        for name, one in OPTIONS.items()
-        if "train" in one.on and not one.free and name not in ("netg_path", "netd_path")
-        and (name in SHAPES or not config.allow_changes) and differs(name)
-    )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from animegan.config.resume import read_options
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import same_place
 from animegan.core.images import Draw
@@ -133,10 +134,9 @@ def _load_generator(config: "Config", device: torch.device) -> _Generator:
     loaded = checkpoint.load_net(path, "netg", device)
     labels = labels_of(loaded, None, path)
     noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
-    saved = loaded.about.get("options")
-    saved = saved if isinstance(saved, dict) else {}
+    saved = read_options(loaded.about.get("options", {}), f"--netg-path {path}")
     training_set, data_path = None, saved.get("data_path")
-    if config.train_path is None and isinstance(data_path, str):
+    if config.train_path is None and data_path:
         try:
             training_set = find_pictures(data_path, "--train-path")
             config = replace(config, train_path=data_path)

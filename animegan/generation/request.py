@@ -1,11 +1,11 @@
 """Validate a `generate` command before torch is imported, which takes seconds."""
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
 from animegan.core.program import command_line
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from animegan.config.config import Config
 
 logger = logging.getLogger(__name__)
-
-MOST_INDICES = 10**7
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,7 @@ def request_of(config: "Config") -> Request:
     if config.save_each:
         folder = Path(config.save_each)
         problems += writable("--save-each", folder) or _holds_others(folder)
-    indices, wrong = parse_indices(config.indices)
-    problems += wrong
+    indices = None if config.indices is None else parse_indices(config.indices)
     try:
         netg_path, netd_path = find_weights(config)
     except UsageError as error:
@@ -56,22 +53,6 @@ def _holds_others(folder: Path) -> list[str]:
     if pictures and not (folder / "manifest.json").exists():
         return [HOLDS_OTHERS.format(folder=folder)]
     return []
-
-
-def parse_indices(text: str | None) -> tuple[list[int] | None, list[str]]:
-    """Parse `3,17,40-44`. Returns (indices, problems); indices are None if not given or invalid."""
-    if text is None:
-        return None, []
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first:
-            return None, [f"--indices {text}: '{part}' is not an index; write 3,17,40-44"]
-        if len(found) + last - first >= MOST_INDICES:
-            return None, [f"--indices {text}: more than {MOST_INDICES:,} pictures; give fewer"]
-        found += range(first, last + 1)
-    return found, []
 
 
 def find_weights(config: "Config") -> tuple[Path, Path | None]:

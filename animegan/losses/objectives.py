@@ -191,8 +191,8 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
     Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",
               _adam(2e-4, 2e-4, 0.5, 0.999), needs_real=True, boundary=None),
     Objective("r3gan", r3gan_d, r3gan_g, "Huang et al. 2024, equations 2 and 3",
-              {**_adam(2e-4, 2e-4, 0.0, 0.9), "d_norm": "none", "ema": 500_000, "burn_in": 0.5,
-               "lr_end": 0.25, "beta2_end": 0.99, "penalty_end": 0.1, "share_fakes": False},
+              {**_adam(2e-4, 2e-4, 0.0, 0.9), "d_norm": "none", "ema": 500_000,
+               "schedule": "lr=0.25,beta2=0.99,penalty=0.1,until=0.5", "share_fakes": False},
               by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True,
               boundary=None),
 )}

@@ -22,7 +22,7 @@ PANELS = (
     Panel("losses", "losses", {"loss_d": "discriminator", "loss_g": "generator"}),
     Panel("scores", "D(x) and D(G(z)), probability or score", {"d_x": "D(x)", "d_g_z": "D(G(z))"}),
     Panel("labels", "loss of the labels", {"aux_x": "reals", "aux_g_z": "fakes"}),
-    Panel("kid", "KID", {"kid": "KID"}),
+    Panel("kid", "KID x 1000", {"kid_x1000": "KID x 1000"}),
     Panel("fd", "Fréchet distance", {"fd": "FD"}),
     Panel("images_per_second", "images per second", {"images_per_second": "images/s"}),
 )

@@ -34,15 +34,27 @@ STATE = re.compile(r"state_(\d+)\.pt")
 
 
 def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a metrics.jsonl in order, skipping lines truncated by a crash."""
-    with metrics.open(encoding="utf-8", errors="replace") as file:
+    """Yield the records of a metrics.jsonl in order; see `parse_record`."""
+    with metrics.open("rb") as file:
         for line in file:
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
+            if record := parse_record(line):
                 yield record
+
+
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """Return the metrics in a line of metrics.jsonl; None if a crash or an edit has damaged it.
+
+    KID is in `kid_x1000`; older runs recorded `kid`, without the factor.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        return None
+    if isinstance(record.get("kid"), int | float):
+        record["kid_x1000"] = 1000 * record.pop("kid")
+    return record
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,7 @@ class Run:
         record = {"options": dict(values), "sources": dict(sources), "command": sys.argv[1:]}
         write_text(self.options_file, json.dumps(record, indent=1) + "\n")
 
-    def read_options(self) -> dict[str, Any]:
+    def read_options(self, flag: str = "--resume") -> dict[str, Any]:
         """Read what `write_options` wrote. Raises UsageError if it is missing or damaged."""
         try:
             record = json.loads(self.options_file.read_text(encoding="utf-8"))
@@ -153,7 +165,7 @@ class Run:
                 raise TypeError("options are not a table")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise UsageError(
-                f"--resume {self.path}: not a run (options.json is missing or damaged); "
+                f"{flag} {self.path}: not a run (options.json is missing or damaged); "
                 f"`{command_line('runs')}` lists the runs"
             ) from None
         return record  # type: ignore[no-any-return]
@@ -271,8 +283,11 @@ def all_runs(root: str) -> list[Run]:
 
 def last_change(run: Run) -> float:
     """Return when the run was last written to, in seconds since the epoch (1970)."""
-    files = [run.options_file, run.metrics, *run.state_files()[:1]]
-    return max(path.stat().st_mtime for path in files if path.exists())
+    times = [0.0]
+    for path in (run.options_file, run.metrics, *run.state_files()[:1]):
+        with suppress(OSError):  # missing, or gone meanwhile
+            times.append(path.stat().st_mtime)
+    return max(times)
 
 
 def named(root: str, place: str) -> Path:

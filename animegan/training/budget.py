@@ -1,34 +1,41 @@
 """`--budget 3h`: choose the preset that gets furthest in this time on this machine.
 
-Each candidate trains on random noise for a few seconds to measure its throughput in pictures per
-second. `EXPECTED` holds the quality that each candidate reached after so many pictures
-(docs/recipes.md has the runs). The candidate with the lowest expected KID after the pictures that
-fit into the budget is chosen; the KID is in Lite2's features, which no discriminator was trained
-through. Values are interpolated linearly in the logarithm of the number of pictures; outside the
-measured range the nearest value is used, and the plan says so.
+Each preset that fits the command line trains on random noise for a few seconds to measure its
+throughput in pictures per second. `EXPECTED` holds the quality that each reached after so many
+pictures (docs/recipes.md has the runs). The one with the lowest expected KID after the pictures
+that fit into the budget is chosen; the KID is in Lite2's features, which no discriminator was
+trained through. Values are interpolated linearly in the logarithm of the number of pictures. There
+is no number for less than the shortest run measured; beyond the longest its value is used, and the
+plan says so. Everything that can be refused is refused before any time is spent on trials.
 """
 
+import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from animegan.core.errors import TrainingStopped
+from animegan.config.config import OPTIONS, Config
+from animegan.config.options import Layer
+from animegan.config.resolve import Resolved, resolve, typed
+from animegan.config.values import seconds_of
+from animegan.core.errors import TrainingStopped, UsageError
+from animegan.data.folder import Listing
 from animegan.data.labels import Labels
-from animegan.runtime.device import Runtime, synchronize
-from animegan.training.build import noise_set, trainer_of
+from animegan.runtime.device import Runtime
+from animegan.training.session import check
+from animegan.training.throughput import SECONDS, rate
 
-if TYPE_CHECKING:
-    from animegan.config.config import Config
+logger = logging.getLogger(__name__)
 
-SECONDS = 10.0  # trial of each candidate
 _RESERVE = 0.05  # share of the budget reserved for grids, states and the end of the run
 # largest number of epochs measured for each preset after which it had not become worse
 PASSES = {None: 63, "best": 64}
+SMALLEST = {None: 19_000, "best": 1_000}  # set measured with each preset, in pictures
+# what samples of a Fréchet distance up to this look like, in Lite0's features
+LOOKS = ((60.0, "faces"), (120.0, "rough faces"), (math.inf, "blobs"))
 
 
 class Measured(NamedTuple):
@@ -65,60 +72,6 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The chosen preset (None: the defaults), its number of steps, and the lines to print."""
-
-    preset: str | None
-    steps: int
-    told: tuple[str, ...]
-
-
-def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, str]:
-    """Return the quality to expect after `pictures`, and a note if that is outside the measured
-    range ("" otherwise).
-    """
-    logs = [math.log(one.pictures) for one in measured]
-    at = math.log(max(pictures, 1))
-    fd, kid, kid_2 = (float(np.interp(at, logs, [one[k] for one in measured])) for k in (1, 2, 3))
-    first, last = measured[0].pictures, measured[-1].pictures
-    note = ""
-    if pictures < first:
-        note = f"or worse: the shortest run measured saw {first:,} pictures"
-    if pictures > last:
-        note = f"the longest run measured saw {last:,} pictures"
-    return Measured(pictures, fd, kid, kid_2), note
-
-
-def rate(
-    config: "Config", on: Runtime, labels: Labels | None = None, seconds: float = SECONDS
-) -> float:
-    """Measure the throughput of training with `config` here, in pictures per second, on noise.
-
-    `labels` are those of the training set, for a conditional training. Raises TrainingStopped if
-    there is too little memory.
-    """
-    noise = noise_set(2 * config.batch_size, config.image_size, config.channels)
-    if labels is not None:
-        rows = labels.rows[torch.arange(len(noise)) % len(labels.rows)]
-        labels = replace(labels, rows=rows, names=noise.files)
-    trainer = trainer_of(config, noise, on, labels)
-    every = max(config.d_every, config.g_every)
-    most = 4 * seconds  # limit for warming up, and again for measuring until a cycle is complete
-    warm = time.monotonic()
-    while trainer.step < every and time.monotonic() - warm < most:
-        trainer.train_batch()
-    synchronize(on.device)
-    begun, first, spent = time.monotonic(), trainer.step, 0.0
-    while (spent < seconds or (trainer.step - first) % every) and spent < most:
-        trainer.train_batch()
-        if (trainer.step - first) % every == 0:
-            synchronize(on.device)
-        spent = time.monotonic() - begun
-    synchronize(on.device)
-    return (trainer.step - first) * config.batch_size / (time.monotonic() - begun)
-
-
-@dataclass(frozen=True)
 class Candidate:
     """The Config that a preset (None: the defaults) gives for a command line.
 
@@ -126,13 +79,82 @@ class Candidate:
     """
 
     preset: str | None
-    config: "Config"
+    config: Config
     unlike: tuple[str, ...] = ()
 
     @property
-    def called(self) -> str:
+    def title(self) -> str:
         """The name to print."""
         return "the defaults" if self.preset is None else f"--preset {self.preset}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen preset (None: the defaults), its number of steps, and the lines to print."""
+
+    preset: str | None
+    steps: int
+    lines: tuple[str, ...]
+
+
+def within_budget(resolved: Resolved, listing: Listing) -> tuple[Config, dict[str, str]]:
+    """Return the config and sources of the best training that fits into --budget.
+
+    Presets that conflict with the command line are left out, with a message. The result holds the
+    chosen preset and number of steps but no budget, so resuming or repeating the run measures
+    nothing again. Raises UsageError if every preset conflicts.
+    """
+    config, under = resolved.config, resolved.under
+    seconds = seconds_of(config.budget or "")
+    source = f"budget {config.budget}"
+    on = Runtime.start_together(config.gpu, config.device, config.threads).at(config.precision)
+    candidates, refused, labels = [], [], None
+    for name in EXPECTED if config.preset is None else (config.preset,):
+        preset = Layer(source, {"preset": name})
+        try:
+            own, _ = resolve("train", resolved.typed, *under, preset)
+            labels = check(own, listing)
+        except UsageError as error:
+            refused.append((name, error))
+            continue
+        places = {"data_path": own.data_path, "runs_path": own.runs_path}
+        bare, _ = resolve("train", typed("train", places), preset)
+        candidates.append(Candidate(name, own, _unlike(own, bare)))
+    if not candidates:
+        raise refused[0][1]
+    for name, why in refused:
+        logger.info(f"{Candidate(name, config).title}: left out ({why.problems[0]})")
+    trial = min(SECONDS, seconds / 40)
+    choice = choose(_different(candidates), seconds, on, labels, trial, len(listing.names))
+    for line in choice.lines:
+        logger.info(line)
+    bought = {
+        "budget": None,
+        "max_steps": choice.steps,
+        "max_minutes": seconds / 60,
+        "max_epoch": OPTIONS["max_epoch"].high,  # only the number of steps limits the run
+    }
+    preset = Layer(source, {"preset": choice.preset})
+    config, sources = resolve("train", resolved.typed, *under, preset, over=[Layer(source, bought)])
+    return config, {name: layer for name, layer in sources.items() if name != "budget"}
+
+
+def _unlike(config: Config, other: Config) -> tuple[str, ...]:
+    """Return the flags of the options that affect the quality in which the two differ."""
+    return tuple(
+        option.flag
+        for name, option in OPTIONS.items()
+        if "train" in option.on and option.quality and getattr(config, name) != getattr(other, name)
+    )
+
+
+def _different(candidates: list[Candidate]) -> list[Candidate]:
+    """Drop duplicates: of candidates that would train alike, keep the one closest to its preset."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda candidate: len(candidate.unlike)):
+        if all(_unlike(candidate.config, other.config) for other in kept):
+            kept.append(candidate)
+    return [candidate for candidate in candidates if candidate in kept]
 
 
 def choose(
@@ -145,44 +167,103 @@ def choose(
 ) -> Choice:
     """Return the most promising candidate after `seconds` of training on `size` pictures.
 
-    `told` has a line per candidate with its throughput and expected quality, and a last line with
-    the choice. A candidate without measurements is chosen only if there is no other. Raises
+    `lines` has one per candidate with its throughput and what to expect, and a last one with the
+    choice. A candidate without measurements is chosen only if there is no other. Raises
     TrainingStopped if no candidate fits into memory.
     """
-    found: list[tuple[float, Candidate, int]] = []
-    told = []
+    fitting: list[tuple[float, Candidate, int]] = []
+    lines = []
     short = TrainingStopped("")
-    for one in candidates:
+    for candidate in candidates:
         try:
-            speed = rate(one.config, on, labels, trial)
+            speed = rate(candidate.config, on, labels, trial)
         except TrainingStopped as error:
             short = error
-            told.append(f"{one.called}: left out ({error})")
+            lines.append(f"{candidate.title}: left out ({error})")
             continue
-        measuring = one.config.eval_share if one.config.eval_path else 0.0
-        pictures = speed * seconds * (1 - _RESERVE) / (1 + measuring)
-        steps = max(1, int(pictures / one.config.batch_size))
-        pictures = steps * one.config.batch_size
-        line = f"{one.called}: {speed:.1f} pictures per second here, {pictures:,} in total"
+        config, preset = candidate.config, candidate.preset
+        measuring = config.eval_share if config.eval_path else 0.0
+        steps = max(1, int(speed * seconds * (1 - _RESERVE) / (1 + measuring) / config.batch_size))
+        pictures = steps * config.batch_size
+        line = f"{candidate.title}: {speed:.1f} pictures per second here, {pictures:,} in total"
         worth = math.inf
-        if one.preset in EXPECTED:
-            to_expect, note = expected(EXPECTED[one.preset], pictures)
-            worth = to_expect.kid_2
-            if one.unlike:
-                line += f"; no measurements with this {', '.join(one.unlike)}"
-            else:
-                line += f"; expected: FD {to_expect.fd:.0f}, KID x 1000 {to_expect.kid:.0f}"
-                line += f", {note}" if note else ""
-                passes = PASSES[one.preset]
-                if size and pictures > passes * size:
-                    line += (
-                        f"; but that is {pictures // size:,} epochs over {size:,} pictures, and "
-                        f"only {passes} are known to help: it may overfit"
-                    )
-        told.append(line)
-        found.append((worth, one, steps))
-    if not found:
+        if preset in EXPECTED:
+            worth = expected(EXPECTED[preset], pictures).kid_2
+            line += f"; {forecast(candidate, pictures, speed, size)}"
+        lines.append(line)
+        fitting.append((worth, candidate, steps))
+    if not fitting:
         raise short
-    _, taken, steps = min(found, key=lambda one: one[0])
-    told.append(f"chosen: {taken.called}, {steps:,} steps")
-    return Choice(taken.preset, steps, tuple(told))
+    _, taken, steps = min(fitting, key=lambda entry: entry[0])
+    lines.append(f"chosen: {taken.title}, {steps:,} steps")
+    return Choice(taken.preset, steps, tuple(lines))
+
+
+def expected(measured: Sequence[Measured], pictures: int) -> Measured:
+    """Return the quality after `pictures`; outside the measured range, the nearest one measured."""
+    logs = [math.log(row.pictures) for row in measured]
+    at = math.log(max(pictures, 1))
+    fd, kid, kid_2 = (float(np.interp(at, logs, [row[k] for row in measured])) for k in (1, 2, 3))
+    return Measured(pictures, fd, kid, kid_2)
+
+
+def looks(fd: float) -> str:
+    """Return what samples of this Fréchet distance look like, in a word."""
+    return next(word for limit, word in LOOKS if fd <= limit)
+
+
+def pictures_until(measured: Sequence[Measured], fd: float) -> int | None:
+    """Return after how many pictures the Fréchet distance is down to `fd`; None if it never was.
+
+    The shortest run's number if it was there already.
+    """
+    reached = [k for k, row in enumerate(measured) if row.fd <= fd]
+    if not reached:
+        return None
+    after = measured[reached[0]]
+    if reached[0] == 0:
+        return after.pictures
+    before = measured[reached[0] - 1]
+    part = (before.fd - fd) / (before.fd - after.fd)
+    return round(
+        math.exp(np.interp(part, (0, 1), (math.log(before.pictures), math.log(after.pictures))))
+    )
+
+
+def forecast(candidate: Candidate, pictures: int, speed: float, size: int | None = None) -> str:
+    """Say what to expect of a preset after `pictures`, at `speed` pictures per second.
+
+    In words and, within the range that was measured, in numbers; with what limits it: options of
+    other values, or a set of `size` pictures that is smaller or seen more often than measured.
+    """
+    if candidate.unlike:
+        return f"no measurements with this {', '.join(candidate.unlike)}"
+    measured = EXPECTED[candidate.preset]
+    first, last = measured[0], measured[-1]
+    quality = expected(measured, pictures)
+    if pictures < first.pictures:
+        parts = [f"expected: blobs, far from FD {first.fd:.0f} after {first.pictures:,}, the "
+                 "fewest measured"]  # fmt: skip
+    else:
+        word = looks(quality.fd)
+        parts = [f"expected: {word}, FD {quality.fd:.0f}, KID x 1000 {quality.kid:.0f}"]
+    if pictures > last.pictures:
+        parts.append(f"the longest run measured saw {last.pictures:,} pictures")
+    for limit, word in LOOKS[:-1]:
+        enough = pictures_until(measured, limit)
+        if enough is not None:
+            if enough > pictures:
+                minutes = max(1, math.ceil(enough / speed / 60))
+                parts.append(f"{word} from about {minutes:,} minutes on this machine")
+            break
+    if size and size < SMALLEST[candidate.preset]:
+        parts.append(
+            f"measured with {SMALLEST[candidate.preset]:,} pictures or more, and fewer, such as "
+            f"these {size:,}, give less variety"
+        )
+    if size and pictures > PASSES[candidate.preset] * size:
+        parts.append(
+            f"but that is {pictures // size:,} epochs over {size:,} pictures, and only "
+            f"{PASSES[candidate.preset]} are known to help: it may overfit"
+        )
+    return "; ".join(parts)

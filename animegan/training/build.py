@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from animegan import models
 from animegan.config.derived import spec_of
 from animegan.data.batches import Batches
@@ -30,11 +28,3 @@ def trainer_of(
     )  # fmt: skip
     netg, netd = models.build_netg(spec), models.build_netd(spec)
     return Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
-
-
-def noise_set(count: int, size: int, channels: int = 3) -> FaceSet:
-    """Return a set of uniform noise, uint8 [count, size, size, channels], for timing."""
-    source = np.random.default_rng(0)
-    pixels = source.integers(0, 256, (count, size, size, channels), np.uint8)
-    files = tuple(f"{k}.png" for k in range(count))
-    return FaceSet(pixels, np.zeros(count, np.int64), ("faces",), files, ())

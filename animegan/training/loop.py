@@ -15,7 +15,7 @@ from tqdm import tqdm
 from animegan.config.derived import planned_steps
 from animegan.core import images
 from animegan.core.errors import TrainingStopped
-from animegan.core.numbers import KID_NAME, kid_shown
+from animegan.core.numbers import KID_NAME, KID_SCALE, kid_shown
 from animegan.core.signals import Stop
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.runs import checkpoint, samples
@@ -180,10 +180,10 @@ class Loop:
     def _judged(self, watch: Watch, probed: dict[str, float]) -> Literal["on", "back", "stop"]:
         step = self.trainer.step
         verdict = watch.evaluate(self.trainer, probed)
-        self.traces.record(
-            {"step": step, "epoch": round(step / self.per_epoch, 4), **verdict.values}
-        )
-        shown = {name: verdict.values[name] for name in ("kid", "fd")}
+        values = dict(verdict.values)
+        values["kid_x1000"] = KID_SCALE * values.pop("kid")
+        self.traces.record({"step": step, "epoch": round(step / self.per_epoch, 4), **values})
+        shown = {name: values[name] for name in ("kid_x1000", "fd")}
         self.traces.spare("visdom", lambda: self.monitor.scalars(step, shown))
         best = ", the best so far" if verdict.improved else ""
         kid, fd = kid_shown(verdict.values["kid"]), verdict.values["fd"]

@@ -1,12 +1,13 @@
-"""Describe a training run before it starts: options and their sources, nets, memory, steps."""
+"""Describe a training run before it starts: nets, memory, steps, options and their sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from animegan import models
+from animegan.config.config import OPTIONS
 from animegan.config.derived import planned_steps, spec_of
 from animegan.core.program import command_line
 from animegan.data.labels import Labels, sizes_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 def describe(
     config: "Config",
-    names: Sequence[str],
     sources: Mapping[str, str],
     pictures: int,
     device: torch.device,
@@ -27,11 +27,10 @@ def describe(
     processes: int = 1,
     labels: Labels | None = None,
 ) -> str:
-    """Return the plan as several lines of text.
+    """Return the plan as several lines of text: what will be done first, then the options.
 
     Args:
         config: the run's options.
-        names: the options to list.
         sources: where each option that was set came from.
         pictures: number of training images.
         device: the training device.
@@ -39,12 +38,6 @@ def describe(
         processes: number of processes that share a batch.
         labels: labels of the training images, if any.
     """
-    names = [name for name in names if name not in ("dry_run", "config")]
-    width = max(map(len, names))
-    lines = ["options:"]
-    for name in names:
-        source = sources.get(name, "default")
-        lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
     spec = spec_of(config, sizes_of(labels))
     netg, netd = _nets(spec)
     per_epoch = pictures // config.batch_size
@@ -53,7 +46,7 @@ def describe(
     keeps = config.share_fakes and config.accumulate == 1
     memory = _memory_of(netg, netd, spec.nz, share // config.accumulate, bool(config.ema), keeps)
     others = [f"  processes   {processes}, each with {share} pictures per batch"]
-    lines += [
+    lines = [
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
         f"{'colour' if config.channels == 3 else 'grey'}",
@@ -64,12 +57,25 @@ def describe(
         *(others if processes > 1 else ()),
         f"  memory      about {memory / 2**30:.2f} GiB per step, estimated from the shapes",
         f"  steps       {per_epoch:,} per epoch, {steps:,} in total",
+        *_limited(config),
         *_scheduled(config, steps),
         f"  weights     {_files(config, netg, netd, steps / max(1, per_epoch))}",
         f"  run folder  {where}",
         f"`{command_line('doctor', config.data_path)}` checks the pictures for problems",
+        "options:",
     ]
+    names = [name for name, option in OPTIONS.items() if "train" in option.on]
+    width = max(map(len, names))
+    for name in names:
+        source = sources.get(name, "default")
+        lines.append(f"  {name:<{width}}  {getattr(config, name)!s:<24} {source}")
     return "\n".join(lines)
+
+
+def _limited(config: "Config") -> list[str]:
+    if config.max_minutes is None:
+        return []
+    return [f"  time        at most {config.max_minutes:g} minutes (--max-minutes)"]
 
 
 def _files(config: "Config", netg: nn.Module, netd: nn.Module, epochs: float) -> str:

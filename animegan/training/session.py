@@ -8,6 +8,7 @@ from pathlib import Path
 
 from animegan.config.config import OPTIONS, Config
 from animegan.config.derived import spec_of
+from animegan.config.resume import record
 from animegan.core.errors import Ended, UsageError, refuse
 from animegan.core.program import command_line
 from animegan.core.signals import Stop
@@ -74,15 +75,14 @@ def _train(
     if len(listing.classes) > 1 and config.labels is None:
         logger.info(f"--data-path {config.data_path}: {listing.counted()}")
     labels = ranks.each(lambda: read_labels(config.labels, listing))
-    netg, netd, config, sources = ranks.each(lambda: nets(config, sources, labels))
+    netg, netd = ranks.each(lambda: nets(config, labels))
     _refuse_other_options(config, ranks)
     on, config = _settled(on, config)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun, held))
-    names = [one.name for one in OPTIONS.values() if "train" in one.on]
     ranks.each(lambda: _check_share(config, len(listing.names), ranks.size))
     text = plan.describe(
-        config, names, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
+        config, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
     )
     ranks.from_main(lambda: online.check(config))
     if config.compile:
@@ -113,10 +113,7 @@ def _train(
             resident=on.has_room(faces.images.nbytes),
         )
         trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
-        options = dataclasses.asdict(config)
-        if resumed:  # keep recording what the run originally started from
-            saved = run.read_options()["options"]
-            options |= {name: saved.get(name) for name in ("netg_path", "netd_path", "preset")}
+        options = record(config, run if resumed else None)
         spec = spec_of(config, sizes_of(labels))
         traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, watch))
         loop = Loop(config, trainer, traces, monitor)
@@ -165,14 +162,14 @@ def _farewell(run: Run, finished: bool) -> None:
     )
 
 
-def check(config: Config, sources: Mapping[str, str], listing: Listing) -> Labels | None:
+def check(config: Config, listing: Listing) -> Labels | None:
     """Check that a single process could train on the listed pictures, and return their labels.
 
     Returns None without --labels. Nothing is decoded, downloaded or written. Raises UsageError for
     whatever would prevent training.
     """
     labels = read_labels(config.labels, listing)
-    nets(config, sources, labels)
+    nets(config, labels)
     _check_share(config, len(listing.names), processes=1)
     online.check(config)
     return labels
@@ -233,9 +230,12 @@ def _set(config: Config, data: Listing, max_broken: float) -> FaceSet:
 
 def _refuse_other_options(config: Config, ranks: Ranks) -> None:
     """Raise UsageError if processes differ in options that affect the weights, paths aside."""
-    places = ("data_path", "eval_path", "netg_path", "netd_path", "labels")
-    names = [one.name for one in OPTIONS.values() if "train" in one.on and not one.free]
-    found = ranks.gather({name: getattr(config, name) for name in names if name not in places})
+    names = [
+        name
+        for name, option in OPTIONS.items()
+        if "train" in option.on and not option.may_change and not option.path
+    ]
+    found = ranks.gather({name: getattr(config, name) for name in names})
     ranks.each(
         lambda: refuse(
             f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "

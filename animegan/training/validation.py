@@ -162,9 +162,9 @@ class Watch:
         best = self.best_kid
         if best > 0 and all(one["kid"] > UPTURN * best for one in recent):
             found["upturn"] = (
-                f"KID is rising: {recent[-1]['kid']:.3g}, best was {best:.3g} at step "
-                f"{self.best_step}; try --augment=color,translation or more pictures, or use "
-                "netg_best.pth"
+                f"KID x 1000 is rising: {1000 * recent[-1]['kid']:.0f}, best was {1000 * best:.0f} "
+                f"at step {self.best_step}; try --augment=color,translation or more pictures, or "
+                "use netg_best.pth"
             )
         return found
 

@@ -1,87 +1,60 @@
 """The networks that training starts with: new ones, or ones loaded from weight files."""
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from torch import nn
 
 from animegan import models
 from animegan.config.config import OPTIONS, Config
-from animegan.config.conflicts import untrainable
 from animegan.config.derived import penalised, spec_of
-from animegan.config.resolve import brought, told_by
-from animegan.core.errors import refuse
+from animegan.config.options import Layer
+from animegan.core.errors import UsageError, refuse
 from animegan.data.labels import Attributes, Labels, sizes_of
-from animegan.losses.objectives import OBJECTIVES
 from animegan.models import has_batch_norm
 from animegan.runs import checkpoint
+from animegan.runs.checkpoint import LoadedNet
 from animegan.runtime import seeds
 
 
-def nets(
-    config: Config, sources: Mapping[str, str], labels: Labels | None
-) -> tuple[Any, Any, Config, Mapping[str, str]]:
-    """Return netg, netd, and the config and sources updated with the sizes of loaded networks.
+def layers(netg_path: str | None, netd_path: str | None) -> list[Layer]:
+    """Return the options that weight files bring, which stand under a command line.
 
-    Each network is new, or loaded from --netg-path or --netd-path. Raises UsageError for files that
-    conflict with each other or with the options, and for options under which netd cannot learn.
+    Raises UsageError for files that cannot be loaded, or do not go together.
     """
-    seeds.seed_everything(config.seed)
-    loaded: dict[str, Any] = {}
-    told: dict[str, str] = {}
-    problems = []
-    if config.netd_path is not None:
-        loaded["netd"] = checkpoint.load_net(config.netd_path, "netd")
-        config, sources = _with_features(config, sources, loaded["netd"].spec.d_features)
-    for kind, path, names in (
-        ("netg", config.netg_path, ("image_size", "channels", "nz", "ngf", "net", "up", "g_convs")),
-        (
-            "netd",
-            config.netd_path,
-            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_pixels", "d_input"),
-        ),
-    ):
-        if path is None:
-            continue
-        start = loaded[kind] = loaded.get(kind) or checkpoint.load_net(path, kind)  # type: ignore[arg-type]
-        for name in names:
-            theirs = getattr(start.spec, name)
-            untyped = sources.get(name, "loss ").startswith(("loss ", "d-features "))
-            if not untyped and getattr(config, name) != theirs:
-                problems.append(
-                    f"{OPTIONS[name].flag} {getattr(config, name)}{told_by(name, sources)}: {path} "
-                    f"has {theirs}; leave this option out"
-                )
-            config = dataclasses.replace(config, **{name: theirs})
-            if untyped:
-                told[name] = path
-    untyped = sources.get("g_convs", "").startswith("d-features ") and "netg" not in loaded
-    if untyped and not hasattr(models.FAMILIES[config.net], "CONVS"):  # net is from netd's file
-        config = dataclasses.replace(config, g_convs=None)
-    by_size: dict[str, Any] = {
-        name: rule(config.image_size)
-        for name, rule in OBJECTIVES[config.loss].by_size.items()
-        if sources.get(name, "").startswith("loss ")
-    }
-    config = dataclasses.replace(config, **by_size)
-    problems += untrainable(config)
-    kinds = {(one.spec.image_size, one.spec.channels, one.spec.net) for one in loaded.values()}
-    if len(kinds) > 1:
-        problems.append(
+    loaded = _loaded(netg_path, netd_path)
+    shared = {(each.spec.image_size, each.spec.channels, each.spec.net) for each in loaded.values()}
+    if len(shared) > 1:
+        raise UsageError(
             "--netg-path, --netd-path: differ in image size, channels or --net; take both from one "
             "run"
         )
+    return [
+        Layer(path, {name: getattr(loaded[kind].spec, name) for name, option in OPTIONS.items()
+                     if kind in option.nets}, fixed=True)
+        for kind, path in (("netg", netg_path), ("netd", netd_path))
+        if path is not None
+    ]  # fmt: skip
+
+
+def nets(config: Config, labels: Labels | None) -> tuple[nn.Module, nn.Module]:
+    """Return netg and netd, each new, or loaded from --netg-path or --netd-path.
+
+    Raises UsageError for nets that cannot be built, and for files that conflict with the objective
+    or the labels.
+    """
+    seeds.seed_everything(config.seed)
+    loaded = _loaded(config.netg_path, config.netd_path)
+    spec = spec_of(config, sizes_of(labels))
+    problems = []
     if penalised(config) and "netd" in loaded and has_batch_norm(loaded["netd"].net):
         problems.append(
             f"--netd-path {config.netd_path}: has BatchNorm, which mixes the pictures of a batch, "
             "but the gradient penalty needs them separate; leave it out, or use an objective "
             "without a penalty"
         )
-    spec = spec_of(config, sizes_of(labels))
-    named = None if labels is None else labels.attributes
+    attributes = None if labels is None else labels.attributes
     for kind, start in loaded.items():
         saved = start.about.get("labels")
         other_way = kind == "netd" and start.spec.condition != spec.condition
-        if (None if saved is None else Attributes.read(saved)) != named or other_way:
+        if (None if saved is None else Attributes.read(saved)) != attributes or other_way:
             problems.append(
                 f"--labels {config.labels}: {kind} was trained with different labels, without "
                 "labels, or with a different --condition; start from networks trained with the same"
@@ -92,27 +65,13 @@ def nets(
     return (
         loaded["netg"].net if "netg" in loaded else netg,
         loaded["netd"].net if "netd" in loaded else netd,
-        config,
-        {**sources, **told},
     )
 
 
-def _with_features(
-    config: Config, sources: Mapping[str, str], features: str | None
-) -> tuple[Config, Mapping[str, str]]:
-    """Return the config and sources with the defaults of `resolve.FEATURES` added, if a loaded
-    discriminator sees features and --d-features was not given.
-    """
-    if features is None or config.d_features is not None or "d_features" in sources:
-        return config, sources
-    typed = {one for one, source in sources.items() if not source.startswith("loss ")}
-    usual = brought({**{one: getattr(config, one) for one in typed}, "d_features": features})
-    wanted = {
-        one: value
-        for one, value in usual.items()
-        if "train" in OPTIONS[one].on and one not in typed and value != OPTIONS[one].default
-    }
-    plain = {one: OPTIONS[one].default for one in sources if one not in typed}
-    config = dataclasses.replace(config, **{**plain, **wanted})
-    kept = {one: sources[one] for one in typed}
-    return config, {**kept, **dict.fromkeys(wanted, f"d-features {features}")}
+def _loaded(netg_path: str | None, netd_path: str | None) -> dict[str, LoadedNet]:
+    loaded = {}
+    if netg_path is not None:
+        loaded["netg"] = checkpoint.load_net(netg_path, "netg")
+    if netd_path is not None:
+        loaded["netd"] = checkpoint.load_net(netd_path, "netd")
+    return loaded

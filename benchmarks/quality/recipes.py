@@ -64,7 +64,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default-bce": {"loss": "bce"},
     "default-wide": {"ngf": 64, "ndf": 64},
     "default-plain": {"augment": "none"},
-    "default-falling": {"lr_end": 0},
+    "default-falling": {"schedule": "lr=0"},
     "default-resnet": {"net": "resnet"},
     "dcgan": {**TEXTBOOK, **AIDS},
     "dcgan-half": HALF,
@@ -78,10 +78,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "loss": "r3gan",
         "r1": 0,
         "r2": 0,
-        "lr_end": 1,
-        "burn_in": 1,
-        "beta2_end": "none",
-        "penalty_end": 1,
+        "schedule": "none",
         "ema": 10_000,
         "share_fakes": True,
     },
@@ -104,7 +101,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best-cutout": {**BEST, "augment": "color,translation,cutout"},
     "best-auto": {**BEST, "augment": "auto"},
     "best-pixels": {**BEST, "d_pixels": 16},
-    "best-falling": {**BEST, "lr_end": 0},
+    "best-falling": {**BEST, "schedule": "lr=0"},
     "best-average-40": {**BEST, "ema": 40_000},
 }
 
@@ -161,7 +158,7 @@ def run(
     state: dict[str, Any] = {"spent": 0.0, "planned": planned, "due": None, "commits": []}
     if state_file.exists():
         state = checkpoint.load(state_file, "--work")
-        if config.lr_end != 1 and state["planned"] != planned:
+        if config.schedule != "none" and state["planned"] != planned:
             raise UsageError(
                 f"--minutes {planned:g}: the rates of {name} fall until {state['planned']:g} "
                 "minutes, so it cannot go on; use another --work"

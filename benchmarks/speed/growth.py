@@ -24,7 +24,7 @@ from animegan.core.errors import UsageError
 from animegan.data import cache
 from animegan.data.batches import Batches
 from animegan.data.folder import find_pictures
-from animegan.training.build import noise_set
+from animegan.training.throughput import noise_set
 from benchmarks.harness.command import run
 from benchmarks.harness.memory import in_child, megabytes
 from benchmarks.harness.table import markdown

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from animegan.runtime.device import Runtime
-from animegan.training.build import noise_set
 from animegan.training.step.gan_trainer import Trainer
+from animegan.training.throughput import noise_set
 from benchmarks.harness.command import run
 from benchmarks.harness.ratio import Spread, in_turn, ratio
 from benchmarks.harness.table import markdown

@@ -33,8 +33,8 @@ from animegan.config.config import Config
 from animegan.config.derived import spec_of
 from animegan.runtime.device import Runtime
 from animegan.training import plan
-from animegan.training.build import noise_set
 from animegan.training.step.gan_trainer import Trainer
+from animegan.training.throughput import noise_set
 from benchmarks.harness.command import run
 from benchmarks.harness.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
 from benchmarks.speed import floor

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from animegan.core.errors import UsageError
-from animegan.training.build import noise_set
+from animegan.training.throughput import noise_set
 from benchmarks.harness.table import read_rows
 from benchmarks.quality import recipes
 
@@ -52,7 +52,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(recipes, "speed", lambda *given: 1 / 60)
     monkeypatch.setattr(recipes.time, "process_time", process_time)
     monkeypatch.setitem(recipes.RECIPES, "tiny", dict(TINY))
-    monkeypatch.setitem(recipes.RECIPES, "tiny-falling", {**TINY, "lr_end": 0})
+    monkeypatch.setitem(recipes.RECIPES, "tiny-falling", {**TINY, "schedule": "lr=0"})
 
     def running(*minutes: float, recipe: str = "tiny") -> list[dict[str, Any]]:
         recipes.run(recipe, minutes=minutes, data=tmp_path, work=tmp_path)

@@ -1,3 +1,6 @@
+import csv
+import io
+import json
 import os
 import shlex
 
@@ -5,7 +8,7 @@ import pytest
 
 from animegan.cli import listing, parse
 from animegan.config.config import OPTIONS, Config
-from animegan.config.resolve import brought, resolve
+from animegan.config.resolve import resolve
 from animegan.core.errors import UsageError
 from animegan.core.program import command_line
 from animegan.runs.folder import Run
@@ -24,7 +27,7 @@ def make_run(root, folder, records=(), changed=None, **options):
 
 
 def test_no_runs_are_told(tmp_path):
-    assert "no runs in" in listing.listing(str(tmp_path / "away"), OPTIONS)
+    assert "no runs in" in listing.listing(str(tmp_path / "away"))
 
 
 def test_each_run_has_a_line_the_newest_last(tmp_path):
@@ -36,7 +39,7 @@ def test_each_run_has_a_line_the_newest_last(tmp_path):
         ],
     )  # fmt: skip
     make_run(tmp_path, "first one", changed=1000)
-    head, first, second = listing.listing(str(tmp_path), OPTIONS).splitlines()
+    head, first, second = listing.listing(str(tmp_path)).splitlines()
     assert head.split()[:4] == ["run", "epoch", "step", "time"]
     assert first.startswith("first one  ")
     assert second.startswith("second     ")
@@ -50,7 +53,7 @@ def test_each_run_has_a_line_the_newest_last(tmp_path):
 
 def test_only_options_that_differ_are_shown(tmp_path):
     make_run(tmp_path, "run", name="run", batch_size=32, lr1=1e-4, vis=False, resume=False)
-    _, line = listing.listing(str(tmp_path), OPTIONS).splitlines()
+    _, line = listing.listing(str(tmp_path)).splitlines()
     assert line.endswith("batch_size=32 lr1=0.0001 vis=False")
 
 
@@ -58,7 +61,7 @@ def test_options_that_all_runs_share_are_shown_once(tmp_path):
     make_run(tmp_path, "a", changed=1, image_size=32, net="dcgan", lr1=1e-4)
     make_run(tmp_path, "b", changed=2, image_size=32, net="dcgan", batch_size=16)
     make_run(tmp_path, "bad", changed=3).options_file.write_text("{")
-    _, first, second, bad, shared = listing.listing(str(tmp_path), OPTIONS).splitlines()
+    _, first, second, bad, shared = listing.listing(str(tmp_path)).splitlines()
     assert first.endswith("  lr1=0.0001")
     assert second.endswith("  batch_size=16")
     assert bad.endswith("options.json is damaged")
@@ -70,9 +73,9 @@ def test_a_precision_that_the_machine_chose_is_not_shown(tmp_path):
     chosen = vars(config) | {"precision": "bf16"}
     for by in ({}, {"precision": "run mine"}):
         Run(tmp_path / "run").write_options(chosen, sources | by)
-        assert listing.listing(str(tmp_path), OPTIONS).endswith("  seed=5")
+        assert listing.listing(str(tmp_path)).endswith("  seed=5")
     Run(tmp_path / "run").write_options(chosen, sources | {"precision": "flag"})
-    assert "precision=bf16" in listing.listing(str(tmp_path), OPTIONS)
+    assert "precision=bf16" in listing.listing(str(tmp_path))
 
 
 def test_a_measure_taken_now_and_then_stays_in_sight(tmp_path):
@@ -80,15 +83,15 @@ def test_a_measure_taken_now_and_then_stays_in_sight(tmp_path):
         tmp_path, "run",
         records=[{"step": 20, "kid": 0.0123}, {"step": 40, "loss_d": float("nan")}],
     )  # fmt: skip
-    _, line = listing.listing(str(tmp_path), OPTIONS).splitlines()
-    assert "loss_d=nan kid=0.0123" in line
+    _, line = listing.listing(str(tmp_path)).splitlines()
+    assert "loss_d=nan kid x 1000=12.3" in line
 
 
 def test_a_damaged_run_hides_no_other(tmp_path):
     make_run(tmp_path, "good", seed=5)
     bad = make_run(tmp_path, "bad", records=[{"step": 20}])
     bad.options_file.write_text("{")
-    text = listing.listing(str(tmp_path), OPTIONS)
+    text = listing.listing(str(tmp_path))
     assert "seed=5" in text
     assert "options.json is damaged" in text
 
@@ -96,8 +99,8 @@ def test_a_damaged_run_hides_no_other(tmp_path):
 def test_options_of_another_version_are_passed_over(tmp_path):
     run = make_run(tmp_path, "run", seed=5)
     run.write_options({"seed": 5, "gone": 3}, {})
-    assert "gone" not in listing.listing(str(tmp_path), OPTIONS)
-    assert listing.command_of(str(tmp_path), "run", OPTIONS).endswith("--seed=5")
+    assert "gone" not in listing.listing(str(tmp_path))
+    assert listing.command_of(str(tmp_path), "run").endswith("--seed=5")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_options_of_another_version_are_passed_over(tmp_path):
 )
 def test_times(tmp_path, seconds, shown):
     make_run(tmp_path, "run", records=[{"step": 1, "seconds": seconds}])
-    assert f"  {shown}  " in listing.listing(str(tmp_path), OPTIONS)
+    assert f"  {shown}  " in listing.listing(str(tmp_path))
 
 
 def test_the_command_repeats_the_run_exactly(tmp_path):
@@ -119,13 +122,13 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     }  # fmt: skip
     config, sources = resolve("train", words)
     Run(tmp_path / "run").write_options(vars(config), sources)
-    command = listing.command_of(str(tmp_path), "run", OPTIONS)
+    command = listing.command_of(str(tmp_path), "run")
     words = shlex.split(command)
     line = parse.parse(words[words.index("train") :], ["train"], OPTIONS)
     assert line.problems == []
     again, _ = resolve("train", line.values)
     differ = {key for key in vars(config) if getattr(config, key) != getattr(again, key)}
-    assert differ == {"name", "config", "preset"}  # what they set is written out
+    assert differ == {"name", "config"}  # what it sets is written out
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,7 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
     where = {"data_path": f"{tmp_path}/faces", "runs_path": f"{tmp_path}/runs"}
     config, sources = resolve("train", {**where, **words})
     Run(tmp_path / "runs" / "run").write_options(vars(config), sources)
-    command = listing.command_of(f"{tmp_path}/runs", "run", OPTIONS, brought)
+    command = listing.command_of(f"{tmp_path}/runs", "run")
     words_again = shlex.split(command)
     line = parse.parse(words_again[words_again.index("train") :], ["train"], OPTIONS)
     assert line.problems == []
@@ -153,26 +156,94 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
 def test_a_run_of_defaults_needs_no_option(tmp_path):
     Run(tmp_path / "run").write_options(vars(Config()), {})
     command = command_line("train", runs_path=tmp_path)
-    assert listing.command_of(str(tmp_path), "run", OPTIONS) == command
+    assert listing.command_of(str(tmp_path), "run") == command
 
 
 def test_the_folder_of_runs_is_named_unless_it_is_the_usual_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Run(tmp_path / "checkpoints" / "run").write_options(vars(Config()), {})
     for root, name in (("checkpoints/", "run"), ("away", "checkpoints/run")):
-        assert listing.command_of(root, name, OPTIONS) == command_line("train")
+        assert listing.command_of(root, name) == command_line("train")
     monkeypatch.chdir(tmp_path / "checkpoints" / "run")
-    assert listing.command_of("away", ".", OPTIONS).endswith(f"--runs-path={tmp_path}/checkpoints")
+    assert listing.command_of("away", ".").endswith(f"--runs-path={tmp_path}/checkpoints")
 
 
 def test_a_runs_folder_may_be_named_by_its_path(tmp_path):
     run = make_run(tmp_path, "run", seed=5)
-    assert listing.command_of("away", str(run.path), OPTIONS).endswith("--seed=5")
+    assert listing.command_of("away", str(run.path)).endswith("--seed=5")
 
 
 def test_an_unknown_run_is_told_with_those_there_are(tmp_path):
     make_run(tmp_path, "this", changed=1)
     with pytest.raises(UsageError, match=r"--repeat that: no such run in .*: this"):
-        listing.command_of(str(tmp_path), "that", OPTIONS)
+        listing.command_of(str(tmp_path), "that")
     with pytest.raises(UsageError, match="none"):
-        listing.command_of(str(tmp_path / "away"), "that", OPTIONS)
+        listing.command_of(str(tmp_path / "away"), "that")
+
+
+def test_the_best_kid_and_the_evaluations_are_listed_whatever_their_scale_was(tmp_path):
+    records = [{"step": 20, "kid": 0.3}, {"step": 40, "kid_x1000": 200.5}, {"step": 60, "kid": 0.4}]
+    run = make_run(tmp_path, "run", records=records)
+    entry = listing.entry_of(run)
+    assert (entry.best_kid_x1000, entry.best_step, entry.evaluations) == (200.5, 40, 3)
+    assert entry.kid_x1000 == pytest.approx(400)
+
+
+def test_runs_are_data_for_other_programs(tmp_path):
+    make_run(tmp_path, "a", records=[{"step": 20, "loss_d": float("nan"), "kid": 0.3}], seed=5)
+    make_run(tmp_path, "b", changed=1).options_file.write_text("[]")
+    first, second = json.loads(listing.listing(str(tmp_path), "json", "name"))
+    assert (first["name"], first["step"], first["loss_d"], first["options"]) == (
+        "a", 20, None, ["seed=5"])  # fmt: skip
+    assert second["problem"]
+    rows = list(csv.DictReader(io.StringIO(listing.listing(str(tmp_path), "csv", "name"))))
+    assert [row["name"] for row in rows] == ["a", "b"]
+    assert rows[0]["best_kid_x1000"] == "300.0"
+    assert json.loads(listing.listing(str(tmp_path / "away"), "json")) == []
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"), [("name", "abc"), ("kid", "acb"), ("steps", "bca"), ("time", "cba")]
+)
+def test_runs_are_sorted(tmp_path, sort, names):
+    make_run(tmp_path, "a", records=[{"step": 30}], changed=3)
+    make_run(tmp_path, "b", records=[{"step": 10, "kid": 0.1}], changed=2)
+    make_run(tmp_path, "c", records=[{"step": 20, "kid": 0.2}], changed=1)
+    rows = json.loads(listing.listing(str(tmp_path), "json", sort))
+    assert "".join(row["name"] for row in rows) == names
+
+
+def test_a_narrow_terminal_gets_short_lines(tmp_path):
+    make_run(tmp_path, "a", records=[{"step": 30, "kid": 0.1}], lr1=1e-4, ngf=8, ndf=8, nz=7)
+    lines = listing.listing(str(tmp_path), columns=40).splitlines()
+    assert lines[0] == "a"
+    assert max(map(len, lines)) <= 40
+    assert any("lr1=0.0001" in line for line in lines)
+    assert listing.listing(str(tmp_path), columns=300) == listing.listing(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "[]", "null", '{"options": [1]}', '{"options": null}', '{"options": 3}',
+     '{"options": {"resize": "stretch"}}', '{"options": {"data_path": "a\\u0000"}}', "\0"],
+)  # fmt: skip
+def test_one_bad_run_breaks_no_listing(tmp_path, text):
+    make_run(tmp_path, "good", seed=5, changed=2)
+    bad = make_run(tmp_path, "bad", records=[{"step": "x", "epoch": [], "seconds": 1e300}])
+    bad.options_file.write_text(text)
+    bad.metrics.write_bytes(bad.metrics.read_bytes() + b"[" * 100_000 + b"\n\xff\n3\n")
+    rows = {row["name"]: row for row in json.loads(listing.listing(str(tmp_path), "json"))}
+    assert (rows["good"]["problem"], rows["good"]["options"]) == ("", ["seed=5"])
+    assert rows["bad"]["problem"]
+    listing.listing(str(tmp_path))
+    with pytest.raises(UsageError) as caught:
+        listing.command_of(str(tmp_path), "bad")
+    assert caught.value.flags == ("--repeat",)
+
+
+def test_a_folder_in_the_place_of_a_file_breaks_no_listing(tmp_path):
+    make_run(tmp_path, "good", changed=1)
+    (tmp_path / "odd" / "options.json").mkdir(parents=True)
+    (tmp_path / "odd" / "metrics.jsonl").mkdir()
+    rows = json.loads(listing.listing(str(tmp_path), "json"))
+    assert {row["name"]: bool(row["problem"]) for row in rows} == {"good": False, "odd": True}

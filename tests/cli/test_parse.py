@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
@@ -6,14 +7,27 @@ from animegan.cli import parse as command_line
 from animegan.config.options import option, options_of
 
 
-@dataclass(frozen=True)
-class Some:
-    gpu: bool | None = option(None, "which device", on="train generate", heading="Device")
-    num_workers: int = option(4, "workers", low=0, heading="Machine")
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    heading: ClassVar = "Device"
+
+    gpu: bool | None = option(None, "which device", on="train generate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    heading: ClassVar = "Machine"
+
+    num_workers: int = option(4, "workers", low=0)
     data_path: str = option("data/", "folder")
     resume: bool | str = option(False, "go on")
     gen_mean: float = option(0.0, "mean", on="generate")
     src: str | None = option(None, "what to prepare", on="prepare", bare="SRC")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Some(Device, Machine):
+    """Both groups."""
 
 
 OPTIONS = options_of(Some)

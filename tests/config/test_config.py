@@ -6,7 +6,9 @@ import pytest
 from animegan.cli import app as main
 from animegan.config.config import OPTIONS, Config
 from animegan.config.options import Layer
-from animegan.config.resolve import PRESETS, SHAPES, refuse_changes, resolve, to_resume
+from animegan.config.presets import PRESETS
+from animegan.config.resolve import resolve, typed
+from animegan.config.resume import refuse_changes, to_resume
 from animegan.core.errors import UsageError
 from animegan.models import Spec
 from animegan.runs.folder import Run
@@ -102,9 +104,9 @@ def test_the_run_to_resume_may_be_named_in_the_file(tmp_path):
         (tmp_path / "all" / name / "options.json").touch()
     file = tmp_path / "my.toml"
     file.write_text(f'name = "mine"\nruns-path = "{tmp_path}/all"\nresume = true\n')
-    assert to_resume({"config": str(file)})[0].name == "mine"
-    assert to_resume({"config": str(file), "name": "newer"})[0].name == "newer"
-    assert to_resume({"config": str(file), "resume": "false"}) is None
+    assert to_resume(typed("train", {"config": str(file)}))[0].name == "mine"
+    assert to_resume(typed("train", {"config": str(file), "name": "newer"}))[0].name == "newer"
+    assert to_resume(typed("train", {"config": str(file), "resume": "false"})) is None
 
 
 def test_wrong_files_are_told(tmp_path):
@@ -150,8 +152,7 @@ def test_grids_are_not_written_among_the_training_pictures(tmp_path, name, place
     [
         ("rollbacks", "2", {"on_collapse": "rollback", "eval_path": "."}),
         ("penalty_every", "4", {"r1": "1"}),
-        ("penalty_end", "0.5", {"loss": "wgan-gp"}),
-        ("burn_in", "0.5", {"lr_end": "0"}),
+        ("schedule", "penalty=0.5", {"loss": "wgan-gp"}),
         ("instance_noise_pictures", "5.5", {"instance_noise": "0.1"}),
         ("inception_file", "x", {"extractor": "inception"}),
     ],
@@ -164,7 +165,7 @@ def test_what_does_nothing_is_refused_where_it_was_typed(name, value, more):
 
 
 def test_what_an_objective_brings_is_not_what_was_typed():
-    resolve("train", {"loss": "r3gan", "r1": "0", "r2": "0"})  # it brings penalty_end, burn_in
+    resolve("train", {"loss": "r3gan", "r1": "0", "r2": "0"})  # it brings a schedule
 
 
 @pytest.fixture
@@ -197,36 +198,102 @@ def test_other_shapes_are_refused_even_if_changes_are_allowed(saved, tmp_path):
 
 def test_shapes_are_those_of_the_nets():
     spec = {one.name for one in dataclasses.fields(Spec)}
-    assert {*SHAPES} == spec - {"d_input", "classes", "condition"}  # what has no weights, labels
+    assert {option.name for option in OPTIONS.values() if option.shape} == spec - {
+        "d_input",
+        "classes",
+        "condition",
+    }  # what has no weights, labels
 
 
 @pytest.mark.parametrize(
-    ("command", "flags", "start"),
+    ("command", "flags", "flag"),
     [
-        ("train", {"channels": "2"}, "--channels: got '2'; it takes one of 1, 3"),
-        ("train", {"augment": "colour"}, "--augment colour: takes none, auto, or some of color"),
-        ("train", {"gpu": "true", "device": "cpu"}, "--gpu and --device cpu"),
-        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume: continues"),
-        ("train", {"resume": "main.py", "name": "a"}, "--name a: --resume main.py already says"),
-        ("train", {"resume": "no/such"}, "--resume no/such: no such state"),
-        ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate 3: must divide"),
-        ("train", {"on_collapse": "stop"}, "--on-collapse stop: nothing is measured; add --eval"),
-        ("train", {"patience": "3"}, "--patience 3: nothing is measured; add --eval-path"),
-        ("train", {"condition": "acgan"}, "--condition acgan: there are no labels; add --labels"),
-        ("train", {"aux": "2"}, "--aux 2.0: there are no labels; add --labels"),
-        ("generate", {}, "--netg-path: missing"),
-        ("evaluate", {"netg_path": "x"}, "--against: missing"),
-        ("evaluate", {"against": "x"}, "--netg-path: missing; give the"),
-        ("evaluate", {"against": "x", "netg_path": "x", "samples": "x"}, "--netg-path and"),
-        ("prepare", {"out": "x"}, "SRC: missing; see `"),
-        ("prepare", {"src": "x"}, "--out: missing; see"),
-        ("doctor", {}, "DIR: missing; see"),
-        ("download", {}, "NAME: missing; see"),
-        ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9", "gen_search_num": "8"},
-         "--gen-num 9: more than --gen-search-num 8"),
-        ("generate", {"netg_path": "x", "gen_img": "out.txt"}, "--gen-img out.txt"),
+        ("train", {"channels": "2"}, "--channels"),
+        ("train", {"augment": "colour"}, "--augment"),
+        ("train", {"gpu": "true", "device": "cpu"}, "--gpu"),
+        ("train", {"resume": "true", "netg_path": "main.py"}, "--resume"),
+        ("train", {"resume": "main.py", "name": "a"}, "--name"),
+        ("train", {"resume": "no/such"}, "--resume"),
+        ("train", {"batch_size": "10", "accumulate": "3"}, "--accumulate"),
+        ("train", {"on_collapse": "stop"}, "--on-collapse"),
+        ("train", {"patience": "3"}, "--patience"),
+        ("train", {"condition": "acgan"}, "--condition"),
+        ("train", {"aux": "2"}, "--aux"),
+        ("evaluate", {"netg_path": "x"}, "--against"),
+        ("evaluate", {"against": "x"}, "--netg-path"),
+        ("evaluate", {"against": "x", "netg_path": "x", "samples": "x"}, "--netg-path"),
+        ("prepare", {"out": "x"}, "SRC"),
+        ("prepare", {"src": "x"}, "--out"),
+        ("doctor", {}, "DIR"),
+        ("download", {}, "NAME"),
+        ("generate", {"netg_path": "x", "netd_path": "x", "gen_num": "9999"}, "--gen-num"),
+        ("generate", {"netg_path": "x", "gen_img": "out.txt"}, "--gen-img"),
     ],
 )  # fmt: skip
-def test_conflicts_are_told_by_flag(command, flags, start):
+def test_conflicts_are_told_by_flag(command, flags, flag):
     (problem,) = problems_of(command, **flags)
-    assert problem.startswith(start)
+    assert problem.flag == flag
+
+
+def test_the_specs_of_the_nets_are_options_of_the_nets():
+    spec = {field.name for field in dataclasses.fields(Spec)} - {"classes", "condition"}
+    assert {option.name for option in OPTIONS.values() if option.nets} == spec
+
+
+def test_a_path_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "faces").mkdir()
+    file = tmp_path / "my.toml"
+    file.write_text('runs-path = "~/runs"\nsave-path = "~"\n')
+    config, _ = resolve("train", {"config": "~/my.toml", "data_path": "~/faces", "env": "~/x"})
+    assert (config.data_path, config.runs_path, config.save_path) == (
+        f"{tmp_path}/faces", f"{tmp_path}/runs", str(tmp_path))  # fmt: skip
+    assert config.env == "~/x"  # no path
+
+
+def test_every_option_that_names_a_file_or_folder_is_a_path():
+    texts = {
+        option.name
+        for option in OPTIONS.values()
+        if re.search(r"\b(folder|file|archive)s?\b", option.help) and str in option.kinds
+    }
+    paths = {option.name for option in OPTIONS.values() if option.path}
+    assert texts - paths == {"name", "classes", "dataset"}
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\nb", "\x1b[2J", "a\tb"])
+def test_control_characters_are_refused_in_a_line(text):
+    for flags in ({"name": text}, {"env": text}, {"runs_path": text}, {"config": text}):
+        with pytest.raises(UsageError) as caught:
+            resolve("train", {"data_path": "data/", **flags})
+        (line,) = caught.value.problems
+        assert line.isprintable()
+        assert line.flag == "--" + next(iter(flags)).replace("_", "-")
+
+
+def test_a_random_seed_is_a_number_from_then_on(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('seed = "random"\n')
+    flags = [{"seed": "random"}, {"config": str(file)}] * 2
+    seeds = {resolve("train", {"data_path": "data/", **given})[0].seed for given in flags}
+    assert len(seeds) == 4
+    given = typed("train", {"seed": "random"})
+    assert resolve("train", given)[0].seed == resolve("train", given)[0].seed
+
+
+def test_a_layer_that_is_fixed_is_kept_or_the_flag_refused():
+    start = Layer("cold.pth", {"nz": 7, "net": "dcgan"}, fixed=True)
+    config, sources = resolve("train", {"nz": "7"}, start)
+    assert (config.nz, config.net, sources["net"]) == (7, "dcgan", "cold.pth")
+    with pytest.raises(UsageError) as caught:
+        resolve("train", {"nz": "8", "net": "mlp"}, start)
+    assert set(caught.value.flags) == {"--nz", "--net"}
+
+
+def test_options_that_belong_to_a_call_affect_nothing():
+    for option in OPTIONS.values():
+        if option.scope == "call":
+            assert option.may_change
+            assert not option.quality
+        if option.shape:
+            assert not option.may_change

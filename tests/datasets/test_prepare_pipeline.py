@@ -163,9 +163,9 @@ def test_other_limits_do_not_search_again(
 
     monkeypatch.setattr(finder, "find", no_more)
     read: list[str] = []
-    plain = examine.read_picture
+    plain = examine.decode
     monkeypatch.setattr(
-        examine, "read_picture", lambda name, *rest: read.append(name) or plain(name, *rest)
+        examine, "decode", lambda *given, **how: read.append(how["name"]) or plain(*given, **how)
     )
     assert prepare(options(tmp_path, min_score=0.7)).reasons == {"low score": 4}
     assert pictures(tmp_path / "out") == []

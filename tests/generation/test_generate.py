@@ -9,11 +9,12 @@ from torch import nn
 
 from animegan import models
 from animegan.config.resolve import resolve
+from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError
 from animegan.generation import generate
 from animegan.generation.candidates import Noise
 from animegan.generation.generate import best, draw, most_different
-from animegan.generation.request import find_weights, parse_indices, request_of
+from animegan.generation.request import find_weights, request_of
 from animegan.models import Spec
 from animegan.runs import checkpoint
 from animegan.runs.folder import Run
@@ -362,10 +363,9 @@ def test_places_that_cannot_be_written_are_told_together_and_before_any_work(
     monkeypatch.setattr(checkpoint, "load_net", None)  # would raise
     problem = problem_of(
         **weights, gen_img=tmp_path / "file" / "grid.png", save_each=tmp_path / "file",
-        indices="3,x",
     )  # fmt: skip
     assert [line.partition(" ")[0] for line in problem.splitlines()] == [
-        "--gen-img", "--save-each", "--indices"
+        "--gen-img", "--save-each"
     ]  # fmt: skip
 
 
@@ -395,7 +395,6 @@ def test_a_folder_is_no_picture(tmp_path, weights):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, None),
         ("3", [3]),
         ("3,17,40-44", [3, 17, 40, 41, 42, 43, 44]),
         (" 5 , 2 ", [5, 2]),
@@ -403,7 +402,7 @@ def test_a_folder_is_no_picture(tmp_path, weights):
     ],
 )
 def test_indices_are_read(text, expected):
-    assert parse_indices(text) == (expected, [])
+    assert parse_indices(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -425,9 +424,9 @@ def test_indices_are_read(text, expected):
     ],
 )
 def test_indices_that_are_none_are_told_in_a_line(text):
-    found, (problem,) = parse_indices(text)
-    assert found is None
-    assert problem.startswith("--indices ")
+    with pytest.raises(ValueError, match=r"write 3,17,40-44|give fewer") as caught:
+        parse_indices(text)
+    assert str(caught.value).isprintable()
 
 
 # --- the textbook's paths

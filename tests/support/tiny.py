@@ -10,8 +10,8 @@ from animegan.data.labels import Attributes, Labels, sizes_of
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runtime import seeds
 from animegan.runtime.device import Runtime
-from animegan.training.build import noise_set
 from animegan.training.step.gan_trainer import Trainer
+from animegan.training.throughput import noise_set
 
 CPU = torch.device("cpu")
 TEXTBOOK = {"net": "dcgan", "loss": "bce", "flip": False, "augment": "none", "ema": 0}

@@ -3,12 +3,13 @@
 import pytest
 
 from animegan.config.derived import planned_steps
+from animegan.config.values import Ends, parse_schedule
 from animegan.training.step.schedule import Schedule
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
 R3GAN = {"loss": "r3gan", "net": "r3gan", "ngf": 8, "ndf": 8}
-MOVING = {"lr_end": 0.25, "beta2_end": 0.99, "beta2": 0.9, "burn_in": 0.5, "d_norm": "none",
-          "r1": 2, "penalty_end": 0.1, "max_steps": 16}  # fmt: skip
+MOVING = {"schedule": "lr=0.25,beta2=0.99,penalty=0.1,until=0.5", "beta2": 0.9, "d_norm": "none",
+          "r1": 2, "max_steps": 16}  # fmt: skip
 
 
 def test_values_follow_a_cosine_to_the_end_of_the_burn_in_and_stay():
@@ -45,7 +46,7 @@ def test_both_optimizers_get_the_values_of_the_step():
 
 
 def test_a_rate_that_falls_to_nothing_leaves_the_weights():
-    trainer = trainer_of(lr_end=0, burn_in=0.5, max_steps=4)
+    trainer = trainer_of(schedule="lr=0,until=0.5", max_steps=4)
     for _ in range(2):
         trainer.train_batch()
     before = weights_of(trainer.netg)
@@ -56,7 +57,9 @@ def test_a_rate_that_falls_to_nothing_leaves_the_weights():
 
 
 def test_penalties_are_weighted_as_they_fall():
-    first, last = (trainer_of(penalty_end=0.25, r1=1, max_steps=4, d_norm="none") for _ in "ab")
+    first, last = (
+        trainer_of(schedule="penalty=0.25", r1=1, max_steps=4, d_norm="none") for _ in "ab"
+    )
     last.schedule.planned = 1  # over by step 1
     for trainer in (first, last):
         trainer.step_d(0)
@@ -83,6 +86,6 @@ def test_a_run_resumes_to_the_same_bits_and_keeps_its_plan_when_prolonged():
 
 def test_r3gan_brings_its_schedules():
     config = config_of(**R3GAN)
-    assert (config.beta2, config.beta2_end, config.lr_end, config.penalty_end) == (
-        0.9, 0.99, 0.25, 0.1)  # fmt: skip
-    assert config_of(**R3GAN, lr_end=1).lr_end == 1
+    assert config.beta2 == 0.9
+    assert parse_schedule(config.schedule) == Ends(0.25, 0.99, 0.1, 0.5)
+    assert config_of(**R3GAN, schedule="none").schedule == "none"

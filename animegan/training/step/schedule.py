@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from animegan.config.values import parse_schedule
+
 if TYPE_CHECKING:
     from animegan.config.config import Config
 
@@ -19,12 +21,13 @@ class Schedule:
     def __init__(self, config: "Config", planned: int) -> None:
         """Create a schedule; `planned` is the number of steps of the whole run."""
         self.config = config
+        self.ends = parse_schedule(config.schedule)
         self.planned = planned
 
     @property
     def end(self) -> float:
         """The step from which all values stay constant."""
-        return self.config.burn_in * self.planned
+        return self.ends.until * self.planned
 
     def remaining(self, step: int) -> float:
         """Return (1 + cos(pi t)) / 2: 1 at step 0, 0 from the end of the burn-in on."""
@@ -36,16 +39,16 @@ class Schedule:
 
     def rate(self, lr: float, step: int) -> float:
         """Return the learning rate at a step, given its initial value `lr`."""
-        return self._between(lr, lr * self.config.lr_end, step)
+        return self._between(lr, lr * self.ends.lr, step)
 
     def beta2(self, step: int) -> float:
         """Return Adam's beta2 at a step."""
-        end = self.config.beta2_end
+        end = self.ends.beta2
         return self._between(self.config.beta2, self.config.beta2 if end is None else end, step)
 
     def penalty(self, step: int) -> float:
         """Return the factor by which penalty weights are multiplied at a step, 1 at step 0."""
-        return self._between(1.0, self.config.penalty_end, step)
+        return self._between(1.0, self.ends.penalty, step)
 
     def set(self, optimizer: torch.optim.Optimizer, lr: float, step: int) -> None:
         """Set the optimizer's learning rate and betas for a step."""
