@@ -65,7 +65,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "beta2_end": "none",
         "penalty_end": 1,
         "ema": 10_000,
-        "share_fakes": True,
     },
     "best-view-64": {**BEST, "d_input": 64},
     "best-view-128": {**BEST, "d_input": 128},
@@ -85,7 +84,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best-plain": {**BEST, "augment": "none"},
     "best-cutout": {**BEST, "augment": "color,translation,cutout"},
     "best-auto": {**BEST, "augment": "auto"},
-    "best-pixels": {**BEST, "d_pixels": 16},
     "best-falling": {**BEST, "lr_end": 0},
     "best-average-40": {**BEST, "ema": 40_000},
 }
@@ -151,7 +149,7 @@ def run(asked: argparse.Namespace) -> None:
         drawn = samples(trainer, N)
         sheet = asked.work / f"{name}-{minutes:g}.jpg"
         save_picture(grid(drawn[:64]), sheet, quality=90)
-        for kind, net in (("netg", trainer.shown()), ("netd", trainer.netd)):
+        for kind, net in (("netg", trainer.weights()["netg"]), ("netd", trainer.netd)):
             file = sheet.with_name(f"{sheet.stem}-{kind}.pth")
             about = {"step": trainer.step, "options": dataclasses.asdict(config)}
             checkpoint.save_net(file, kind, net.state_dict(), spec_of(config), about)

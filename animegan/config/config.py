@@ -98,9 +98,6 @@ class Config:
     d_features: str | None = option(
         None, "pretrained, frozen network whose features the discriminator sees instead of pixels "
         "(projected GAN)", choices=("lite0",))
-    d_pixels: int = option(
-        0, "width of a second discriminator, which sees the pixels, next to --d-features; 0: none",
-        low=0, high=1024)
     d_input: int | None = option(
         None, "side length in pixels to which pictures are resized for --d-features; smaller is "
         "faster (default: image_size)", low=32, high=1024)
@@ -130,11 +127,6 @@ class Config:
     clip: float = option(
         0, "clip the discriminator's weights to this absolute value; 0: no clipping", low=0,
         high=1e6)
-    instance_noise: float = option(
-        0, "initial standard deviation of the noise added to the discriminator's inputs", low=0,
-        high=10)
-    instance_noise_pictures: float = option(
-        1e6, "pictures over which instance noise decays to zero", above=0, high=1e12)
 
     augment: str = option(
         "color,translation",
@@ -172,9 +164,6 @@ class Config:
         1, "final penalty weights, as a share of the initial ones", low=0, high=1)
     d_every: int = option(1, "update the discriminator every n batches", low=1, high=10000)
     g_every: int = option(1, "update the generator every n batches", low=1, high=10000)
-    share_fakes: bool = option(
-        True, "when a batch updates both networks, use the same fakes for both updates (one pass "
-        "through --d-features); false: draw new ones for the generator's, which is slower")
 
     gpu: bool | None = option(
         None, "true: CUDA, or an error; false: CPU (default: CUDA, else MPS, else CPU)",
@@ -233,9 +222,6 @@ class Config:
     eval_num: int | None = option(
         None, "pictures on each side of the comparison (default: 1,000 while training; in "
         "evaluate, all real pictures, at most 10,000)", on="train evaluate", low=10, high=10**6)
-    eval_share: float = option(
-        0.1, "largest share of the training to spend on measuring; if --eval-every would exceed "
-        "it, measure less often", above=0, high=1)
     patience: int = option(
         0, "stop after this many measurements without a better KID; 0: never", low=0,
         high=10**6)
@@ -243,7 +229,6 @@ class Config:
         "tell", "what to do when a measurement shows trouble, such as mode collapse: tell (report "
         "it), stop, or rollback (return to the best state and continue with other random numbers)",
         choices=("tell", "stop", "rollback"))
-    rollbacks: int = option(3, "maximum number of rollbacks", low=1, high=1000)
 
     gen_img: str = option(
         "result.png", "image file to write the grid to", on="generate", free=True,

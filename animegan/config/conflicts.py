@@ -162,13 +162,11 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
     needs = {
         "patience": (measured, measures),
         "on_collapse": (measured, measures),
-        "rollbacks": (config.on_collapse == "rollback", "needs --on-collapse=rollback; add it"),
         "condition": (labelled, labels),
         "aux": (labelled, labels),
         "penalty_every": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
         "penalty_end": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
         "burn_in": (moves, "nothing changes over the run; add --lr-end or another *-end"),
-        "instance_noise_pictures": (config.instance_noise, "there is none; add --instance-noise"),
         "inception_file": (config.extractor == "inception", "needs --extractor=inception; add it"),
     }
     return [

@@ -18,7 +18,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "book": {
         "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
         "beta1": 0.5, "nz": 100, "ngf": 64, "ndf": 64, "plot_every": 20, "d_every": 1,
-        "g_every": 5, "share_fakes": False, "save_every": 10, "net": "dcgan",
+        "g_every": 5, "save_every": 10, "net": "dcgan",
         "loss": "bce", "flip": False, "augment": "none", "ema": 0,
     },
     "best": {"d_features": "lite0"},  # docs/recipes.md
@@ -145,8 +145,13 @@ def told_by(name: str, sources: Mapping[str, str]) -> str:
 
 
 SHAPES = ("net", "image_size", "channels", "nz", "ngf", "ndf", "up", "g_convs", "d_norm",
-          "d_features", "d_pixels")  # the weights of another shape cannot be resumed  # fmt: skip
+          "d_features")  # the weights of another shape cannot be resumed  # fmt: skip
 PLACES = ("data_path", "eval_path", "labels")
+# options that a run of an older version may have saved, at the value that all runs now have;
+# `share_fakes` is not among them: that is no longer chosen (derived.shares_fakes)
+REMOVED: Mapping[str, object] = {
+    "d_pixels": 0, "instance_noise": 0.0, "eval_share": 0.1, "rollbacks": 3,
+}  # fmt: skip
 
 
 def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None:
@@ -154,7 +159,14 @@ def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None
 
     With --allow-changes, only those that the shapes of the weights depend on.
     """
-    saved = of_training(OPTIONS, run.read_options()["options"])
+    known = run.read_options()["options"]
+    refuse(
+        f"--resume: run {run.name} has --{name.replace('_', '-')} {known[name]}, which is no longer "
+        "an option; continue it with the version of animegan that it began with"
+        for name, value in REMOVED.items()
+        if known.get(name, value) != value
+    )
+    saved = of_training(OPTIONS, known)
 
     def differs(name: str) -> bool:
         old: object = saved[name]

@@ -143,6 +143,11 @@ def _described(content: dict[str, Any], kind: Kind, said: str) -> tuple[Spec, An
         )
     try:
         spec = Spec.read(content["spec"])
+    except ValueError as error:
+        raise UsageError(f"{said}: {error}; use the version that wrote it") from None
+    except (KeyError, TypeError):
+        raise UsageError(f"{said}: does not describe its network; was it edited?") from None
+    try:
         weights = OrderedDict(content["weights"])
     except (KeyError, TypeError, ValueError):
         raise UsageError(f"{said}: does not describe its network; was it edited?") from None

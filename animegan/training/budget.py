@@ -20,7 +20,8 @@ import torch
 from animegan.core.errors import TrainingStopped
 from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime, synchronize
-from animegan.training.build import noise_set, trainer_of
+from animegan.training.build import build_trainer, noise_set
+from animegan.training.validation import SHARE
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -90,7 +91,7 @@ def expected(measured: tuple[Measured, ...], pictures: int) -> tuple[Measured, s
 
 
 def rate(
-    config: "Config", on: Runtime, labels: Labels | None = None, seconds: float = SECONDS
+    config: "Config", runtime: Runtime, labels: Labels | None = None, seconds: float = SECONDS
 ) -> float:
     """Measure the throughput of training with `config` here, in pictures per second, on noise.
 
@@ -101,20 +102,20 @@ def rate(
     if labels is not None:
         rows = labels.rows[torch.arange(len(noise)) % len(labels.rows)]
         labels = replace(labels, rows=rows, names=noise.files)
-    trainer = trainer_of(config, noise, on, labels)
+    trainer = build_trainer(config, noise, runtime, labels)
     every = max(config.d_every, config.g_every)
     most = 4 * seconds  # limit for warming up, and again for measuring until a cycle is complete
     warm = time.monotonic()
     while trainer.step < every and time.monotonic() - warm < most:
         trainer.train_batch()
-    synchronize(on.device)
+    synchronize(runtime.device)
     begun, first, spent = time.monotonic(), trainer.step, 0.0
     while (spent < seconds or (trainer.step - first) % every) and spent < most:
         trainer.train_batch()
         if (trainer.step - first) % every == 0:
-            synchronize(on.device)
+            synchronize(runtime.device)
         spent = time.monotonic() - begun
-    synchronize(on.device)
+    synchronize(runtime.device)
     return (trainer.step - first) * config.batch_size / (time.monotonic() - begun)
 
 
@@ -138,7 +139,7 @@ class Candidate:
 def choose(
     candidates: Sequence[Candidate],
     seconds: float,
-    on: Runtime,
+    runtime: Runtime,
     labels: Labels | None = None,
     trial: float = SECONDS,
     size: int | None = None,
@@ -154,12 +155,12 @@ def choose(
     short = TrainingStopped("")
     for one in candidates:
         try:
-            speed = rate(one.config, on, labels, trial)
+            speed = rate(one.config, runtime, labels, trial)
         except TrainingStopped as error:
             short = error
             told.append(f"{one.called}: left out ({error})")
             continue
-        measuring = one.config.eval_share if one.config.eval_path else 0.0
+        measuring = SHARE if one.config.eval_path else 0.0
         pictures = speed * seconds * (1 - _RESERVE) / (1 + measuring)
         steps = max(1, int(pictures / one.config.batch_size))
         pictures = steps * one.config.batch_size

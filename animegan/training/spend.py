@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 # options that affect the weights but not the quality of the faces
 INDIFFERENT = (
     "seed", "data_path", "background", "resize", "accumulate", "precision", "compile", "extractor",
-    "eval_path", "eval_every", "eval_num", "eval_share", "patience", "on_collapse", "rollbacks",
+    "eval_path", "eval_every", "eval_num", "patience", "on_collapse",
 )  # fmt: skip
 COMPARED = tuple(
     name

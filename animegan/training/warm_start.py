@@ -37,7 +37,7 @@ def nets(
         (
             "netd",
             config.netd_path,
-            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_pixels", "d_input"),
+            ("image_size", "channels", "ndf", "net", "d_norm", "d_features", "d_input"),
         ),
     ):
         if path is None:
@@ -55,7 +55,7 @@ def nets(
             if untyped:
                 told[name] = path
     untyped = sources.get("g_convs", "").startswith("d-features ") and "netg" not in loaded
-    if untyped and not hasattr(models.FAMILIES[config.net], "CONVS"):  # net is from netd's file
+    if untyped and not models.FAMILIES[config.net].convs:  # net is from netd's file
         config = dataclasses.replace(config, g_convs=None)
     by_size: dict[str, Any] = {
         name: rule(config.image_size)
