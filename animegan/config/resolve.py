@@ -161,7 +161,7 @@ def refuse_changes(run: Run, config: Config, sources: Mapping[str, str]) -> None
     """
     known = run.read_options()["options"]
     refuse(
-        f"--resume: run {run.name} has --{name.replace('_', '-')} {known[name]}, which is no longer "
+        f"--resume: run {run.name} has {name}={known[name]}, which is no longer "
         "an option; continue it with the version of animegan that it began with"
         for name, value in REMOVED.items()
         if known.get(name, value) != value

@@ -157,7 +157,7 @@ def loop_of(folder, steps, **options):
 
 
 def fit(loop):
-    with Stop(lambda text: None) as stop:
+    with Stop() as stop:
         return loop.fit(stop)
 
 
