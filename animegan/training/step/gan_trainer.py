@@ -172,8 +172,7 @@ class GanTrainer:
             fake_logits, aux = self._judge(self.inputs.fakes_for_g(step, piece))
             real_logits = None
             if objective.needs_real:  # other reals than netd has just learnt
-                real = self.inputs.reals(step + 1, "g-x", piece)
-                real_logits = self._decide(real)
+                real_logits = self._decide(self.inputs.reals(step, "g-x", piece, ahead=1))
             loss = objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
             self.meters.add(loss_g=loss)
             return loss if aux is None else loss + config.aux * aux

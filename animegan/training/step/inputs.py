@@ -121,10 +121,14 @@ class Inputs:
 
     # --- a piece of it
 
-    def reals(self, step: int, side: str, piece: Piece) -> Shown:
-        """Return a piece of a step's reals; `side` is the random stream of their view."""
-        images, labels = piece.of(self.images(step)), piece.of(self.labels(step))
-        return Shown(images, labels, self.view.at(step, side, piece.rows))
+    def reals(self, step: int, side: str, piece: Piece, ahead: int = 0) -> Shown:
+        """Return a piece of the reals of the batch `ahead` of a step.
+
+        `side` is the random stream of their view, which is that of the step itself.
+        """
+        images, labels = self.images(step + ahead), self.labels(step + ahead)
+        see = self.view.at(step, side, piece.rows)
+        return Shown(piece.of(images), piece.of(labels), see)
 
     def fakes_for_d(self, step: int, piece: Piece) -> Shown:
         """Return a piece of the fakes for netd's update, detached.
