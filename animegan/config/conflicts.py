@@ -160,12 +160,10 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
     needs = {
         "patience": (measured, measures),
         "on_collapse": (measured, measures),
-        "rollbacks": (config.on_collapse == "rollback", "needs --on-collapse=rollback; add it"),
         "condition": (labelled, labels),
         "aux": (labelled, labels),
         "penalty_every": (penalised, "there is no penalty; add --r1, --r2 or --gp"),
         "schedule": (penalised or not penalty_moves, "there is no penalty; add --r1, --r2 or --gp"),
-        "instance_noise_pictures": (config.instance_noise, "there is none; add --instance-noise"),
         "inception_file": (config.extractor == "inception", "needs --extractor=inception; add it"),
     }
     return [

@@ -27,3 +27,12 @@ def planned_steps(config: Config, per_epoch: int) -> int:
     """Return the total number of steps that --max-epoch and --max-steps allow."""
     steps = config.max_epoch * per_epoch
     return steps if config.max_steps is None else min(steps, config.max_steps)
+
+
+def shares_fakes(config: Config) -> bool:
+    """Whether the two updates of a batch show the discriminator the same fakes.
+
+    They do if every batch that makes one makes the other, and the objective allows it. Else, such
+    as for the textbook's g_every=5 and WGAN's, netg's update draws new ones.
+    """
+    return config.d_every == config.g_every and OBJECTIVES[config.loss].shares_fakes

@@ -11,7 +11,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "book": {
         "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
         "beta1": 0.5, "nz": 100, "ngf": 64, "ndf": 64, "plot_every": 20, "d_every": 1,
-        "g_every": 5, "share_fakes": False, "save_every": 10, "net": "dcgan",
+        "g_every": 5, "save_every": 10, "net": "dcgan",
         "loss": "bce", "flip": False, "augment": "none", "ema": 0,
     },
     "best": {"d_features": "lite0"},  # docs/recipes.md

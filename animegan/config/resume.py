@@ -11,9 +11,14 @@ from animegan.config.resolve import Typed
 from animegan.config.values import Ends
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import same_place
+from animegan.losses.objectives import OBJECTIVES
 from animegan.runs import folder
 from animegan.runs.folder import Run
 
+# options of older versions that went, at the value that all runs now have
+REMOVED: Mapping[str, object] = {
+    "d_pixels": 0, "instance_noise": 0.0, "eval_share": 0.1, "rollbacks": 3,
+}  # fmt: skip
 SCHEDULE = {"lr_end": "lr", "beta2_end": "beta2", "penalty_end": "penalty", "burn_in": "until"}
 
 
@@ -78,8 +83,29 @@ def options_of_run(run: Run, flag: str = "--resume") -> dict[str, Any]:
 def saved_options(run: Run) -> list[Layer]:
     """Return the saved options that a resumed run starts from: those that belong to the run."""
     saved = options_of_run(run)
+    _refuse_removed(run)
     kept = {name: value for name, value in saved.items() if OPTIONS[name].scope == "run"}
     return [Layer(f"run {run.name}", kept)]
+
+
+def _refuse_removed(run: Run) -> None:
+    """Raise UsageError if the run has an option, not at its default, that no longer exists."""
+    recorded = run.read_options()["options"]
+    refuse(
+        f"--resume: run {run.name} has {name}={recorded[name]}, which is no longer an option; "
+        "continue it with the version of animegan that it began with"
+        for name, value in REMOVED.items()
+        if recorded.get(name, value) != value
+    )
+    # `share_fakes` is now a rule (derived.shares_fakes), which the defaults of all objectives obey
+    rule = OBJECTIVES.get(str(recorded.get("loss")))
+    if rule and recorded.get("d_every") == recorded.get("g_every"):
+        chosen = recorded.get("share_fakes", rule.shares_fakes)
+        if chosen != rule.shares_fakes:
+            raise UsageError(
+                f"--resume: run {run.name} has share_fakes={chosen}, which is no longer an option; "
+                "continue it with the version of animegan that it began with"
+            )
 
 
 def record(config: Config, begun: Run | None = None) -> dict[str, Any]:

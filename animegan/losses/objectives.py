@@ -1,12 +1,6 @@
-"""Objectives: losses as pure functions of the discriminator's logits, and the table of them.
+"""The table of objectives: which losses, with the settings published with them.
 
-Logits are float32 of shape [B], or [B, H] from a discriminator with H heads. Each loss is a scalar
-to minimise: the mean over the batch, summed over heads. `real` and `fake` are the logits of real
-and of generated pictures.
-
-With several processes, the mean over the local batch is correct, because gradients are averaged
-afterwards. A mean inside a non-linear function, however, has to cover all processes; such a loss
-takes it from its argument `mean` (reduces dim 0 to one value per head; differentiable).
+The losses themselves are in adversarial.py. Torch-free.
 """
 
 from __future__ import annotations
@@ -16,15 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from animegan.losses.adversarial import (
+    Mean,
+    bce_d,
+    bce_g,
+    critic_d,
+    critic_g,
+    hinge_d,
+    local_mean,
+    lsgan_d,
+    lsgan_g,
+    minimax_g,
+    r3gan_d,
+    r3gan_g,
+    ra_hinge_d,
+    ra_hinge_g,
+)
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-Mean = Callable[["Tensor"], "Tensor"]
-
-
-def local_mean(values: Tensor) -> Tensor:
-    """Return the mean over dim 0, the default of `mean` for a single process."""
-    return values.mean(0)
 
 
 class LossD(Protocol):
@@ -39,80 +43,6 @@ class LossG(Protocol):
     def __call__(self, fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor: ...
 
 
-def _softplus(values: Tensor) -> Tensor:
-    """log(1 + e^x), stable for large x. Imports torch late, since `--help` needs this module."""
-    from torch.nn.functional import softplus
-
-    return softplus(values)
-
-
-def _average(values: Tensor) -> Tensor:
-    """Reduce [B] or [B, H] to a scalar: the mean over the batch, summed over heads."""
-    return values.mean(0).sum()
-
-
-def bce_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), D = sigmoid of the logit."""
-    return _average(_softplus(-real)) + _average(_softplus(fake))
-
-
-def bce_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """-log D(G(z)): the non-saturating loss."""
-    return _average(_softplus(-fake))
-
-
-def minimax_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """log(1 - D(G(z))): the saturating loss; its gradient vanishes if the discriminator wins."""
-    return -_average(_softplus(fake))
-
-
-def lsgan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """1/2 (D(x) - 1)² + 1/2 D(G(z))²: the paper's 0-1 coding."""
-    return 0.5 * (_average((real - 1).square()) + _average(fake.square()))
-
-
-def lsgan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """1/2 (D(G(z)) - 1)²."""
-    return 0.5 * _average((fake - 1).square())
-
-
-def critic_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """D(G(z)) - D(x): the negative estimate of the Wasserstein distance."""
-    return _average(fake) - _average(real)
-
-
-def critic_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """-D(G(z))."""
-    return -_average(fake)
-
-
-def hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
-    return _average((1 - real).relu()) + _average((1 + fake).relu())
-
-
-def ra_hinge_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """Hinge loss on each logit minus the mean logit of the other side."""
-    return hinge_d(real - mean(fake), fake - mean(real))
-
-
-def ra_hinge_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """The discriminator's loss with reals and fakes swapped."""
-    assert real is not None
-    return ra_hinge_d(fake, real, mean)
-
-
-def r3gan_d(real: Tensor, fake: Tensor, mean: Mean = local_mean) -> Tensor:
-    """softplus(-(D(x) - D(G(z)))), pairing the i-th real with the i-th fake; equal batch sizes."""
-    return _average(_softplus(fake - real))
-
-
-def r3gan_g(fake: Tensor, real: Tensor | None, mean: Mean = local_mean) -> Tensor:
-    """softplus(-(D(G(z)) - D(x)))."""
-    assert real is not None
-    return r3gan_d(fake, real)
-
-
 _GAMMAS = ((32, 0.05), (64, 2.0), (256, 150.0))  # published: CIFAR-10, FFHQ at 64 and 256
 
 
@@ -121,9 +51,9 @@ def r3gan_gamma(image_size: int) -> float:
 
     Interpolated by a power law between the two nearest published values, such as 7.1 at 96.
     """
-    (low, one), (high, two) = _GAMMAS[:2] if image_size <= _GAMMAS[1][0] else _GAMMAS[1:]
-    power = math.log(two / one) / math.log(high / low)
-    return float(f"{one * (image_size / low) ** power:.2g}")
+    (low, at_low), (high, at_high) = _GAMMAS[:2] if image_size <= _GAMMAS[1][0] else _GAMMAS[1:]
+    power = math.log(at_high / at_low) / math.log(high / low)
+    return float(f"{at_low * (image_size / low) ** power:.2g}")
 
 
 @dataclass(frozen=True)
@@ -135,6 +65,9 @@ class Objective:
     by_size: defaults that depend on the image size.
     penalty: "gp" or "dragan" (`animegan/losses/penalties.py`, weighted by `gp`), or None.
     needs_real: the generator's loss uses the logits of a real batch.
+    mixes_batch: the loss or its penalty compares each picture with a mean of the batch, so that
+    splitting the batch changes the result.
+    shares_fakes: a batch that updates both nets may show both the same fakes.
     boundary: the logit that separates reals from fakes, for `--augment auto`. None if only
     differences of logits are meaningful; the mean of the fakes' logits is used then.
     probability: the sigmoid of a logit is the probability that the picture is real.
@@ -148,6 +81,8 @@ class Objective:
     by_size: Mapping[str, Callable[[int], object]] = field(default_factory=dict)
     penalty: str | None = None
     needs_real: bool = False
+    mixes_batch: bool = False
+    shares_fakes: bool = True
     boundary: float | None = 0.0
     probability: bool = False
 
@@ -185,39 +120,16 @@ OBJECTIVES: dict[str, Objective] = {row.name: row for row in (
               penalty="gp", boundary=None),
     Objective("dragan", bce_d, bce_g, "Kodali et al. 2017, algorithm 1",
               {**_adam(2e-4, 2e-4, 0.5, 0.999), "gp": 10.0, "d_norm": "none"}, penalty="dragan",
-              probability=True),
+              mixes_batch=True, probability=True),
     Objective("hinge", hinge_d, critic_g, "Lim & Ye 2017; settings of Zhang et al. 2019 (SAGAN)",
               {**_adam(1e-4, 4e-4, 0.0, 0.9), "d_norm": "spectral"}),
     Objective("ra-hinge", ra_hinge_d, ra_hinge_g, "Jolicoeur-Martineau 2019, appendix",
-              _adam(2e-4, 2e-4, 0.5, 0.999), needs_real=True, boundary=None),
+              _adam(2e-4, 2e-4, 0.5, 0.999), needs_real=True, mixes_batch=True,
+              boundary=None),
     Objective("r3gan", r3gan_d, r3gan_g, "Huang et al. 2024, equations 2 and 3",
               {**_adam(2e-4, 2e-4, 0.0, 0.9), "d_norm": "none", "ema": 500_000,
-               "schedule": "lr=0.25,beta2=0.99,penalty=0.1,until=0.5", "share_fakes": False},
+               "schedule": "lr=0.25,beta2=0.99,penalty=0.1,until=0.5"},
               by_size={"r1": r3gan_gamma, "r2": r3gan_gamma}, needs_real=True,
-              boundary=None),
+              boundary=None, shares_fakes=False),
 )}
 # fmt: on
-
-
-def auxiliary(class_logits: Tensor, labels: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """AC-GAN's loss: cross-entropy of the discriminator's class logits, summed over attributes.
-
-    class_logits: [B, sum(sizes)], the logits of all attributes concatenated.
-    labels: int64 [B, len(sizes)]; an unknown label, -1, contributes nothing. The mean is always
-    over all B pictures, so that the pieces of a batch average to the batch's loss.
-
-    The discriminator minimises it over reals and fakes and the generator over its fakes, with
-    weight 1 relative to the objective, as in Odena et al. 2017, where the two maximise L_S + L_C
-    and L_C - L_S. Several attributes as in Jin et al. 2017 (make.girls.moe), where the adversarial
-    loss has 34 times the weight of this one, and there are 34 tags. Neither paper was at hand: the
-    first is cited from secondary sources that agree, the weight from a reimplementation.
-    """
-    from torch.nn.functional import cross_entropy
-
-    total = class_logits.new_zeros(())
-    for logits, label in zip(
-        class_logits.split_with_sizes(list(sizes), 1), labels.unbind(1), strict=True
-    ):
-        losses = cross_entropy(logits, label, ignore_index=-1, reduction="none")
-        total = total + losses.mean()
-    return total

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from animegan.losses.objectives import local_mean
+from animegan.losses.adversarial import local_mean
 from animegan.runtime.device import full_precision
 
 if TYPE_CHECKING:
-    from animegan.losses.objectives import Mean
+    from animegan.losses.adversarial import Mean
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -31,8 +31,8 @@ def clip_weights(critic: nn.Module, bound: float) -> None:
     Call it before the first update as well: the gradients of unclipped weights are about a hundred
     times larger, and RMSprop would divide by them for hundreds of steps.
     """
-    for one in critic.parameters():
-        one.clamp_(-bound, bound)
+    for weight in critic.parameters():
+        weight.clamp_(-bound, bound)
 
 
 def _gradient(critic: Critic, images: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from animegan.models.registry import (
     FAMILIES,
-    Spec,
     build_netd,
     build_netg,
     check,
@@ -10,6 +9,7 @@ from animegan.models.registry import (
     parameters_of,
     problems,
 )
+from animegan.models.spec import Spec
 
 __all__ = [
     "FAMILIES",

@@ -10,7 +10,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from animegan.models.layers import Critic, LabelledNoise, needs_bias, norm_layer, spectral, up_conv
+from animegan.models.conditioning import LabelledNoise, PixelCritic
+from animegan.models.layers import needs_bias, norm_layer, spectral, up_conv
+from animegan.models.spec import Family
 
 UPS = ("transposed", "nearest", "bilinear")
 NORMS = ("batch", "spectral", "layer", "none")
@@ -117,7 +119,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(Critic):
+class Discriminator(PixelCritic):
     """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
     The textbook's net ends in a Sigmoid; here the loss applies it, which is numerically stable.
@@ -154,6 +156,16 @@ class Discriminator(Critic):
         """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x: Tensor = self.main[:-1](images)
         return self.main[-1](x).flatten(), x.flatten(1)
+
+
+FAMILY = Family(
+    tuple(size for size in range(8, 1025) if shape_of(size)),
+    UPS,
+    NORMS,
+    (),
+    Generator,
+    Discriminator,
+)
 
 
 def read_shapes(weights: Mapping[str, Tensor]) -> dict[str, int] | None:

@@ -126,7 +126,7 @@ class _Block(nn.Module):
         return x + y if self.skips else y
 
 
-class Lite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """Map images [B, 1 or 3, S, S] in [-1, 1] to four maps of 24, 40, 112 and 320 channels.
 
     Their sides are S / 4, 8, 16 and 32. The network expects (pixel - 127) / 128; [-1, 1] matches it

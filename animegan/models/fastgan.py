@@ -12,18 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animegan.models.conditioning import LabelledNoise, PixelCritic
 from animegan.models.layers import (
     UPS,
-    Critic,
-    LabelledNoise,
     init_he,
     init_normal,
     needs_bias,
     norm_layer,
     pyramid,
+    sizes,
     spectral,
     up_conv,
 )
+from animegan.models.spec import Family
 
 NORMS = ("batch", "spectral", "layer", "none")
 CONVS = (1, 2)
@@ -183,7 +184,7 @@ class _Down(nn.Module):
         return y
 
 
-class Discriminator(Critic):
+class Discriminator(PixelCritic):
     """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
     The first halving outputs width / 2 channels; each further one doubles them, up to 8 · width.
@@ -220,3 +221,6 @@ class Discriminator(Critic):
         """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x.flatten(1)
+
+
+FAMILY = Family(sizes(), UPS, NORMS, CONVS, Generator, Discriminator)

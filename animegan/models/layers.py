@@ -1,4 +1,4 @@
-"""Building blocks shared by the families: sizes, upsampling, normalisation, labels."""
+"""Building blocks shared by the families: sizes, upsampling, normalisation, initialisation."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +13,6 @@ from animegan.runtime.device import full_precision
 
 UPS = ("nearest", "transposed", "bilinear")
 NORMS = ("none", "batch", "spectral", "layer")
-CONDITIONS = ("projection", "acgan")
 
 
 @dataclass(frozen=True)
@@ -148,110 +147,3 @@ def init_he(net: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, a=0.2)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-class LabelEmbedding(nn.Module):
-    """Embed labels int64 [B, A] (or [B] if A = 1) as [B, width], summed over attributes.
-
-    A is the number of attributes, and `classes` the number of values of each. An unknown value (-1)
-    contributes zero.
-    """
-
-    def __init__(self, classes: tuple[int, ...], width: int) -> None:
-        super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(count + 1, width, 0) for count in classes)
-
-    def forward(self, labels: Tensor) -> Tensor:
-        """Map labels [B, A] or [B] to embeddings [B, width]."""
-        columns = labels.reshape(labels.shape[0], -1).unbind(1)
-        rows = [table(column + 1) for table, column in zip(self.tables, columns, strict=True)]
-        return torch.stack(rows).sum(0)
-
-
-class ProjectLabels(nn.Module):
-    """Inner product of the labels' embedding and features: [B, A], [B, F] -> [B].
-
-    The projection of Miyato & Koyama 2018. Zero for unknown labels, and at initialisation.
-    """
-
-    def __init__(self, classes: tuple[int, ...], width: int) -> None:
-        super().__init__()
-        self.embed = LabelEmbedding(classes, width)
-        for table in self.embed.parameters():
-            nn.init.zeros_(table)
-
-    def forward(self, labels: Tensor, features: Tensor) -> Tensor:
-        """Map labels [B, A] and features [B, F] to values [B] to add to the logits."""
-        match: Tensor = (self.embed(labels) * features).sum(1)
-        return match
-
-
-class LabelledNoise(nn.Module):
-    """Concatenate noise [B, nz, 1, 1] (or [B, nz]) and an embedding of the labels: [B, width].
-
-    Without classes it only flattens. Missing labels count as unknown.
-
-    Each attribute's embedding starts with a norm of about 1, against sqrt(nz) for the noise. With
-    N(0, 1) entries the labels would dominate, and the generator would draw one image per label.
-    """
-
-    def __init__(self, nz: int, classes: tuple[int, ...]) -> None:
-        super().__init__()
-        embedding = min(64, nz) if classes else 0
-        self.width = nz + embedding
-        self.classes = classes
-        self.embed = LabelEmbedding(classes, embedding) if classes else None
-        if self.embed is not None:
-            with torch.no_grad():
-                for table in self.embed.parameters():
-                    table.mul_(embedding**-0.5)
-
-    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map noise [B, nz, 1, 1] or [B, nz] and labels [B, A] to [B, width]."""
-        noise = noise.flatten(1)
-        if self.embed is None:
-            return noise
-        if labels is None:
-            labels = torch.full(
-                (noise.shape[0], len(self.classes)), -1, dtype=torch.int64, device=noise.device
-            )
-        return torch.cat((noise, self.embed(labels).to(noise.dtype)), 1)
-
-
-class Critic(nn.Module):
-    """Base class of discriminators; subclasses implement `features`.
-
-    With labels, `condition` is one of:
-
-    - "projection" (Miyato & Koyama 2018): adds <label embedding, features> to the logit.
-    - "acgan" (Odena et al. 2017): the logit ignores the labels; `judge` also classifies them.
-    """
-
-    def __init__(self, features: int, classes: tuple[int, ...], condition: str, norm: str) -> None:
-        super().__init__()
-        if condition not in CONDITIONS:
-            raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}; got {condition}")
-        self.width = features
-        self.project: nn.Module | None = None
-        self.classify: nn.Module | None = None
-        if classes and condition == "projection":
-            self.project = ProjectLabels(classes, features)
-        elif classes:
-            self.classify = spectral(nn.Linear(features, sum(classes)), norm)
-
-    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images [B, C, S, S] in [-1, 1] to (logits [B], features [B, F])."""
-        raise NotImplementedError
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images [B, C, S, S] in [-1, 1] and optional labels [B, A] to logits [B]."""
-        logits, features = self.features(images)
-        if self.project is not None and labels is not None:
-            logits = logits + self.project(labels, features)
-        return logits
-
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images to (logits [B], class logits [B, sum(classes)]); "acgan" only."""
-        assert self.classify is not None
-        logits, features = self.features(images)
-        return logits, self.classify(features)

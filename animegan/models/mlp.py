@@ -6,8 +6,9 @@ The paper's dropout is omitted: its masks could not be keyed by step, as resumin
 
 from torch import Tensor, nn
 
-from animegan.models.layers import NORMS as NORMS
-from animegan.models.layers import Critic, LabelledNoise, spectral
+from animegan.models.conditioning import LabelledNoise, PixelCritic
+from animegan.models.layers import NORMS, spectral
+from animegan.models.spec import Family
 
 UPS: tuple[str, ...] = ()  # no upsampling
 PIECES = 5
@@ -47,7 +48,7 @@ def _norm(norm: str, features: int) -> nn.Module:
     return nn.LayerNorm(features) if norm == "layer" else nn.Identity()
 
 
-class Discriminator(Critic):
+class Discriminator(PixelCritic):
     """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
     Two layers of 4 · width maxout units (240 in the paper). Normalisation precedes maxout: if it
@@ -77,3 +78,6 @@ class Discriminator(Critic):
         for layer, norm in zip((self.first, self.second), self.norms, strict=True):
             x = norm(layer(x)).unflatten(1, (-1, PIECES)).amax(2)
         return self.last(x).flatten(), x
+
+
+FAMILY = Family(None, UPS, NORMS, (), Generator, Discriminator)

@@ -2,8 +2,7 @@
 
 Frozen features at four scales are mixed by random, fixed convolutions, first across channels, then
 across scales from coarse to fine. One small, spectrally normalised head per scale outputs a logit;
-losses are summed over the heads. Train it with the paper's `--loss hinge`. Optionally, a
-discriminator on raw pixels is added (cf. the ensembles of Kumari et al. 2022, arXiv:2112.09130).
+losses are summed over the heads. Train it with the paper's `--loss hinge`.
 """
 
 from itertools import pairwise
@@ -13,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.models import efficientnet_lite, fastgan
-from animegan.models.layers import CONDITIONS, ProjectLabels, spectral
+from animegan.models import efficientnet_lite
+from animegan.models.conditioning import CONDITIONS, Critic, Features, ProjectLabels
+from animegan.models.layers import spectral
 
 MIXED = (32, 64, 96, 128)  # channels after mixing at width 64
 NORMS = ("spectral",)
@@ -39,7 +39,7 @@ class Mixing(nn.Module):
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Mix four feature maps, finest first; the sides stay the same, channels are `widths`."""
-        mixed = [F.conv2d(one, self._weight(f"across{i}")) for i, one in enumerate(features)]
+        mixed = [F.conv2d(x, self._weight(f"across{i}")) for i, x in enumerate(features)]
         for i in reversed(range(len(mixed) - 1)):
             coarse = F.conv2d(mixed[i + 1], self._weight(f"down{i}"), padding=1)
             size = list(mixed[i].shape[2:])
@@ -79,10 +79,8 @@ class Head(nn.Module):
         return self.last(x).flatten(), x.mean((2, 3))
 
 
-class Discriminator(nn.Module):
-    """Map images [B, 1 or 3, S, S] in [-1, 1] to logits [B, 4], or [B, 5] with `pixels`.
-
-    There is one logit per scale, and one for the raw pixels if `pixels` is not 0.
+class Discriminator(Critic):
+    """Map images [B, 1 or 3, S, S] in [-1, 1] to logits [B, 4], one per scale.
 
     At width 64 and 96 pixels it has 0.65 M trainable parameters. No graph is kept for the features
     of images that need no gradient, such as reals.
@@ -92,11 +90,12 @@ class Discriminator(nn.Module):
         channels: 1 or 3.
         width: sets the channels after mixing (MIXED) and those of the heads (at most 2 * width).
         classes: number of values of each label attribute.
-        condition: as in `layers.Critic`; "projection" is applied at each scale.
+        condition: as in `PixelCritic`; "projection" is applied at each scale.
         input_size: images are resized to it before the features; smaller is faster, but less
             discriminating. None keeps `image_size`.
-        pixels: width of an additional fastgan discriminator (layer norm) on raw pixels; 0 for none.
     """
+
+    reuses_look = True
 
     def __init__(
         self,
@@ -106,64 +105,49 @@ class Discriminator(nn.Module):
         classes: tuple[int, ...] = (),
         condition: str = CONDITIONS[0],
         input_size: int | None = None,
-        pixels: int = 0,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
             raise ValueError(f"Lite0 features need 1 or 3 channels; got {channels}")
         self.input_size = input_size or image_size
-        self.backbone = efficientnet_lite.Lite0()
+        self.backbone = efficientnet_lite.EfficientNetLite()
         widths = tuple(max(1, one * width // 64) for one in MIXED)
         self.mixing = Mixing(widths)
         sides = efficientnet_lite.sides(self.input_size)
         self.heads = nn.ModuleList(
             Head(one, side, 2 * width) for one, side in zip(widths, sides, strict=True)
         )
-        self.pixels: fastgan.Discriminator | None = None
-        found = [cast(Head, head).width for head in self.heads]
-        if pixels:  # with spectral norm its slope would be far below that of the feature heads
-            self.pixels = fastgan.Discriminator(image_size, channels, pixels, "layer")
-            found.append(self.pixels.width)
+        features = [cast(Head, head).width for head in self.heads]
         self.project: nn.ModuleList | None = None
         self.classify: nn.Module | None = None
         if classes and condition == "projection":
-            self.project = nn.ModuleList(ProjectLabels(classes, one) for one in found)
+            self.project = nn.ModuleList(ProjectLabels(classes, count) for count in features)
         elif classes:
-            self.classify = spectral(nn.Linear(sum(found), sum(classes)))
+            self.classify = spectral(nn.Linear(sum(features), sum(classes)))
 
     def look(self, images: Tensor) -> list[Tensor]:
-        """Map images to the heads' inputs: four mixed maps, plus the images if `pixels`.
-
-        This part has no trainable weights, so the result stays valid after an update.
-        """
-        seen = [] if self.pixels is None else [images]
+        """Map images to four mixed maps, the heads' inputs; no weight of this is trained."""
         if images.shape[-1] != self.input_size:
             size = [self.input_size, self.input_size]
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        mixed: list[Tensor] = self.mixing(self.backbone(images))
-        return mixed + seen
+        maps: list[Tensor] = self.mixing(self.backbone(images))
+        return maps
 
-    def decide(self, seen: list[Tensor], labels: Tensor | None = None) -> Tensor:
-        """Map the output of `look` and optional labels [B, A] to logits [B, 4 or 5]."""
-        logits, found = self._features(seen)
+    def decide(self, features: Features, labels: Tensor | None = None) -> Tensor:
+        """Map the output of `look` and optional labels [B, A] to logits [B, 4]."""
+        logits, pooled = self._judged(features)
         if self.project is None or labels is None:
             return logits
-        matches = [project(labels, one) for project, one in zip(self.project, found, strict=True)]
-        return logits + torch.stack(matches, 1)
+        pairs = zip(self.project, pooled, strict=True)
+        return logits + torch.stack([project(labels, last) for project, last in pairs], 1)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images [B, C, S, S] in [-1, 1] and optional labels [B, A] to logits [B, 4 or 5]."""
-        return self.decide(self.look(images), labels)
-
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images to (logits [B, 4 or 5], class logits [B, sum(classes)]); "acgan" only."""
+    def judge(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Map the output of `look` to (logits [B, 4], class logits [B, sum(classes)])."""
         assert self.classify is not None
-        logits, found = self._features(self.look(images))
-        return logits, self.classify(torch.cat(found, 1))
+        logits, pooled = self._judged(features)
+        return logits, self.classify(torch.cat(pooled, 1))
 
-    def _features(self, seen: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Map the output of `look` to (logits [B, 4 or 5], features of each head [B, F])."""
-        judged = [head(one) for head, one in zip(self.heads, seen, strict=False)]
-        if self.pixels is not None:
-            judged.append(self.pixels.features(seen[-1]))
-        return torch.stack([one for one, _ in judged], 1), [two for _, two in judged]
+    def _judged(self, maps: Features) -> tuple[Tensor, list[Tensor]]:
+        """Map the output of `look` to (logits [B, 4], pooled features of each head [B, F])."""
+        judged = [head(features) for head, features in zip(self.heads, maps, strict=True)]
+        return torch.stack([logits for logits, _ in judged], 1), [pooled for _, pooled in judged]

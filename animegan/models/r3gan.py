@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.models.layers import Critic, LabelledNoise, pyramid
+from animegan.models.conditioning import LabelledNoise, PixelCritic
+from animegan.models.layers import pyramid, sizes
+from animegan.models.spec import Family
 
 UPS: tuple[str, ...] = ()  # the resampling filter is part of the design
 NORMS = ("none",)
@@ -111,7 +113,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(Critic):
+class Discriminator(PixelCritic):
     """Map images [B, channels, image_size, image_size] to logits [B].
 
     It mirrors the generator and ends in a depthwise convolution and a linear layer.
@@ -146,3 +148,6 @@ class Discriminator(Critic):
         """Map images [B, C, S, S] to (logits [B], features [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x
+
+
+FAMILY = Family(sizes(), UPS, NORMS, (), Generator, Discriminator)

@@ -8,17 +8,18 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from animegan.models.layers import NORMS as NORMS
+from animegan.models.conditioning import LabelledNoise, PixelCritic
 from animegan.models.layers import (
+    NORMS,
     UPS,
-    Critic,
-    LabelledNoise,
     init_normal,
     norm_layer,
     pyramid,
+    sizes,
     spectral,
     up_conv,
 )
+from animegan.models.spec import Family
 
 BLOCKS = 8  # in the generator's body; 16 in the paper
 
@@ -114,7 +115,7 @@ class _Residual(nn.Module):
         return y
 
 
-class Discriminator(Critic):
+class Discriminator(PixelCritic):
     """Map images [B, channels, image_size, image_size] in [-1, 1] to logits [B].
 
     The first convolution halves the side and outputs width / 2 channels. A residual block and a
@@ -145,3 +146,6 @@ class Discriminator(Critic):
         """Map images [B, C, S, S] to (logits [B], flattened last feature map [B, F])."""
         x = self.main(images)
         return self.last(x).flatten(), x.flatten(1)
+
+
+FAMILY = Family(sizes(), UPS, NORMS, (), Generator, Discriminator)

@@ -23,6 +23,7 @@ from animegan.core.files import aside
 from animegan.core.program import command_line
 from animegan.data.labels import Attributes
 from animegan.models import Spec, dcgan
+from animegan.models.spec import RemovedError
 from animegan.runs import archive
 
 logger = logging.getLogger(__name__)
@@ -173,6 +174,8 @@ def _described(content: dict[str, Any], kind: Kind, where: str) -> tuple[Spec, A
         weights = archive.unwrapped(dict(content["weights"]), kind)
         about = {name: value for name, value in content.items() if name != "weights"}
         _check_about(about)
+    except RemovedError as error:
+        raise UsageError(f"{where}: {error}; use the version that wrote it") from None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UsageError(f"{where}: does not describe its network; was it edited?") from None
     if spec.net not in models.FAMILIES:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from animegan.core.errors import UsageError, reason
 from animegan.runtime import memory
-from animegan.runtime.distributed import Ranks, join
+from animegan.runtime.distributed import ProcessGroup, join
 from animegan.runtime.launch import Launch, launched
 
 
@@ -25,7 +25,7 @@ class Runtime:
     """
 
     device: torch.device
-    ranks: Ranks = field(default_factory=Ranks)
+    ranks: ProcessGroup = field(default_factory=ProcessGroup)
     bf16: bool = False
 
     @staticmethod
@@ -125,7 +125,7 @@ class Runtime:
         """
         if asked != "auto":
             return asked
-        (lacking,) = self.ranks.most(not has_bf16(self.device))
+        (lacking,) = self.ranks.max(not has_bf16(self.device))
         return "fp32" if lacking else "bf16"
 
     def at(self, asked: str) -> "Runtime":

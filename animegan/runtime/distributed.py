@@ -65,7 +65,7 @@ def _mean(tensor: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process's rank among the `size` that train together.
 
     With one process, no method communicates.
@@ -95,30 +95,30 @@ class Ranks:
         return self.mean_of(values.mean(0))
 
     @torch.no_grad()
-    def share(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_mean_(self, tensors: Sequence[Tensor]) -> None:
         """Average each tensor over all processes in place, in one all-reduce."""
         if self.size == 1 or not tensors:
             return
-        flat = torch.cat([one.reshape(-1) for one in tensors])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _talking():
             dist.all_reduce(flat)
         flat /= self.size
-        means = flat.split_with_sizes([one.numel() for one in tensors])
-        for one, mean in zip(tensors, means, strict=True):
-            one.copy_(mean.view(one.shape))
+        means = flat.split_with_sizes([tensor.numel() for tensor in tensors])
+        for tensor, mean in zip(tensors, means, strict=True):
+            tensor.copy_(mean.view(tensor.shape))
 
     @torch.no_grad()
     def copy_from_main(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite the tensors with those of the main process."""
-        for one in tensors if self.size > 1 else ():
-            theirs = one.clone(memory_format=torch.contiguous_format)
+        for tensor in tensors if self.size > 1 else ():
+            theirs = tensor.clone(memory_format=torch.contiguous_format)
             with _talking():
                 dist.broadcast(theirs, 0)
-            one.copy_(theirs)
+            tensor.copy_(theirs)
 
     # --- values on the host; no device synchronisation
 
-    def most(self, *values: int) -> tuple[int, ...]:
+    def max(self, *values: int) -> tuple[int, ...]:
         """Return the maximum of each value over all processes."""
         if self.size == 1:
             return values
@@ -136,15 +136,15 @@ class Ranks:
         return values
 
     def from_main(self, make: Callable[[], T]) -> T:
-        """Call `make` on the main process and return its result on all; errors as in `each`."""
+        """Call `make` on the main process; return its result on all. Errors as in `run_on_all`."""
         if self.size == 1:
             return make()
-        made = [self.each(make if self.is_main else lambda: None)]
+        made = [self.run_on_all(make if self.is_main else lambda: None)]
         with _talking():
             dist.broadcast_object_list(made, 0)
         return made[0]  # type: ignore[return-value]
 
-    def each(self, make: Callable[[], T]) -> T:
+    def run_on_all(self, make: Callable[[], T]) -> T:
         """Call `make` on every process and return the local result.
 
         If it fails on any process, all raise: the main process the error, the others Ended.
@@ -197,10 +197,10 @@ def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
     return 1, (str(error),)
 
 
-def join(launch: Launch, cuda: bool) -> Ranks:
+def join(launch: Launch, cuda: bool) -> ProcessGroup:
     """Join the process group that torchrun started: gloo between CPUs, NCCL between GPUs."""
     if launch.size == 1:
-        return Ranks()
+        return ProcessGroup()
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
     with _talking():
         if launch.elastic:
@@ -210,7 +210,7 @@ def join(launch: Launch, cuda: bool) -> Ranks:
             )  # fmt: skip
         else:
             dist.init_process_group(backend, timeout=PATIENCE)
-    return Ranks(launch.rank, launch.size)
+    return ProcessGroup(launch.rank, launch.size)
 
 
 def _fresh(launch: Launch) -> Any:

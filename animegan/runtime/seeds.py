@@ -38,3 +38,27 @@ def in_blocks(
 def seed_everything(seed: int) -> None:
     """Seed torch's global generators (weight initialisation, dropout)."""
     torch.manual_seed(seed)
+
+
+class Streams:
+    """The random streams of one training, which all of its parts draw from.
+
+    `seed` is the seed in use: the run's own until a rollback, which `reseed` gives a new one.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.first = self.seed = seed
+        self.salt = 0
+
+    def reseed(self, salt: int) -> None:
+        """Switch to the seed of the `salt`-th rollback; 0 is the run's own."""
+        self.salt = salt
+        self.seed = self.first + salt * 1_000_003
+
+    def generator(self, stream: str, step: int = 0) -> torch.Generator:
+        """Return the generator of a stream at a step; see `generator`."""
+        return generator(self.seed, stream, step)
+
+    def fixed(self, stream: str) -> torch.Generator:
+        """Return the generator of a stream that no rollback changes."""
+        return generator(self.first, stream)

@@ -27,6 +27,7 @@ from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime
 from animegan.training.session import check
 from animegan.training.throughput import SECONDS, rate
+from animegan.training.validation import SHARE
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ def choose(
             lines.append(f"{candidate.title}: left out ({error})")
             continue
         config, preset = candidate.config, candidate.preset
-        measuring = config.eval_share if config.eval_path else 0.0
+        measuring = SHARE if config.eval_path else 0.0
         steps = max(1, int(speed * seconds * (1 - _RESERVE) / (1 + measuring) / config.batch_size))
         pictures = steps * config.batch_size
         line = f"{candidate.title}: {speed:.1f} pictures per second here, {pictures:,} in total"

@@ -20,9 +20,9 @@ from animegan.core.signals import Stop
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.runs import checkpoint, samples
 from animegan.training.outputs import Traces
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.base import Trainer
 from animegan.training.step.meters import line
-from animegan.training.validation import Watch, probe
+from animegan.training.validation import ROLLBACKS, Watch
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -42,8 +42,8 @@ class Loop:
         self.monitor = monitor
         self.run = traces.run
         self.watch = traces.watch
-        self.ranks = trainer.ranks  # only the main process writes and displays
-        self.per_epoch = trainer.batches.steps_per_epoch
+        self.ranks = trainer.runtime.ranks  # only the main process writes and displays
+        self.per_epoch = trainer.steps_per_epoch
         self.last_step = planned_steps(config, self.per_epoch)
 
     # --- the loop
@@ -65,7 +65,7 @@ class Loop:
         due = over = False
         with self._bar() as bar, self._saving_first():
             while trainer.step < self.last_step:
-                asked, due, over = map(bool, self.ranks.most(stop.asked, due, over))
+                asked, due, over = map(bool, self.ranks.max(stop.asked, due, over))
                 if due:
                     saved = self.traces.save_state_if_possible()
                     self.traces.save_grid()
@@ -132,7 +132,7 @@ class Loop:
         """Read the meters, log and display them; TrainingStopped if a loss was not finite."""
         step = self.trainer.step
         self.trainer.pool()
-        means, (bad,) = self.trainer.meters.read(self.trainer.guard.bad_step)
+        means, (bad,) = self.trainer.meters.read(self.trainer.bad_step)
         if bad >= 0:
             raise self.ranks.stopped(self.traces.advice(int(bad)))
         bar.set_postfix(line(means), refresh=False)
@@ -158,8 +158,8 @@ class Loop:
         self.monitor.scalars(step, values)
         if not isinstance(self.monitor, NullMonitor):
             self.monitor.images("fake", step, self.traces.draw_grid())
-            real = self.trainer.batches.images(max(0, step - 1))[:64]
-            self.monitor.images("real", step, images.grid(images.to_uint8(real)))
+            real = images.to_uint8(self.trainer.real_images())
+            self.monitor.images("real", step, images.grid(real))
 
     def _wants_debugger(self) -> bool:
         try:
@@ -171,8 +171,8 @@ class Loop:
         """Evaluate the generator and act on the result; return False if training should stop."""
         self.traces.refuse_bad()
         self.trainer.pool()
-        found = probe(self.trainer)
-        decision = self.ranks.from_main(lambda: self._judged(watch, found))
+        probed = self.trainer.probe()
+        decision = self.ranks.from_main(lambda: self._judged(watch, probed))
         if decision == "back":
             self.roll_back(watch, bar)
         return decision != "stop"
@@ -197,7 +197,7 @@ class Loop:
                 lambda: checkpoint.save(self.traces.state(), self.run.best_state),
             )
         if verdict.collapsed and self.config.on_collapse == "rollback":
-            if watch.rollbacks < self.config.rollbacks:
+            if watch.rollbacks < ROLLBACKS:
                 return "back"
             logger.info(f"step {step}: {watch.rollbacks} rollbacks did not help; stopping")
             return "stop"
@@ -220,7 +220,7 @@ class Loop:
         self.trainer.reseed(watch.rollbacks)
         step = self.trainer.step
         logger.info(f"rolled back to step {step} with new random numbers, {watch.rollbacks} of "
-                 f"{self.config.rollbacks} times")  # fmt: skip
+                 f"{ROLLBACKS} times")  # fmt: skip
         self.traces.write_state()  # before deleting later ones, so that one always exists
         if self.ranks.is_main:
             self.run.forget_after(step)

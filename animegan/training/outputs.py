@@ -14,7 +14,7 @@ from animegan.core.outputs import Dispensable
 from animegan.models import Spec
 from animegan.runs import checkpoint, samples
 from animegan.runs.folder import Run
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.base import Trainer
 from animegan.training.validation import Watch
 
 if TYPE_CHECKING:
@@ -44,15 +44,13 @@ class Traces:
         self.spec = spec
         self.options = options
         self.watch = watch
-        self.ranks = trainer.ranks
+        self.ranks = trainer.runtime.ranks
         self.samples = run.path / "samples"
         if config.save_path:  # a subfolder per run, so that grids of two runs do not mix
             self.samples = Path(config.save_path) / run.name
         if self.ranks.is_main:
             self._make_folders()
-        self.per_epoch = trainer.batches.steps_per_epoch
-        self.noise = trainer.fixed_noise()
-        self.given = trainer.conditions.sheet(len(self.noise))
+        self.per_epoch = trainer.steps_per_epoch
         self.seconds = 0.0
         self.spare = Dispensable()
         self._records: deque[dict[str, Any]] = deque(maxlen=100_000)  # not yet on the disk
@@ -72,7 +70,7 @@ class Traces:
 
     def draw_grid(self) -> torch.Tensor:
         """Return a grid of the images of the fixed noise, uint8 [C, H, W]."""
-        return images.grid(images.to_uint8(self.trainer.sample(self.noise, self.given)))
+        return images.grid(images.to_uint8(self.trainer.grid_images()))
 
     def save_grid(self) -> None:
         """Write the grid of this step to the samples folder, if it can be written."""
@@ -116,9 +114,8 @@ class Traces:
             return
         step = self.trainer.step
         about = {"step": step, "epoch": step / self.per_epoch, "options": self.options}
-        about["picture_files"] = self.trainer.batches.faces.digest  # `evaluate` compares it
-        about |= self.trainer.conditions.about()
-        for kind, net in (("netg", self.trainer.shown()), ("netd", self.trainer.netd)):
+        about |= self.trainer.about()
+        for kind, net in self.trainer.weights().items():
             path = self.run.path / f"{kind}_{tag}.pth"
             checkpoint.save_net(path, kind, net.state_dict(), self.spec, about)  # type: ignore[arg-type]
 
@@ -158,7 +155,7 @@ class Traces:
 
     def refuse_bad(self) -> None:
         """Stop if a step was not finite, before a state is written that would hide it."""
-        bad = int(self.trainer.guard.bad_step)
+        bad = int(self.trainer.bad_step)
         if bad >= 0:
             raise self.ranks.stopped(self.advice(bad))
 
@@ -167,22 +164,10 @@ class Traces:
         return {
             "format": checkpoint.FORMAT,
             "trainer": self.trainer.state_dict(),
-            "labels": self.trainer.conditions.state_dict(),
+            "labels": self.trainer.labels_state(),
             "watch": None if self.watch is None else self.watch.state_dict(),
             "seconds": self.seconds,
-            **self._circumstances(),
-        }
-
-    def _circumstances(self) -> dict[str, Any]:
-        """Return what bitwise reproducibility depends on besides options and state."""
-        return {
-            "torch": str(torch.__version__),
-            "threads": torch.get_num_threads(),
-            "device": self.trainer.device.type,
-            "processes": self.ranks.size,
-            "compiled nets": len(self.trainer.passes.compiled),
-            "pictures": len(self.trainer.batches.faces),
-            "picture files (names and sizes)": self.trainer.batches.faces.digest,
+            **self.trainer.circumstances(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -190,7 +175,7 @@ class Traces:
 
         Raises UsageError if its networks or their labels do not match.
         """
-        changed = self.trainer.conditions.compare(state["labels"]) if "labels" in state else ""
+        changed = self.trainer.compare_labels(state["labels"]) if "labels" in state else ""
         if changed:
             logger.info(changed)
         try:
@@ -207,7 +192,7 @@ class Traces:
         self._state_step = self.trainer.step
         others = [
             f"{name} {now} instead of {state[name]}"
-            for name, now in self._circumstances().items()
+            for name, now in self.trainer.circumstances().items()
             if state.get(name, now) != now
         ]
         if others:

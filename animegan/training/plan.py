@@ -8,7 +8,7 @@ from torch import nn
 
 from animegan import models
 from animegan.config.config import OPTIONS
-from animegan.config.derived import planned_steps, spec_of
+from animegan.config.derived import planned_steps, shares_fakes, spec_of
 from animegan.core.program import command_line
 from animegan.data.labels import Labels, sizes_of
 from animegan.models import Spec
@@ -43,7 +43,7 @@ def describe(
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
     share = config.batch_size // processes
-    keeps = config.share_fakes and config.accumulate == 1
+    keeps = shares_fakes(config) and config.accumulate == 1
     memory = _memory_of(netg, netd, spec.nz, share // config.accumulate, bool(config.ema), keeps)
     others = [f"  processes   {processes}, each with {share} pictures per batch"]
     lines = [

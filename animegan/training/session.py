@@ -12,26 +12,25 @@ from animegan.config.resume import record
 from animegan.core.errors import Ended, UsageError, refuse
 from animegan.core.program import command_line
 from animegan.core.signals import Stop
-from animegan.data.batches import Batches, check_batch
+from animegan.data.batches import check_batch
 from animegan.data.cache import FaceSet, open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.data.labels import Labels, read_labels, sizes_of
 from animegan.evaluation import online
 from animegan.evaluation.extractors import build_extractor
 from animegan.evaluation.online import OnlineEvaluator
-from animegan.losses.objectives import OBJECTIVES
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.visdom_client import connect
 from animegan.runs import checkpoint, folder, samples
 from animegan.runs.folder import Run
 from animegan.runtime.device import Runtime
-from animegan.runtime.distributed import Ranks, remember_run, remembered_run
+from animegan.runtime.distributed import ProcessGroup, remember_run, remembered_run
 from animegan.runtime.launch import launched
 from animegan.training import plan
+from animegan.training.build import build_trainer
 from animegan.training.loop import Loop
 from animegan.training.outputs import Traces
 from animegan.training.step import compiling
-from animegan.training.step.gan_trainer import Trainer
 from animegan.training.validation import Watch, interval
 from animegan.training.warm_start import nets
 
@@ -74,13 +73,13 @@ def _train(
     launch, ranks = launched(), on.ranks
     if len(listing.classes) > 1 and config.labels is None:
         logger.info(f"--data-path {config.data_path}: {listing.counted()}")
-    labels = ranks.each(lambda: read_labels(config.labels, listing))
-    netg, netd = ranks.each(lambda: nets(config, labels))
+    labels = ranks.run_on_all(lambda: read_labels(config.labels, listing))
+    netg, netd = ranks.run_on_all(lambda: nets(config, labels))
     _refuse_other_options(config, ranks)
     on, config = _settled(on, config)
     begun = ranks.from_main(lambda: remembered_run(launch))
     run, states = ranks.from_main(lambda: _run(config, resumed, begun, held))
-    ranks.each(lambda: _check_share(config, len(listing.names), ranks.size))
+    ranks.run_on_all(lambda: _check_share(config, len(listing.names), ranks.size))
     text = plan.describe(
         config, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
     )
@@ -96,31 +95,21 @@ def _train(
         return run
 
     with _monitor(config, run, ranks) as monitor:
-        measure = ranks.each(lambda: _yardstick(config, on))
-        (drawn,) = ranks.most(measure.n if measure else 0)
+        measure = ranks.run_on_all(lambda: _yardstick(config, on))
+        (drawn,) = ranks.max(measure.n if measure else 0)
         watch = Watch(config, measure, interval(config, drawn)) if drawn else None
-        faces = ranks.each(lambda: _set(config, listing, config.max_broken))
+        faces = ranks.run_on_all(lambda: _set(config, listing, config.max_broken))
         labels = labels and labels.of(faces.files)
         _refuse_other_sets(faces, labels, config, ranks)
-        batches = Batches(
-            faces,
-            config.batch_size,
-            config.seed,
-            flip=config.flip,
-            rank=ranks.rank,
-            world_size=ranks.size,
-            device=on.device,
-            resident=on.has_room(faces.images.nbytes),
-        )
-        trainer = Trainer(config, netg, netd, OBJECTIVES[config.loss], batches, on, labels)
+        trainer = build_trainer(config, faces, on, labels, (netg, netd))
         options = record(config, run if resumed else None)
         spec = spec_of(config, sizes_of(labels))
-        traces = ranks.each(lambda: Traces(config, trainer, run, spec, options, watch))
+        traces = ranks.run_on_all(lambda: Traces(config, trainer, run, spec, options, watch))
         loop = Loop(config, trainer, traces, monitor)
         with Stop() as stop:
             if states:
                 state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume"))
-                ranks.each(lambda: traces.load_state(state))
+                ranks.run_on_all(lambda: traces.load_state(state))
             if resumed or begun or ranks.from_main(run.options_file.exists):  # or killed early
                 ranks.from_main(lambda: _forget_later(run, traces))
             if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
@@ -130,10 +119,10 @@ def _train(
                 remember_run(launch, str(run.path))
             monitor.text("options", text)
             logger.info(
-                f"{run.path}: {len(faces):,} pictures, {trainer.device}, from step {trainer.step}"
+                f"{run.path}: {len(faces):,} pictures, {on.device}, from step {trainer.step}"
             )
             finished = loop.fit(stop)
-        (asked,) = ranks.most(stop.asked)
+        (asked,) = ranks.max(stop.asked)
     ranks.leave()
     if asked:
         logger.info(f"saved; to continue: {_again(run)}")
@@ -228,7 +217,7 @@ def _set(config: Config, data: Listing, max_broken: float) -> FaceSet:
     )
 
 
-def _refuse_other_options(config: Config, ranks: Ranks) -> None:
+def _refuse_other_options(config: Config, ranks: ProcessGroup) -> None:
     """Raise UsageError if processes differ in options that affect the weights, paths aside."""
     names = [
         name
@@ -236,7 +225,7 @@ def _refuse_other_options(config: Config, ranks: Ranks) -> None:
         if "train" in option.on and not option.may_change and not option.path
     ]
     found = ranks.gather({name: getattr(config, name) for name in names})
-    ranks.each(
+    ranks.run_on_all(
         lambda: refuse(
             f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "
             "all processes with the same value"
@@ -247,11 +236,13 @@ def _refuse_other_options(config: Config, ranks: Ranks) -> None:
     )
 
 
-def _refuse_other_sets(faces: FaceSet, labels: Labels | None, config: Config, ranks: Ranks) -> None:
+def _refuse_other_sets(
+    faces: FaceSet, labels: Labels | None, config: Config, ranks: ProcessGroup
+) -> None:
     """Raise UsageError unless every process has the same pictures and labels in the same order."""
     found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
 
-    ranks.each(
+    ranks.run_on_all(
         lambda: refuse(
             f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, process 0 "
             f"{found[0][0]:,}, or their contents or labels differ; every machine needs the same set"
@@ -282,7 +273,7 @@ def _yardstick(config: Config, on: Runtime) -> OnlineEvaluator | None:
 
 
 @contextmanager
-def _monitor(config: Config, run: Run, ranks: Ranks) -> Iterator[Monitor]:
+def _monitor(config: Config, run: Run, ranks: ProcessGroup) -> Iterator[Monitor]:
     """Provide the monitor that the options ask for, and close it at the end."""
 
     if config.vis and ranks.is_main:

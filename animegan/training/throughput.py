@@ -10,7 +10,7 @@ import torch
 from animegan.data.cache import FaceSet
 from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime, synchronize
-from animegan.training.build import trainer_of
+from animegan.training.build import build_trainer
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -30,7 +30,7 @@ def rate(
     if labels is not None:
         rows = labels.rows[torch.arange(len(noise)) % len(labels.rows)]
         labels = replace(labels, rows=rows, names=noise.files)
-    trainer = trainer_of(config, noise, on, labels)
+    trainer = build_trainer(config, noise, on, labels)
     every = max(config.d_every, config.g_every)
     most = 4 * seconds  # limit for warming up, and again for measuring until a cycle is complete
     warm = time.monotonic()

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from animegan.core import images
 from animegan.core.images import Draw
-from animegan.runtime import modes
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.base import Trainer
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -23,37 +21,9 @@ MEMORY = 5  # consecutive evaluations that a sign must last to raise an alarm
 WON = 0.05  # the discriminator wins below this share of its first loss
 DEAD = 0.01  # the generator's gradient vanishes below this share of its maximum
 NARROW = 0.3  # diversity collapses below this share of the maximum spread
+ROLLBACKS = 3  # at most, in a run
+SHARE = 0.1  # largest share of the training to spend on measuring
 UPTURN = 1.25  # KID rises above this multiple of the best
-
-
-def probe(trainer: Trainer) -> dict[str, float]:
-    """Evaluate both nets on the next batch without updating them. All processes must call it.
-
-    Returns:
-        `probe_loss_d`, the discriminator's loss in eval mode, and `probe_grad_g`, the L2 norm of
-        the gradient of the generator's loss with respect to its images.
-    """
-    step, netd, objective, ranks = trainer.step, trainer.netd, trainer.objective, trainer.ranks
-    count = trainer.pieces.count  # a batch that had to be split would not fit here either
-    reals = trainer.batches.images(step).chunk(count)
-    noises = trainer.noise_at("probe", step).chunk(count)
-    of_real = trainer.conditions.of(trainer.batches.rows(step), count)
-    of_fake = trainer.conditions.drawn(trainer.seed, "probe", step, count)
-    found = torch.zeros(2, device=trainer.device)
-    for piece in range(count):
-        fake = trainer.sample(noises[piece], of_fake[piece])
-        with modes.evaluating(netd), modes.frozen(netd), torch.enable_grad():
-            fake = fake.requires_grad_()
-            fake_logits = netd(fake, *of_fake[piece])
-            real_logits = netd(reals[piece], *of_real[piece])
-            loss_d = objective.loss_d(real_logits, fake_logits, ranks.batch_mean) / count
-            loss_g = objective.loss_g(fake_logits, real_logits, ranks.batch_mean) / count
-            (gradient,) = torch.autograd.grad(loss_g, fake)
-        found += torch.stack([loss_d.detach(), gradient.square().sum()])
-    ranks.share([found])
-    loss, square = found.tolist()
-    # the loss of the whole batch is a mean over processes: its local gradient is 1 / size
-    return {"probe_loss_d": loss, "probe_grad_g": (square / ranks.size) ** 0.5}
 
 
 class Yardstick(Protocol):
@@ -79,7 +49,7 @@ class Verdict:
 
 @dataclass
 class Watch:
-    """Evaluates images of fixed noise every `every` steps, drawn by `Trainer.shown`.
+    """Evaluates images of fixed noise every `every` steps, drawn by the trainer.
 
     On processes other than the main one there is no yardstick, and `evaluate` must not be called.
     """
@@ -107,17 +77,10 @@ class Watch:
 
         Args:
             trainer: the trainer.
-            probed: the result of `probe`.
+            probed: the result of its `probe`.
         """
         assert self.yardstick is not None
-        noise = trainer.fixed_noise(self.yardstick.n)
-        given = trainer.conditions.fixed(self.yardstick.n)
-
-        def draw(start: int, count: int) -> Tensor:
-            rows = slice(start, start + count)
-            labels = tuple(one[rows] for one in given)
-            return images.to_uint8(trainer.sample(noise[rows], labels)).cpu()
-
+        draw = trainer.measured_images(self.yardstick.n)
         values = self.yardstick.score(draw)
         values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))
         values |= probed
@@ -190,11 +153,11 @@ class Watch:
 
 
 def interval(config: "Config", pictures: int) -> int:
-    """Return the steps between evaluations: `eval_every`, or more to respect `eval_share`.
+    """Return the steps between evaluations: `eval_every`, or more to respect `SHARE`.
 
     An evaluation of `pictures` images is assumed to cost as much as pictures / batch_size steps.
     """
-    return max(config.eval_every, ceil(pictures / config.batch_size / config.eval_share))
+    return max(config.eval_every, ceil(pictures / config.batch_size / SHARE))
 
 
 def spread_of(pixels: Tensor) -> float:

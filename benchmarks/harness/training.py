@@ -22,7 +22,7 @@ from animegan.evaluation.extractors import BATCH
 from animegan.generation.candidates import Noise
 from animegan.runtime.device import Runtime
 from animegan.training import build
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.gan_trainer import GanTrainer
 
 NO_AIDS: dict[str, Any] = {"flip": False, "augment": "none", "ema": 0}
 DCGAN: dict[str, Any] = {"net": "dcgan", "loss": "bce"}
@@ -42,10 +42,10 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
 
 def trainer_of(
     config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
-) -> Trainer:
+) -> GanTrainer:
     """Return a trainer at step 0 on `on`, by default the CPU with `config.threads` threads."""
     on = on or Runtime.start(gpu=False, threads=config.threads)
-    return build.trainer_of(config, faces, on, labels)
+    return build.build_trainer(config, faces, on, labels)
 
 
 def speed(
@@ -60,7 +60,7 @@ def speed(
     return (trainer.step - 1) / (time.process_time() - begun)
 
 
-def samples(trainer: Trainer, count: int) -> Tensor:
+def samples(trainer: GanTrainer, count: int) -> Tensor:
     """Return the first `count` images of seed 0, uint8 [count, C, S, S]."""
     noise = Noise(0, trainer.config.nz)
     chunks = (range(k, min(count, k + BATCH)) for k in range(0, count, BATCH))

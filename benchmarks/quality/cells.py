@@ -39,7 +39,7 @@ from animegan.evaluation.measure import Pictures, measure, of_array
 from animegan.evaluation.protocol import compare
 from animegan.losses.objectives import OBJECTIVES
 from animegan.models import FAMILIES
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.gan_trainer import GanTrainer
 from benchmarks.harness import command
 from benchmarks.harness.claim import claimed
 from benchmarks.harness.command import known
@@ -74,7 +74,7 @@ SETS = {
     "cifar10": Data("cifar10", None, {"image_size": 32}, 3.0, ("dcgan",), (("r3gan", "r3gan"),)),
 }  # fmt: skip
 ALIKE: dict[str, Any] = {
-    "ngf": 32, "ndf": 32, "flip": False, "augment": "none", "ema": 10_000, "share_fakes": False,
+    "ngf": 32, "ndf": 32, "flip": False, "augment": "none", "ema": 10_000,
     "threads": 1,
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def options_of(data: Data, loss: str, net: str) -> dict[str, Any]:
 
 def train(
     given: dict[str, Any], faces: FaceSet, minutes: float, labels: Labels | None = None
-) -> Trainer:
+) -> GanTrainer:
     """Return a trainer that has trained for `minutes` of this process's CPU time."""
     rate = speed(config_of(given), faces, labels=labels)
     trainer = trainer_of(config_of(given, round(rate * 60 * minutes)), faces, labels=labels)

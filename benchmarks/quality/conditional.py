@@ -25,8 +25,8 @@ from animegan.data.cache import FaceSet, open_set
 from animegan.data.labels import Labels, from_classes
 from animegan.generation.candidates import Noise
 from animegan.losses.objectives import OBJECTIVES
-from animegan.models.layers import CONDITIONS
-from animegan.training.step.gan_trainer import Trainer
+from animegan.models.conditioning import CONDITIONS
+from animegan.training.step.gan_trainer import GanTrainer
 from benchmarks.harness.command import known, run
 from benchmarks.harness.table import line, markdown
 from benchmarks.harness.training import commit
@@ -52,11 +52,11 @@ def labels_of(faces: FaceSet) -> Labels:
     return Labels(from_classes(faces.classes), rows, faces.files)
 
 
-def drawn(trainer: Trainer, classes: int) -> Tensor:
+def drawn(trainer: GanTrainer, classes: int) -> Tensor:
     """Return images uint8 [classes, EACH, C, S, S], with the same noise for each class."""
     noise = Noise(0, trainer.config.nz)(range(EACH))
     asked = (torch.full((EACH, 1), label) for label in range(classes))
-    return torch.stack([to_uint8(trainer.sample(noise, (labels,))) for labels in asked])
+    return torch.stack([to_uint8(trainer.sample(noise, labels)) for labels in asked])
 
 
 def judged(pictures: list[Tensor], classes: tuple[str, ...], classifier: Classifier) -> Obeyed:

@@ -28,7 +28,7 @@ from animegan.core.images import grid, save_picture
 from animegan.core.outputs import writable
 from animegan.runs import checkpoint
 from animegan.runtime.device import Runtime
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.gan_trainer import GanTrainer
 from benchmarks.harness import command
 from benchmarks.harness.command import known
 from benchmarks.harness.judging import Bench, N
@@ -80,7 +80,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "r2": 0,
         "schedule": "none",
         "ema": 10_000,
-        "share_fakes": True,
     },
     "best-view-64": {**BEST, "d_input": 64},
     "best-view-128": {**BEST, "d_input": 128},
@@ -100,7 +99,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best-plain": {**BEST, "augment": "none"},
     "best-cutout": {**BEST, "augment": "color,translation,cutout"},
     "best-auto": {**BEST, "augment": "auto"},
-    "best-pixels": {**BEST, "d_pixels": 16},
     "best-falling": {**BEST, "schedule": "lr=0"},
     "best-average-40": {**BEST, "ema": 40_000},
 }
@@ -194,7 +192,7 @@ def run(
 
 
 def train(
-    trainer: Trainer, state: dict[str, Any], minutes: float, keep: Callable[[], None]
+    trainer: GanTrainer, state: dict[str, Any], minutes: float, keep: Callable[[], None]
 ) -> None:
     """Train until `minutes` of CPU time are spent; call `keep` every SAVE_EVERY seconds."""
     saved = state["spent"]
@@ -207,11 +205,14 @@ def train(
             saved = state["spent"]
 
 
-def save_weights(trainer: Trainer, sheet: Path) -> None:
+def save_weights(trainer: GanTrainer, sheet: Path) -> None:
     """Write the nets' weight files next to a sheet."""
     config = trainer.config
     about = {"step": trainer.step, "options": dataclasses.asdict(config)}
-    nets: dict[checkpoint.Kind, nn.Module] = {"netg": trainer.shown(), "netd": trainer.netd}
+    nets: dict[checkpoint.Kind, nn.Module] = {
+        "netg": trainer.weights()["netg"],
+        "netd": trainer.netd,
+    }
     for kind, net in nets.items():
         file = sheet.with_name(f"{sheet.stem}-{kind}.pth")
         checkpoint.save_net(file, kind, net.state_dict(), spec_of(config), about)

@@ -30,10 +30,10 @@ import torch.distributed as dist
 
 from animegan import models
 from animegan.config.config import Config
-from animegan.config.derived import spec_of
+from animegan.config.derived import shares_fakes, spec_of
 from animegan.runtime.device import Runtime
 from animegan.training import plan
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.gan_trainer import GanTrainer
 from animegan.training.throughput import noise_set
 from benchmarks.harness.command import run
 from benchmarks.harness.training import NO_AIDS, TEXTBOOK, config_of, trainer_of
@@ -49,7 +49,7 @@ CASES: tuple[dict[str, Any], ...] = (
 )
 
 
-def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> Trainer:
+def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> GanTrainer:
     """Create this process's trainer; with `apart`, for its share of the batch but on its own."""
     size = on.ranks.size
     if apart:
@@ -66,7 +66,7 @@ def operations(options: dict[str, Any]) -> float:
     return floor.operations(trainer.train_batch) / 4
 
 
-def step_time(trainer: Trainer, seconds: float = 5.0) -> float:
+def step_time(trainer: GanTrainer, seconds: float = 5.0) -> float:
     """Return seconds per batch: the median of at least four batches within `seconds`."""
     trainer.train_batch()
     taken: list[float] = []
@@ -229,7 +229,7 @@ def large_rows(
     for size in (1, 2, 4, 8, 16, 32, 64):
         if batch % size or batch // size < 2:
             continue
-        memory = plan.estimate_memory(spec, batch // size, bool(config.ema), config.share_fakes)
+        memory = plan.estimate_memory(spec, batch // size, bool(config.ema), shares_fakes(config))
         talk = link.time(exchanges, size) if size > 1 else 0.0
         sent = 2 * (size - 1) / size * sum(exchanges)
         step = count * batch / (size * rate) + talk

@@ -181,11 +181,11 @@ def test_a_dry_run_refuses_what_cannot_be_measured(place, words, problem):
 
 
 def test_an_evaluation_counts_the_pictures_that_there_are(place):
-    """10 pictures are 3 steps; an evaluation of 1,000 would come after step 500."""
-    words = ["--eval-path=data", "--eval-every=1", "--eval-share=0.5", "--max-steps=5"]
+    """10 pictures are 2.5 steps, a tenth of 25; 1,000 would be measured after step 2,500."""
+    words = ["--eval-path=data", "--eval-every=1", "--max-steps=25"]
     run(place, "train", *SMALL, *words, "--name=watched")
     record = (place / "checkpoints" / "watched" / "metrics.jsonl").read_text().splitlines()
-    assert [one["step"] for one in map(json.loads, record) if "kid" in one] == [5]
+    assert [one["step"] for one in map(json.loads, record) if "kid" in one] == [25]
 
 
 # --- stops

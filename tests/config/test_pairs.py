@@ -18,7 +18,7 @@ PAIRS = [(loss, net) for loss in OBJECTIVES for net in FAMILIES if (loss, net) !
 @pytest.mark.parametrize(("loss", "net"), PAIRS)
 def test_a_pair_trains_on_the_meta_device(loss, net, size):
     options = {"image_size": size, "ngf": 8, "ndf": 8, "nz": 8, "d_every": 1, "g_every": 1}
-    trainer = trainer_of(device=META, loss=loss, net=net, objective=loss, **options)
+    trainer = trainer_of(device=META, loss=loss, net=net, **options)
     models.check(spec_of(trainer.config), penalised(trainer.config))
     trainer.train_batch()
     assert trainer.meters.table.device.type == "meta"
@@ -65,11 +65,11 @@ def test_what_could_not_learn_is_refused(options, problem):
 
 def test_weights_are_clipped_before_their_first_gradient():
     """Else RMSprop divides by that of far larger weights for hundreds of steps."""
-    trainer = trainer_of(loss="wgan", objective="wgan", clip=0.01, ngf=8, ndf=8)
+    trainer = trainer_of(loss="wgan", clip=0.01, ngf=8, ndf=8)
     for _ in range(5):
         trainer.train_batch()
     ratios = [
-        one.grad.abs().mean() / trainer.optd.state[one]["square_avg"].sqrt().mean()
+        one.grad.abs().mean() / trainer.optimizers["optd"].state[one]["square_avg"].sqrt().mean()
         for one in trainer.netd.parameters()
         if one.dim() == 4
     ]
@@ -81,7 +81,7 @@ def test_a_penalty_chooses_a_net_without_batch_norm():
     assert spec_of(config_of()).d_norm is None
 
 
-AIDS = {"ema": 100, "augment": "auto", "instance_noise": 0.1, "r1": 0.5, "penalty_every": 2,
+AIDS = {"ema": 100, "augment": "auto", "r1": 0.5, "penalty_every": 2,
         "flip": True, "loss": "ra-hinge", "optimizer": "rmsprop", "clip": 0.5}  # fmt: skip
 
 
@@ -95,10 +95,13 @@ def test_aids_resume_to_the_same_bits():
     for _ in range(6):
         straight.train_batch()
         fresh.train_batch()
-    for one, two in ((straight.netd, fresh.netd), (straight.shown(), fresh.shown())):
+    for one, two in (
+        (straight.netd, fresh.netd),
+        (straight.weights()["netg"], fresh.weights()["netg"]),
+    ):
         assert same_weights(weights_of(one), weights_of(two))
     assert straight.view.state_dict()["p"] == fresh.view.state_dict()["p"]
-    assert not same_weights(weights_of(straight.netg), weights_of(straight.shown()))
+    assert not same_weights(weights_of(straight.netg), weights_of(straight.weights()["netg"]))
 
 
 def test_aids_may_be_new_to_a_state():
@@ -106,7 +109,7 @@ def test_aids_may_be_new_to_a_state():
     old.train_batch()
     fresh = trainer_of(objective="ra-hinge", **AIDS)
     fresh.load_state_dict(old.state_dict())
-    assert same_weights(weights_of(fresh.shown()), weights_of(old.netg))
+    assert same_weights(weights_of(fresh.weights()["netg"]), weights_of(old.netg))
     fresh.train_batch()
     assert not same_weights(weights_of(fresh.netd), weights_of(old.netd))
 
@@ -136,18 +139,6 @@ def test_lazy_penalties_come_every_so_many_updates():
         means, _ = trainer.meters.read()
         seen.append("penalty" in means)
     assert seen == [False, False, True, False, False, True]
-
-
-def test_instance_noise_fades_to_nothing():
-    trainer = trainer_of(instance_noise=0.5, instance_noise_pictures=40)
-    assert trainer.view._deviation(0) == 0.5
-    assert trainer.view._deviation(5) == pytest.approx(0.25)
-    assert trainer.view._deviation(10) == trainer.view._deviation(11) == 0
-    images = torch.zeros(4, 3, 16, 16)
-    see = trainer.view.at(0, "x", slice(0, 4))
-    assert see(images).std() == pytest.approx(0.5, rel=0.1)
-    assert torch.equal(see(images), see(images))
-    assert torch.equal(trainer.view.at(10, "x", slice(0, 4))(images), images)
 
 
 def test_loss_brings_its_published_options_below_ones_own():

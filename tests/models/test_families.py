@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from animegan.models import dcgan, fastgan, layers, mlp, r3gan, resnet
+from animegan.models import conditioning, dcgan, fastgan, mlp, r3gan, resnet
 from animegan.models.layers import NORMS, UPS
 
 FAMILIES = [mlp, resnet, fastgan, r3gan]
@@ -19,8 +19,8 @@ def name(family: object) -> str:
 
 
 def each(choice: str) -> list[tuple[ModuleType, str]]:
-    """Families with each of their own UPS or NORMS."""
-    return [(family, value) for family in FAMILIES for value in getattr(family, choice)]
+    """Families with each of their own ups or norms."""
+    return [(family, value) for family in FAMILIES for value in getattr(family.FAMILY, choice)]
 
 
 def backward(loss: Tensor) -> None:
@@ -48,7 +48,7 @@ def test_forward_and_backward_at_every_size(family: ModuleType, size: int, chann
     assert all_have_gradients(netd)
 
 
-@pytest.mark.parametrize(("family", "up"), each("UPS"), ids=name)
+@pytest.mark.parametrize(("family", "up"), each("ups"), ids=name)
 def test_every_upsampling(family: ModuleType, up: str) -> None:
     netg = family.Generator(image_size=32, channels=3, nz=10, width=8, up=up)
     images = netg(torch.randn(2, 10, 1, 1))
@@ -58,7 +58,7 @@ def test_every_upsampling(family: ModuleType, up: str) -> None:
     assert all_have_gradients(netg)
 
 
-@pytest.mark.parametrize(("family", "norm"), each("NORMS"), ids=name)
+@pytest.mark.parametrize(("family", "norm"), each("norms"), ids=name)
 def test_every_norm(family: ModuleType, norm: str) -> None:
     options = {} if family is r3gan else {"norm": norm}
     netd = family.Discriminator(image_size=32, channels=3, width=8, **options)
@@ -75,7 +75,7 @@ def test_every_norm(family: ModuleType, norm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "norm"), [*each("NORMS"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
+    ("family", "norm"), [*each("norms"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
 )
 def test_a_new_discriminator_has_something_to_say(family: ModuleType, norm: str) -> None:
     """The gradient of a mean logit at the pictures: else nothing is learned from it for long."""
@@ -87,7 +87,7 @@ def test_a_new_discriminator_has_something_to_say(family: ModuleType, norm: str)
 
 
 @pytest.mark.parametrize(
-    ("family", "norm"), [*each("NORMS"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
+    ("family", "norm"), [*each("norms"), *((dcgan, norm) for norm in dcgan.NORMS)], ids=name
 )
 def test_plain_grey_can_be_given_any_logit(family: ModuleType, norm: str) -> None:
     """Where D(0) is 0 for good, a generator whose fakes are worth less turns grey."""
@@ -104,7 +104,7 @@ def test_plain_grey_can_be_given_any_logit(family: ModuleType, norm: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("family", "norm"), [pair for pair in each("NORMS") if pair[1] != "batch"], ids=name
+    ("family", "norm"), [pair for pair in each("norms") if pair[1] != "batch"], ids=name
 )
 def test_a_logit_depends_on_its_own_picture_alone(family: ModuleType, norm: str) -> None:
     """What penalties per sample stand on; BatchNorm alone breaks it."""
@@ -124,7 +124,7 @@ def test_a_picture_depends_on_its_noise(family: ModuleType) -> None:
     torch.testing.assert_close(netg(noise[:1]), images[:1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("condition", layers.CONDITIONS)
+@pytest.mark.parametrize("condition", conditioning.CONDITIONS)
 @pytest.mark.parametrize("family", FAMILIES, ids=name)
 def test_labels(family: ModuleType, condition: str) -> None:
     classes = (3, 4)
@@ -193,5 +193,5 @@ def test_the_perceptron_takes_any_size() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name)
 def test_choices_have_known_names(family: ModuleType) -> None:
-    assert set(family.NORMS) <= set(NORMS)
-    assert set(family.UPS) <= set(UPS)
+    assert set(family.FAMILY.norms) <= set(NORMS)
+    assert set(family.FAMILY.ups) <= set(UPS)

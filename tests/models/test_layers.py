@@ -4,9 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from animegan.models.conditioning import LabelEmbedding, LabelledNoise
 from animegan.models.layers import (
-    LabelEmbedding,
-    LabelledNoise,
     NearestConv,
     norm_layer,
     pyramid,

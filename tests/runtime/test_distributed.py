@@ -4,7 +4,7 @@ import torch
 from animegan.core.errors import Ended, TrainingStopped, UsageError
 from animegan.runtime import device
 from animegan.runtime.device import Runtime
-from animegan.runtime.distributed import Ranks, remember_run, remembered_run
+from animegan.runtime.distributed import ProcessGroup, remember_run, remembered_run
 from animegan.runtime.launch import Launch, launched
 from tests.support.ranks_worker import together
 
@@ -30,16 +30,16 @@ def exchanges(on, folder):
     ranks, mine = on.ranks, float(on.ranks.rank)
     grid = torch.full((2, 3, 2, 2), mine).to(memory_format=torch.channels_last)
     tensors = [torch.full((2,), mine), grid, torch.tensor(mine)]
-    ranks.share(tensors)
+    ranks.all_reduce_mean_(tensors)
     copied = torch.full((2, 3, 2, 2), mine + 5).to(memory_format=torch.channels_last)
     ranks.copy_from_main([copied])
     found = {
         "shared": tensors, "copied": copied, "rows": ranks.rows(6),
-        "most": ranks.most(ranks.rank, -ranks.rank), "gathered": ranks.gather(f"of {ranks.rank}"),
+        "most": ranks.max(ranks.rank, -ranks.rank), "gathered": ranks.gather(f"of {ranks.rank}"),
         "from main": ranks.from_main(lambda: ["main", ranks.rank]),
-        "nobody fails": ends(lambda: ranks.each(lambda: ranks.rank)),
-        "one fails": ends(lambda: ranks.each(lambda: failing(ranks.rank == 1))),
-        "all fail": ends(lambda: ranks.each(lambda: failing(True))),
+        "nobody fails": ends(lambda: ranks.run_on_all(lambda: ranks.rank)),
+        "one fails": ends(lambda: ranks.run_on_all(lambda: failing(ranks.rank == 1))),
+        "all fail": ends(lambda: ranks.run_on_all(lambda: failing(True))),
         "main fails": ends(lambda: ranks.from_main(lambda: failing(True))),
         "stopped": ends(lambda: [][0] if ranks.size < 2 else _raise(ranks.stopped("no"))),
     }  # fmt: skip
@@ -116,14 +116,14 @@ def test_a_process_that_is_gone_is_told(tmp_path):
 
 
 def test_alone_nothing_is_exchanged():
-    ranks, tensor = Ranks(), torch.ones(2)
+    ranks, tensor = ProcessGroup(), torch.ones(2)
     assert ranks.is_main
     assert ranks.mean_of(tensor) is tensor
-    ranks.share([tensor])
+    ranks.all_reduce_mean_([tensor])
     ranks.copy_from_main([tensor])
-    assert ranks.most(3, 0) == (3, 0)
+    assert ranks.max(3, 0) == (3, 0)
     assert ranks.gather("x") == ["x"]
-    assert ranks.from_main(lambda: 1) == ranks.each(lambda: 1) == 1
+    assert ranks.from_main(lambda: 1) == ranks.run_on_all(lambda: 1) == 1
     assert ranks.rows(6) == slice(0, 6)
     ranks.leave()
     assert remembered_run(Launch()) is None
@@ -153,7 +153,9 @@ def eight(monkeypatch):
         monkeypatch.setenv(name, value)
     joined = []
     monkeypatch.setattr(
-        device, "join", lambda launch, cuda: joined.append(cuda) or Ranks(launch.rank, launch.size)
+        device,
+        "join",
+        lambda launch, cuda: joined.append(cuda) or ProcessGroup(launch.rank, launch.size),
     )
     before = torch.get_num_threads()
     yield joined
@@ -163,7 +165,7 @@ def eight(monkeypatch):
 def test_cores_are_shared_out_unless_told(eight, monkeypatch):
     monkeypatch.setattr(device, "_cores", lambda: 6)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # torchrun's doing
-    assert Runtime.start_together(gpu=False).ranks == Ranks(3, 8)
+    assert Runtime.start_together(gpu=False).ranks == ProcessGroup(3, 8)
     assert torch.get_num_threads() == 3
     Runtime.start_together(gpu=False, threads=2)
     assert torch.get_num_threads() == 2

@@ -10,7 +10,6 @@ from torch.nn.functional import softplus
 from animegan.models import projected
 from animegan.runtime.device import Runtime, full_precision
 from animegan.training import session
-from animegan.training.validation import probe
 from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
@@ -74,18 +73,18 @@ def test_logits_and_losses_are_within_the_bound_of_bf16():
 
 
 def check_against_bounds(trainer):
-    (real,), (noise,) = trainer._real(99), trainer._noise("noise-d", 99)
+    real, noise = trainer.inputs.images(99), trainer.inputs.noise("noise-d", 99)
     nets = {"netg": trainer.netg, "netd": trainer.netd}
-    lowered = trainer_of(on=LOWERED, d_norm="none", batch_size=8, **nets)
+    lowered = trainer_of(runtime=LOWERED, d_norm="none", batch_size=8, **nets)
     fake, off_fake = through(trainer.netg, noise, torch.zeros_like(noise))
-    drawn = lowered.passes(trainer.netg, noise)
+    drawn = lowered.passes.generate(noise, None)
     assert ((drawn - fake).abs() <= off_fake).all()
     assert off_fake.mean() < 1  # of a range of 2
     losses, off = [], []
     for sign, images in ((-1, real), (1, fake)):
         logits, bound = through(trainer.netd, images, torch.zeros_like(images))
         logits, bound = logits.flatten(), bound.flatten()
-        found = lowered.passes(trainer.netd, images)
+        found = lowered.passes.decide(images, None)
         assert found.dtype == torch.float32
         assert not torch.equal(found, logits)
         assert ((found - logits).abs() <= bound).all()
@@ -97,7 +96,7 @@ def check_against_bounds(trainer):
 
 
 def test_only_the_nets_are_lowered():
-    trainer = trainer_of(on=LOWERED, r1=1, d_norm="none", ema=100)
+    trainer = trainer_of(runtime=LOWERED, r1=1, d_norm="none", ema=100)
     seen = []
     trainer.netd.register_forward_hook(lambda net, inputs, logits: seen.append(logits.dtype))
     trainer.train_batch()
@@ -129,9 +128,9 @@ def test_tf32_is_for_training_passes(on):
             assert tf32() == OFF
         assert tf32() == ON
     assert tf32() == OFF
-    trainer = trainer_of(on=on, d_norm="none")
+    trainer = trainer_of(runtime=on, d_norm="none")
     with pytest.raises(RuntimeError, match="conv2d"):
-        trainer.passes(trainer.netd, torch.zeros(1, 1, device=on.device))
+        trainer.passes.decide(torch.zeros(1, 1, device=on.device), None)
     assert tf32() == OFF
 
 
@@ -151,8 +150,8 @@ def test_penalties_drawing_and_measuring_are_not_in_tf32():
     assert forward == [ON, ON, ON, OFF, ON]  # fourth: R1
     assert set(backward) == {OFF}  # with the gradient of R1 that of the loss
     forward.clear()
-    trainer.shown().register_forward_hook(lambda *_: forward.append(tf32()))
-    probe(trainer)
+    trainer.weights()["netg"].register_forward_hook(lambda *_: forward.append(tf32()))
+    trainer.probe()
     assert forward == [OFF] * 3
 
 
@@ -161,7 +160,7 @@ def test_penalties_drawing_and_measuring_are_not_in_tf32():
                                      {"net": "resnet"}, {"net": "mlp"}])  # fmt: skip
 @pytest.mark.parametrize("device", [CPU, META])
 def test_both_steps_run_in_bf16(device, options):
-    trainer = trainer_of(on=Runtime(device, bf16=True), **options)
+    trainer = trainer_of(runtime=Runtime(device, bf16=True), **options)
     trainer.step_d(0)
     trainer.step_g(0)
     assert trainer.meters.table.device.type == device.type
@@ -172,7 +171,7 @@ def test_both_steps_run_in_bf16(device, options):
 
 
 def test_a_bf16_run_resumes_to_the_same_bits():
-    straight, stopped, fresh = (trainer_of(on=LOWERED) for _ in range(3))
+    straight, stopped, fresh = (trainer_of(runtime=LOWERED) for _ in range(3))
     for _ in range(2):
         straight.train_batch()
         stopped.train_batch()
@@ -223,7 +222,7 @@ def test_the_power_iteration_of_spectral_normalisation_stays_float32(monkeypatch
 
     monkeypatch.setattr(torch, "mv", lowering)
     options = {"d_norm": "spectral", "batch_size": 4}
-    lowered, whole = (trainer_of(on=on, **options) for on in (LOWERED, Runtime(CPU)))
+    lowered, whole = (trainer_of(runtime=on, **options) for on in (LOWERED, Runtime(CPU)))
     (images,) = whole._real(0)
     with torch.no_grad():
         assert not torch.equal(

@@ -15,7 +15,7 @@ from animegan.runtime.device import Runtime
 def together(
     work: Callable[..., Any], folder: Path, size: int = 2, left: tuple[str, ...] = (), **others: Any
 ) -> list[Any]:
-    """Run `work(on, folder, **others)` in a group of processes; return the result of each.
+    """Run `work(runtime, folder, **others)` in a group of processes; return the result of each.
 
     Args:
         work: called in each process with its Runtime; each process has one thread.
@@ -41,6 +41,6 @@ def _process(
         "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }  # fmt: skip
-    on = Runtime.start_together(gpu=False, threads=1)
-    torch.save(work(on, folder, **others), folder / f"{rank}.pt")
-    on.ranks.leave()
+    runtime = Runtime.start_together(gpu=False, threads=1)
+    torch.save(work(runtime, folder, **others), folder / f"{rank}.pt")
+    runtime.ranks.leave()

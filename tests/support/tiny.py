@@ -1,16 +1,16 @@
 """A trainer small enough for tests: random 16 x 16 pictures, narrow DCGAN."""
 
+from dataclasses import replace
+
 import torch
 
 from animegan import models
 from animegan.config.derived import spec_of
 from animegan.config.resolve import resolve
-from animegan.data.batches import Batches
 from animegan.data.labels import Attributes, Labels, sizes_of
-from animegan.losses.objectives import OBJECTIVES
 from animegan.runtime import seeds
 from animegan.runtime.device import Runtime
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.build import build_trainer
 from animegan.training.throughput import noise_set
 
 CPU = torch.device("cpu")
@@ -39,26 +39,21 @@ def config_of(**options):
     return resolve("train", {name: str(value) for name, value in given.items()})[0]
 
 
-def trainer_of(device=CPU, netg=None, netd=None, objective="bce", on=None, given=None, **options):
+def trainer_of(
+    device=CPU, netg=None, netd=None, objective=None, runtime=None, given=None, **options
+):
+    """A trainer of `options` on noise; `given` are labels, and a given net takes the place of one.
+
+    `objective` is an objective without the options published with it.
+    """
     named = {} if given is None else {"labels": "folders"}
     config = config_of(**(named | options))
+    config = replace(config, loss=objective or config.loss)
     seeds.seed_everything(config.seed)
     spec = spec_of(config, sizes_of(given))
+    nets = netg or models.build_netg(spec), netd or models.build_netd(spec)
     faces = face_set(size=config.image_size)
-    on = on or Runtime(device)
-    batches = Batches(
-        faces, config.batch_size, config.seed, flip=config.flip, device=on.device,
-        rank=on.ranks.rank, world_size=on.ranks.size,
-    )  # fmt: skip
-    return Trainer(
-        config,
-        netg or models.build_netg(spec),
-        netd or models.build_netd(spec),
-        OBJECTIVES[objective],
-        batches,
-        on,
-        given,
-    )
+    return build_trainer(config, faces, runtime or Runtime(device), given, nets)
 
 
 def weights_of(net):

@@ -18,7 +18,7 @@ from animegan.runtime import launch
 from animegan.runtime.device import Runtime
 from animegan.training import budget, throughput
 from animegan.training.budget import Candidate, Measured, expected, within_budget
-from animegan.training.step.gan_trainer import Trainer
+from animegan.training.step.gan_trainer import GanTrainer
 from tests.support.said import heard
 from tests.support.tiny import GIVEN, config_of
 
@@ -99,13 +99,13 @@ def test_sets_smaller_than_those_measured_are_told() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which is a second later after each batch."""
     clock = [0.0]
-    train_batch = Trainer.train_batch
+    train_batch = GanTrainer.train_batch
 
-    def ticking(trainer: Trainer) -> None:
+    def ticking(trainer: GanTrainer) -> None:
         train_batch(trainer)
         clock[0] += 1
 
-    monkeypatch.setattr(Trainer, "train_batch", ticking)
+    monkeypatch.setattr(GanTrainer, "train_batch", ticking)
     monkeypatch.setattr(throughput.time, "monotonic", lambda: clock[0])
     return clock
 
@@ -149,9 +149,9 @@ def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyP
 
 def test_measuring_on_the_way_takes_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, slow=50.0)
-    config = config_of(name="slow", eval_path=".", eval_share=0.25)
+    config = config_of(name="slow", eval_path=".")
     found = budget.choose([Candidate("best", config)], 1000, Runtime(torch.device("cpu")))
-    assert found.steps == math.floor(0.95 * 50 * 1000 / 1.25 / 4)
+    assert found.steps == math.floor(0.95 * 50 * 1000 / 1.1 / 4)
 
 
 def test_a_small_set_is_told_how_often_it_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ from torch._dynamo.backends.common import aot_autograd
 from torch.nn.utils.parametrizations import spectral_norm
 
 from animegan.runtime.device import Runtime
-from animegan.runtime.distributed import Ranks
+from animegan.runtime.distributed import ProcessGroup
 from animegan.training.step import compiling
-from animegan.training.validation import probe
 from tests.support.said import heard
 from tests.support.tiny import config_of, trainer_of
 
@@ -113,7 +112,7 @@ def assert_same_nets(one, other, **bounds):
 @pytest.mark.parametrize(
     "options",
     [
-        {"share_fakes": False},
+        {"objective": "r3gan", "batch": False},
         {"d_every": 2},  # the generator's step is the first that is traced
         {"d_every": 2, "objective": "ra-hinge", "batch": False},  # that step judges reals, too
         {"accumulate": 2, "batch": False},
@@ -126,7 +125,7 @@ def test_compiled_updates_equal_eager_ones(graphs, options):
     assert_same_nets(eager, compiled, rtol=1e-5, atol=2e-5)
     count = len(graphs.forward)
     compiled.sample(compiled.fixed_noise())
-    probe(compiled)
+    compiled.probe()
     assert len(graphs.forward) == count  # what draws and measures is not compiled
 
 
@@ -163,7 +162,7 @@ def test_what_stays_eager_has_a_reason():
     assert compiling.eager(config_of(), *nets, Runtime(CPU)) == {}
     names = config_of(labels="folders", condition="acgan")
     assert set(compiling.eager(names, *nets, Runtime(CPU))) == {"netd"}
-    two = Runtime(CPU, ranks=Ranks(size=2))
+    two = Runtime(CPU, ranks=ProcessGroup(size=2))
     assert set(compiling.eager(config_of(), *nets, two)) == {"netg"}  # it has BatchNorm
 
 

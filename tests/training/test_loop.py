@@ -130,7 +130,7 @@ def test_sheets_for_the_monitor_are_bytes_on_the_cpu(tmp_path):
     assert {(sheet.dtype, sheet.device.type) for sheet in (fake, real)} == {(torch.uint8, "cpu")}
     assert fake.shape == (3, 8 * 18 + 2, 8 * 18 + 2)
     assert torch.equal(fake, one.traces.draw_grid())
-    (batch,) = one.trainer._real(0)  # the batch just trained on
+    batch = one.trainer.batches.images(0)  # the batch just trained on
     assert torch.equal(real, images.grid(images.to_uint8(batch)))
 
 
@@ -370,7 +370,7 @@ def test_the_last_good_state_is_named_and_goes_on(tmp_path, monkeypatch):
 def optimizers_of(trainer):
     return [
         value
-        for optimizer in (trainer.optg, trainer.optd)
+        for optimizer in (trainer.optimizers["optg"], trainer.optimizers["optd"])
         for one in optimizer.state_dict()["state"].values()
         for value in one.values()
     ]
@@ -534,7 +534,7 @@ def test_rates_asked_for_count_although_the_state_has_others(tmp_path):
     later = resumed(tmp_path, lr1=1e-3, lr2=5e-4, beta1=0.25, beta2=0.75)
     trainer = later.trainer
     trainer.train_batch()
-    for optimizer, lr in ((trainer.optg, 1e-3), (trainer.optd, 5e-4)):
+    for optimizer, lr in ((trainer.optimizers["optg"], 1e-3), (trainer.optimizers["optd"], 5e-4)):
         (group,) = optimizer.param_groups
         assert (group["lr"], group["betas"]) == (lr, (0.25, 0.75))
 
@@ -573,8 +573,8 @@ def test_the_average_is_what_is_drawn_and_kept_and_goes_on_too(tmp_path):
     later = resumed(tmp_path, **options)
     later.fit(Asked())
     assert_same(later.trainer, straight.trainer)
-    average = weights_of(later.trainer.shown())
-    assert same_weights(average, weights_of(straight.trainer.shown()))
+    average = weights_of(later.trainer.weights()["netg"])
+    assert same_weights(average, weights_of(straight.trainer.weights()["netg"]))
     assert not same_weights(average, weights_of(later.trainer.netg))
     kept = checkpoint.load_net(later.run.path / "netg_last.pth", "netg").net
     assert same_weights(weights_of(kept), average)

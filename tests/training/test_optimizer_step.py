@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from animegan.training.step.guard import Guard
+from animegan.training.step.optimizer_step import Guard
 
 CPU = torch.device("cpu")
 

@@ -39,7 +39,10 @@ def test_both_optimizers_get_the_values_of_the_step():
     trainer = trainer_of(lr1=1e-3, lr2=2e-3, **MOVING)
     for step in range(10):
         trainer.train_batch()
-        for optimizer, lr in ((trainer.optg, 1e-3), (trainer.optd, 2e-3)):
+        for optimizer, lr in (
+            (trainer.optimizers["optg"], 1e-3),
+            (trainer.optimizers["optd"], 2e-3),
+        ):
             group = optimizer.param_groups[0]
             assert group["lr"] == trainer.schedule.rate(lr, step)
             assert group["betas"] == (0.5, trainer.schedule.beta2(step))
@@ -81,7 +84,7 @@ def test_a_run_resumes_to_the_same_bits_and_keeps_its_plan_when_prolonged():
     assert fresh.schedule.planned == 8
     assert fresh.optd.param_groups[0]["lr"] == pytest.approx(5e-5)
     assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
-    assert same_weights(weights_of(straight.shown()), weights_of(fresh.shown()))
+    assert same_weights(weights_of(straight.weights()["netg"]), weights_of(fresh.weights()["netg"]))
 
 
 def test_r3gan_brings_its_schedules():

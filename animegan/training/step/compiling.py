@@ -1,8 +1,8 @@
 """torch.compile for the training passes, and the cases in which it cannot be used."""
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from animegan import models
 from animegan.config.derived import penalised
+from animegan.models.conditioning import Critic, Features, reuses_look
 from animegan.runtime.device import Runtime
 
 if TYPE_CHECKING:
@@ -18,24 +19,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def eager(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> dict[str, str]:
+def eager(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) -> dict[str, str]:
     """Return why "netg" and "netd" cannot be compiled, by name; a network that can is left out."""
-    found = {}
+    reasons = {}
     for kind, net in (("netg", netg), ("netd", netd)):
-        if on.device.type == "meta":
-            found[kind] = "the meta device computes nothing"
-        elif on.ranks.size > 1 and models.has_batch_norm(net):
-            found[kind] = "its BatchNorm exchanges statistics between processes"
+        if runtime.device.type == "meta":
+            reasons[kind] = "the meta device computes nothing"
+        elif runtime.ranks.size > 1 and models.has_batch_norm(net):
+            reasons[kind] = "its BatchNorm exchanges statistics between processes"
     if penalised(config):
-        found["netd"] = "its gradient penalty needs second derivatives, which PyTorch refuses there"
+        reasons["netd"] = (
+            "its gradient penalty needs second derivatives, which PyTorch refuses there"
+        )
     elif config.labels is not None and config.condition == "acgan":
-        found["netd"] = "its acgan classifier is a second output"
-    return found
+        reasons["netd"] = "its acgan classifier is a second output"
+    return reasons
 
 
-def told(config: "Config", netg: nn.Module, netd: nn.Module, on: Runtime) -> str:
+def told(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) -> str:
     """Describe in one line which networks will be compiled, and why the others will not."""
-    why = eager(config, netg, netd, on)
+    why = eager(config, netg, netd, runtime)
     return "; ".join(
         f"{kind} eager ({why[kind]})" if kind in why else f"{kind} compiled"
         for kind in ("netg", "netd")
@@ -48,23 +51,53 @@ class Passes:
     They are computed in the run's precision; outputs are float32.
     """
 
-    def __init__(
-        self,
-        config: "Config",
-        netg: nn.Module,
-        netd: nn.Module,
-        on: Runtime,
-    ) -> None:
-        why = eager(config, netg, netd, on)
-        nets = {"netg": netg, "netd": netd} if config.compile else {}
-        self.compiled = {net: compiled(net) for kind, net in nets.items() if kind not in why}
-        self._on = on
+    def __init__(self, config: "Config", nets: Mapping[str, nn.Module], runtime: Runtime) -> None:
+        why = eager(config, nets["netg"], nets["netd"], runtime)
+        self.compiled = {
+            kind: compiled(net) for kind, net in nets.items() if config.compile and kind not in why
+        }
+        self._nets = nets
+        self._runtime = runtime
 
-    def __call__(self, net: nn.Module, *inputs: Tensor) -> Tensor:
-        """Return net(*inputs) as float32."""
-        with self._on.lowered():
-            output: Tensor = self.compiled.get(net, net)(*inputs)
-        return output.float() if self._on.bf16 else output
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """Return netg's images [B, C, S, S] of noise [B, nz, 1, 1]."""
+        netg = self.compiled.get("netg", self._nets["netg"])
+        with self._runtime.lowered():
+            images: Tensor = netg(*_given(noise, labels))
+        return self._float(images)
+
+    @property
+    def looks_apart(self) -> bool:
+        """Whether netd's `look` is called apart from `decide`: if its result is worth keeping."""
+        return "netd" not in self.compiled and reuses_look(self._nets["netd"])
+
+    def look(self, images: Tensor) -> Features:
+        """Return what netd's `look` makes of images; the images if it looks as it decides."""
+        if not self.looks_apart:
+            return images
+        with self._runtime.lowered():
+            features: Features = self._netd().look(images)
+        return features
+
+    def decide(self, features: Features, labels: Tensor | None) -> Tensor:
+        """Return netd's logits, [B] or [B, H], of what `look` returned."""
+        whole = self.compiled.get("netd", self._netd())
+        netd = self._netd().decide if self.looks_apart else whole
+        with self._runtime.lowered():
+            logits: Tensor = netd(*_given(features, labels))
+        return self._float(logits)
+
+    def judge(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Return netd's logits and class logits [B, sum(classes)]; "acgan" only."""
+        with self._runtime.lowered():
+            logits, class_logits = self._netd().judge(features)
+        return self._float(logits), self._float(class_logits)
+
+    def _netd(self) -> Critic:
+        return cast(Critic, self._nets["netd"])
+
+    def _float(self, output: Tensor) -> Tensor:
+        return output.float() if self._runtime.bf16 else output
 
     def give_up(self, error: BaseException) -> bool:
         """Disable compilation if `error` came from the compiler; return whether it did."""
@@ -73,6 +106,11 @@ class Passes:
         logger.info(f"{failed(error)}; training continues without it")
         self.compiled = {}
         return True
+
+
+def _given(inputs: Features, labels: Tensor | None) -> tuple[Any, ...]:
+    """Return a net's arguments: labels only if there are some."""
+    return (inputs,) if labels is None else (inputs, labels)
 
 
 def compiled(net: nn.Module) -> Callable[..., Tensor]:
@@ -106,5 +144,5 @@ def is_failure(error: BaseException) -> bool:
 def failed(error: BaseException) -> str:
     """Describe a compiler failure in one line."""
     cause = getattr(error, "inner_exception", error)
-    told = next((line for line in str(cause).splitlines() if line.strip()), "no reason given")
-    return f"--compile: failed ({type(cause).__name__}: {told.strip()[:120]})"
+    first_line = next((line for line in str(cause).splitlines() if line.strip()), "no reason given")
+    return f"--compile: failed ({type(cause).__name__}: {first_line.strip()[:120]})"

@@ -1,77 +1,70 @@
 """Labels passed to the networks in conditional training: those of reals, and those drawn for fakes.
 
-Labels are passed as a tuple with one int64 tensor [B, A] (A attributes) on the device, or as an
-empty tuple in unconditional training, so that `netd(images, *given)` works for both.
+Labels are an int64 tensor [B, A] (A attributes) on the device, or None in unconditional training.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegan.core.errors import UsageError
 from animegan.data.labels import Labels, sizes_of
-from animegan.losses.objectives import auxiliary
-from animegan.runtime import seeds
+from animegan.losses.adversarial import auxiliary
 from animegan.runtime.device import Runtime
+from animegan.runtime.seeds import Streams
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
-    from animegan.models.layers import Critic
 
 ATTRIBUTES = ("names", "values")
-Given = tuple[Tensor, ...]
 
 
 class Conditions:
     """The labels of a training set as networks need them; `labels` is None if unconditional."""
 
-    def __init__(self, config: "Config", labels: Labels | None, on: Runtime) -> None:
+    def __init__(self, config: "Config", labels: Labels | None, runtime: Runtime) -> None:
         self.labels = labels
         self._config = config
-        self._on = on
-        self.names = labels is not None and config.condition == "acgan"  # netd classifies
+        self._runtime = runtime
+        self.classifies = labels is not None and config.condition == "acgan"  # netd does
 
-    def of(self, rows: NDArray[np.int64], pieces: int) -> tuple[Given, ...]:
-        """Return the labels of pictures `rows` of the set, in pieces."""
+    def of(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Return the labels of pictures `rows` of the set."""
         if self.labels is None:
-            return ((),) * pieces
-        return self._cut(self.labels.rows[torch.from_numpy(rows)], pieces)
+            return None
+        return self._runtime.place(self.labels.rows[torch.from_numpy(rows)])
 
-    def drawn(self, seed: int, stream: str, step: int, pieces: int) -> tuple[Given, ...]:
-        """Draw labels for a batch of fakes; return this process's share, in pieces.
+    def drawn(self, streams: Streams, stream: str, step: int) -> Tensor | None:
+        """Draw labels for a batch of fakes; return this process's share.
 
         They are the labels of random pictures of the set, so combinations and unknown labels are as
         frequent as there. Like noise, they are drawn for the whole batch on every process.
         """
         if self.labels is None:
-            return ((),) * pieces
+            return None
         whole = self._config.batch_size
-        source = seeds.generator(seed, f"labels-{stream}", step)
-        return self._cut(self._taken(source, whole)[self._on.ranks.rows(whole)], pieces)
+        labels = self._taken(streams.generator(f"labels-{stream}", step), whole)
+        return self._runtime.place(labels[self._runtime.ranks.rows(whole)])
 
-    def fixed(self, count: int) -> Given:
+    def fixed(self, streams: Streams, count: int) -> Tensor | None:
         """Draw labels for measuring, by the same distribution and the same for the whole run."""
         if self.labels is None:
-            return ()
-        source = seeds.generator(self._config.seed, "labels-fixed")
-        return (self._on.place(self._taken(source, count)),)
+            return None
+        return self._runtime.place(self._taken(streams.fixed("labels-fixed"), count))
 
-    def sheet(self, count: int) -> Given:
+    def sheet(self, count: int) -> Tensor | None:
         """Return labels for a sample grid: the set's `count` most frequent combinations, cycled."""
         if self.labels is None:
-            return ()
+            return None
         kinds, _ = self.labels.shares(most=count)
-        return (self._on.place(kinds[torch.arange(count) % len(kinds)]),)
+        return self._runtime.place(kinds[torch.arange(count) % len(kinds)])
 
-    def judge(self, netd: nn.Module, images: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """Return netd's logits and the AC-GAN loss (scalar), both float32; only if `names`."""
-        with self._on.lowered():
-            outputs = cast("Critic", netd).judge(images)
-        logits, class_logits = (one.float() if self._on.bf16 else one for one in outputs)
-        return logits, auxiliary(class_logits, given[0], sizes_of(self.labels))
+    def class_loss(self, class_logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the AC-GAN loss, a scalar, of class logits [B, sum(classes)]."""
+        return auxiliary(class_logits, labels, sizes_of(self.labels))
 
     def about(self) -> dict[str, Any]:
         """Return what weight files store about the labels."""
@@ -105,6 +98,3 @@ class Conditions:
         assert self.labels is not None
         known = self.labels.rows
         return known[torch.randint(len(known), (count,), generator=source)]
-
-    def _cut(self, labels: Tensor, pieces: int) -> tuple[Given, ...]:
-        return tuple((one,) for one in self._on.place(labels).chunk(pieces))

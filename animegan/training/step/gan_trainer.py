@@ -3,37 +3,39 @@
 Nothing here copies a value from the device to the host; `training/loop.py` does so occasionally.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from animegan.config.derived import planned_steps
+from animegan.core import images
+from animegan.core.images import Draw
 from animegan.data.batches import Batches
 from animegan.data.labels import Labels
 from animegan.losses.objectives import Objective
 from animegan.losses.penalties import clip_weights
-from animegan.models import projected
-from animegan.runtime import modes, seeds
+from animegan.runtime import modes
 from animegan.runtime.device import Runtime
-from animegan.training.step import compiling
-from animegan.training.step.conditioning import Conditions, Given
+from animegan.training.step.augment import View
+from animegan.training.step.compiling import Passes
+from animegan.training.step.conditioning import Conditions
 from animegan.training.step.ema import Ema
-from animegan.training.step.guard import Guard
+from animegan.training.step.inputs import Inputs, Shown
 from animegan.training.step.meters import Meters
-from animegan.training.step.optimizer_step import Updates
-from animegan.training.step.pieces import Pieces
+from animegan.training.step.optimizer_step import Guard, Piece, Pieces, Updates
 from animegan.training.step.regularization import Regularizer
 from animegan.training.step.schedule import Schedule
 from animegan.training.step.sync_norm import synchronise
-from animegan.training.step.view import View
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
 
+GRID = 64  # pictures in a grid
 
-class Trainer:
-    """Both nets, both optimizers, and the training steps.
+
+class GanTrainer:
+    """A generator `netg` and a discriminator `netd`, trained in turn; a `base.Trainer`.
 
     All random numbers depend on the seed and the step alone, so a resumed run needs only `step` to
     continue the random streams and the epoch. They are drawn for the whole batch and each process
@@ -47,252 +49,270 @@ class Trainer:
         netd: nn.Module,
         objective: Objective,
         batches: Batches,
-        on: Runtime,
+        runtime: Runtime,
         labels: Labels | None = None,
     ) -> None:
         self.config = config
         self.objective = objective
+        self.runtime = runtime
+        self.ranks = runtime.ranks
         self.batches = batches
-        self.device = on.device
-        self.ranks = on.ranks
-        if on.ranks.size > 1:
-            for net in (netg, netd):
-                synchronise(net, on.ranks.mean_of, on.ranks.size)
-        self.netg = netg.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.netd = netd.to(on.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        for net in (self.netg, self.netd):
-            on.ranks.copy_from_main([*net.parameters(), *net.buffers()])
+        self.streams = batches.streams  # the one seed of all that is random here
+        self.nets = {"netg": self._placed(netg), "netd": self._placed(netd)}
         if config.clip:
             clip_weights(self.netd, config.clip)
-        self.optg = self._optimizer(self.netg, config.lr1, on)
-        self.optd = self._optimizer(self.netd, config.lr2, on)
+        self.optimizers = {
+            "optg": self._optimizer(self.netg, config.lr1),
+            "optd": self._optimizer(self.netd, config.lr2),
+        }
         self.ema = Ema(self.netg, config.ema) if config.ema else None
-        self.view = View(config, on)
-        self.conditions = Conditions(config, labels, on)
-        self.guard = Guard(on.device)
+        self.view = View(config, self.streams, runtime)
+        self.conditions = Conditions(config, labels, runtime)
+        self.guard = Guard(runtime.device)
         self.schedule = Schedule(config, planned_steps(config, batches.steps_per_epoch))
-        self.meters = Meters(on.device)
-        self.pieces = Pieces(config, objective, (self.netg, self.netd), on.ranks)
-        self.regularizer = Regularizer(config, objective, self.netd, on)
-        self.passes = compiling.Passes(config, self.netg, self.netd, on)
-        self.updates = Updates((self.netg, self.netd), self.guard, self.pieces, self.passes, on)
-        self.step = 0  # completed batches
-        self._fakes: list[Tensor] = []  # shared by the two updates of a batch
-        self._seen: list[Tensor] = []  # a projected netd's features of them
-        self._projected = isinstance(self.netd, projected.Discriminator)
-        self.reseed(0)
-        self._on = on
+        self.meters = Meters(runtime.device)
+        self.pieces = Pieces(config, objective, (self.netg, self.netd), self.ranks)
+        self.regularizer = Regularizer(config, objective, self.nets, self.streams, runtime)
+        self.passes = Passes(config, self.nets, runtime)
+        self.updates = Updates(
+            (self.netg, self.netd), self.guard, self.pieces, self.passes, runtime
+        )
+        self.inputs = Inputs(
+            config, self.nets, batches, self.conditions, self.view, self.passes, self.streams,
+            runtime,
+        )  # fmt: skip
+        self.step = 0
 
-    def _optimizer(self, net: nn.Module, lr: float, on: Runtime) -> torch.optim.Optimizer:
+    def _placed(self, net: nn.Module) -> nn.Module:
+        """Return the net on the device, with the main process's weights."""
+        if self.ranks.size > 1:
+            synchronise(net, self.ranks.mean_of, self.ranks.size)
+        net = net.to(self.runtime.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.ranks.copy_from_main([*net.parameters(), *net.buffers()])
+        return net
+
+    def _optimizer(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
         config = self.config
-        weights = [one for one in net.parameters() if one.requires_grad]
+        weights = [weight for weight in net.parameters() if weight.requires_grad]
         if config.optimizer == "rmsprop":
             return torch.optim.RMSprop(weights, lr=lr)
         betas = (config.beta1, config.beta2)
-        return torch.optim.Adam(weights, lr=lr, betas=betas, fused=on.fused())
+        return torch.optim.Adam(weights, lr=lr, betas=betas, fused=self.runtime.fused())
+
+    @property
+    def netg(self) -> nn.Module:
+        return self.nets["netg"]
+
+    @property
+    def netd(self) -> nn.Module:
+        return self.nets["netd"]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.batches.steps_per_epoch
+
+    @property
+    def bad_step(self) -> Tensor:
+        return self.guard.bad_step
 
     # --- one batch
 
     def train_batch(self) -> None:
         """Process one batch: update netd every `d_every`-th batch, netg every `g_every`-th."""
-        if self._due(self.step, self.config.d_every):
-            self.updates.carry_out(self.step_d, self.step, self._forget)
-        if self._due(self.step, self.config.g_every):
-            self.updates.carry_out(self.step_g, self.step, self._forget)
+        config, step = self.config, self.step
+        if (step + 1) % config.d_every == 0:
+            self.updates.carry_out(self.step_d, step, self.inputs.forget)
+        if (step + 1) % config.g_every == 0:
+            self.updates.carry_out(self.step_g, step, self.inputs.forget)
         self.step += 1
-
-    def _forget(self) -> None:
-        """Drop the fakes and features shared by the two updates of a batch."""
-        self._fakes, self._seen = [], []
-
-    @staticmethod
-    def _due(step: int, every: int) -> bool:
-        return (step + 1) % every == 0
-
-    def _shares(self, step: int) -> bool:
-        """Whether both updates of this batch use the same fakes."""
-        config = self.config
-        both = self._due(step, config.d_every) and self._due(step, config.g_every)
-        return config.share_fakes and both
-
-    def _looks(self) -> bool:
-        """Whether the frozen part of a projected netd can be called separately."""
-        whole = self.conditions.names or self.netd in self.passes.compiled
-        return self._projected and not whole
+        self.inputs.forget(before=self.step)
 
     def step_d(self, step: int) -> None:
-        """Update netd on a batch of reals and of detached fakes.
+        """Update netd to tell a batch of reals from as many fakes; netg gets no gradient."""
+        config, objective = self.config, self.objective
+        penalised = self.regularizer.due(step)
+        logits: list[tuple[Tensor, Tensor]] = []
 
-        If `step_g` uses the same fakes and the batch is not split, netg's graph is kept for it,
-        with the features of netd's frozen part, which this update does not change.
-        """
-        keep = self._shares(step) and self.pieces.count == 1
-        self.schedule.set(self.optd, self.config.lr2, step)
-        exact = self.regularizer.due(step)
-        with self.updates.taking(self.netd, self.optd, step, exact) as add:
-            logits = []
-            pairs = zip(self._real(step), self._noise("noise-d", step), strict=True)
-            of_real = self.conditions.of(self.batches.rows(step), self.pieces.count)
-            of_fake = self.conditions.drawn(self.seed, "noise-d", step, self.pieces.count)
-            for piece, (real, noise) in enumerate(pairs):
-                with torch.set_grad_enabled(keep):
-                    fake = self.passes(self.netg, noise, *of_fake[piece])
-                if keep:
-                    self._fakes.append(fake)
-                rows = self.pieces.rows(piece)
-                see_real, see_fake = (self.view.at(step, side, rows) for side in ("x", "z"))
-                given = of_real[piece], of_fake[piece]
-                real_logits, real_aux = self._judge(see_real(real), given[0])
-                if keep and self._looks():
-                    self._seen = self._look(see_fake(fake))
-                fake = fake.detach()
-                shown = [one.detach() for one in self._seen] or see_fake(fake)
-                fake_logits, fake_aux = self._judge(shown, given[1])
-                loss = self.objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
-                self.meters.add(
-                    loss_d=loss,
-                    d_x=self.objective.score(real_logits).mean(),
-                    d_g_z=self.objective.score(fake_logits).mean(),
-                )
-                if exact:
-                    see = see_real, see_fake
-                    penalty = self.regularizer.penalty(step, rows, (real, fake), see, given)
-                    self.meters.add(penalty=penalty)
-                    weight = self.config.penalty_every * self.schedule.penalty(step)
-                    loss = loss + penalty * weight
-                if self.conditions.names:
-                    self.meters.add(aux_x=real_aux, aux_g_z=fake_aux)
-                add(loss + self.config.aux * (real_aux + fake_aux))
-                logits.append((real_logits.detach(), fake_logits.detach()))
-        if self.config.clip:
-            clip_weights(self.netd, self.config.clip)
-        for real_logits, fake_logits in logits if self.view.adapts else ():
-            self.view.watch(real_logits, self._boundary(fake_logits))
-        self.view.adapt(step // self.config.d_every, self.config.batch_size)
+        def loss_of(piece: Piece) -> Tensor:
+            real = self.inputs.reals(step, "x", piece)
+            fake = self.inputs.fakes_for_d(step, piece)
+            real_logits, real_aux = self._judge(real)
+            fake_logits, fake_aux = self._judge(fake)
+            loss = objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
+            self.meters.add(
+                loss_d=loss,
+                d_x=objective.score(real_logits).mean(),
+                d_g_z=objective.score(fake_logits).mean(),
+            )
+            logits.append((real_logits.detach(), fake_logits.detach()))
+            if penalised:
+                penalty = self.regularizer.penalty(step, piece.rows, real, fake)
+                self.meters.add(penalty=penalty)
+                loss = loss + penalty * (config.penalty_every * self.schedule.penalty(step))
+            if real_aux is not None and fake_aux is not None:
+                self.meters.add(aux_x=real_aux, aux_g_z=fake_aux)
+                loss = loss + config.aux * (real_aux + fake_aux)
+            return loss
+
+        optd = self.optimizers["optd"]
+        self.schedule.set(optd, config.lr2, step)
+        self.updates.take(self.netd, optd, step, loss_of, exact=penalised)
+        if config.clip:
+            clip_weights(self.netd, config.clip)
+        if self.view.adapts:
+            for real_logits, fake_logits in logits:
+                self.view.watch(real_logits, self._boundary(fake_logits))
+            self.view.adapt(step // config.d_every)
 
     def step_g(self, step: int) -> None:
         """Update netg to make netd judge its fakes real; netd's weights get no gradient."""
-        kept, looked = self._fakes, self._seen
-        self._forget()
-        self.schedule.set(self.optg, self.config.lr1, step)
-        with modes.frozen(self.netd), self.updates.taking(self.netg, self.optg, step) as add:
-            # relativistic objectives use other reals than the discriminator's update just did
-            reals = self._real(step + 1) if self.objective.needs_real else ()
-            of_real = (
-                self.conditions.of(self.batches.rows(step + 1), self.pieces.count) if reals else ()
-            )
-            shares = self._shares(step)
-            stream = "noise-d" if shares else "noise-g"
-            # the same view of shared fakes as in step_d, so results do not depend on `keep`
-            side = "z" if shares and self._projected else "g-z"
-            of_fake = self.conditions.drawn(self.seed, stream, step, self.pieces.count)
-            pairs = zip(self._noise(stream, step), of_fake, strict=True)
-            fakes = kept or (self.passes(self.netg, noise, *given) for noise, given in pairs)
-            for piece, fake in enumerate(fakes):
-                rows = self.pieces.rows(piece)
-                see_real, see_fake = self.view.at(step, "g-x", rows), self.view.at(step, side, rows)
-                fake_logits, aux = self._judge(looked or see_fake(fake), of_fake[piece])
-                real_logits = (
-                    self.passes(self.netd, see_real(reals[piece]), *of_real[piece])
-                    if reals
-                    else None
-                )
-                loss = self.objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
-                add(loss + self.config.aux * aux)
-                self.meters.add(loss_g=loss)
+        config, objective = self.config, self.objective
+
+        def loss_of(piece: Piece) -> Tensor:
+            fake_logits, aux = self._judge(self.inputs.fakes_for_g(step, piece))
+            real_logits = None
+            if objective.needs_real:  # other reals than netd has just learnt
+                real_logits = self._decide(self.inputs.reals(step, "g-x", piece, ahead=1))
+            loss = objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
+            self.meters.add(loss_g=loss)
+            return loss if aux is None else loss + config.aux * aux
+
+        optg = self.optimizers["optg"]
+        self.schedule.set(optg, config.lr1, step)
+        with modes.frozen(self.netd):
+            self.updates.take(self.netg, optg, step, loss_of)
         if self.ema is not None:
-            seen = (step + 1) * self.config.batch_size
-            self.ema.update(self.netg, seen, self.config.batch_size * self.config.g_every)
+            seen = (step + 1) * config.batch_size
+            self.ema.update(self.netg, seen, config.batch_size * config.g_every)
+
+    def _judge(self, shown: Shown) -> tuple[Tensor, Tensor | None]:
+        """Return netd's logits, and the AC-GAN loss of what it is shown (None without it)."""
+        if not self.conditions.classifies:
+            return self._decide(shown), None
+        assert shown.labels is not None
+        logits, class_logits = self.passes.judge(self._features(shown))
+        return logits, self.conditions.class_loss(class_logits, shown.labels)
+
+    def _decide(self, shown: Shown) -> Tensor:
+        return self.passes.decide(self._features(shown), shown.labels)
+
+    def _features(self, shown: Shown) -> Any:
+        if shown.features is not None:
+            return shown.features
+        return self.passes.look(shown.see(shown.images))
 
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
         """Return the logit at the boundary between reals and fakes, for `--augment auto`."""
         known = self.objective.boundary
         return self.ranks.batch_mean(fake_logits) if known is None else known
 
-    # --- shared by the steps
+    # --- once in a while
 
-    def _look(self, images: Tensor) -> list[Tensor]:
-        """Return the features of a projected netd's frozen part, in the run's precision."""
-        with self._on.lowered():
-            return cast(projected.Discriminator, self.netd).look(images)
+    def probe(self) -> dict[str, float]:
+        """Evaluate both nets on the next batch without updating them.
 
-    def _judge(self, shown: Tensor | list[Tensor], given: Given) -> tuple[Tensor, Tensor]:
-        """Return netd's logits and the AC-GAN loss (0 for other conditions).
-
-        `shown` are images, or the features that `_look` returned for them.
+        Returns:
+            `probe_loss_d`, the discriminator's loss in eval mode, and `probe_grad_g`, the L2 norm
+            of the gradient of the generator's loss with respect to its images.
         """
-        if isinstance(shown, list):
-            with self._on.lowered():
-                logits = cast(projected.Discriminator, self.netd).decide(shown, *given).float()
-        elif self.conditions.names:
-            return self.conditions.judge(self.netd, shown, given)
-        else:
-            logits = self.passes(self.netd, shown, *given)
-        return logits, logits.new_zeros(())
+        netd, objective, mean = self.netd, self.objective, self.ranks.batch_mean
+        inputs, step = self.inputs, self.step
+        sums = torch.zeros(2, device=self.runtime.device)
+        for piece in self.pieces:  # a batch that had to be split would not fit here either
+            labels = piece.of(inputs.drawn_labels("probe", step))
+            fake = self.sample(piece.of(inputs.noise("probe", step)), labels)
+            with modes.evaluating(netd), modes.frozen(netd), torch.enable_grad():
+                fake = fake.requires_grad_()
+                fake_logits = netd(fake, labels)
+                real_logits = netd(piece.of(inputs.images(step)), piece.of(inputs.labels(step)))
+                loss_d = objective.loss_d(real_logits, fake_logits, mean) / self.pieces.count
+                loss_g = objective.loss_g(fake_logits, real_logits, mean) / self.pieces.count
+                (gradient,) = torch.autograd.grad(loss_g, fake)
+            sums += torch.stack([loss_d.detach(), gradient.square().sum()])
+        self.ranks.all_reduce_mean_([sums])
+        loss, square = sums.tolist()
+        # the loss of the whole batch is a mean over processes: its local gradient is 1 / size
+        return {"probe_loss_d": loss, "probe_grad_g": (square / self.ranks.size) ** 0.5}
 
-    def _noise(self, stream: str, step: int) -> tuple[Tensor, ...]:
-        """Return this process's noise, split into pieces; see `noise_at`."""
-        return self.noise_at(stream, step).chunk(self.pieces.count)
+    def pool(self) -> None:
+        self.ranks.all_reduce_mean_([self.meters.table, *self.view.counts()])
 
-    def noise_at(self, stream: str, step: int) -> Tensor:
-        """Return this process's noise [B / size, nz, 1, 1] ~ N(0, 1), drawn on the CPU."""
-        source = seeds.generator(self.seed, stream, step)
-        noise = torch.randn(self.config.batch_size, self.config.nz, 1, 1, generator=source)
-        return self._on.place(noise[self.ranks.rows(self.config.batch_size)])
+    def reseed(self, salt: int) -> None:
+        self.streams.reseed(salt)
+        self.inputs.forget()
 
-    def _real(self, step: int) -> tuple[Tensor, ...]:
-        """Return this process's reals [B / size, C, S, S] in [-1, 1], split into pieces."""
-        images: Tensor = self.batches.images(step)
-        return images.chunk(self.pieces.count)
+    # --- pictures
 
-    # --- sampling and state
-
-    def sample(self, noise: Tensor, given: Given = ()) -> Tensor:
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Generate images in eval mode, changing no buffer and no random state.
 
         Args:
             noise: [B, nz, 1, 1] on any device.
-            given: labels on the training device, if the generator takes them.
+            labels: int64 [B, A] on the training device, if the generator takes them.
 
         Returns:
             Images [B, C, S, S]: in [-1, 1], unbounded for r3gan.
         """
-        netg = self.shown()
+        netg = self.weights()["netg"]
         with modes.evaluating(netg):
-            images: Tensor = netg(self._on.place(noise), *given)
-        return images
+            drawn: Tensor = netg(self.runtime.place(noise), labels)
+        return drawn
 
-    def shown(self) -> nn.Module:
-        """Return the generator used for samples and weight files: the EMA's if there is one."""
-        return self.netg if self.ema is None else self.ema.net
-
-    def fixed_noise(self, count: int = 64) -> Tensor:
+    def fixed_noise(self, count: int = GRID) -> Tensor:
         """Return the noise [count, nz, 1, 1] that all grids of a run use."""
-        source = seeds.generator(self.config.seed, "fixed")
+        source = self.streams.fixed("fixed")
         return torch.randn(count, self.config.nz, 1, 1, generator=source)
 
-    def reseed(self, salt: int) -> None:
-        """Switch to another seed for batches, noise and views, after a rollback."""
-        self.salt = salt
-        self.seed = self.config.seed + salt * 1_000_003
-        self.batches.seed = self.seed
-        self.view.seed = self.seed
-        self.regularizer.seed = self.seed
+    def grid_images(self) -> Tensor:
+        return self.sample(self.fixed_noise(), self.conditions.sheet(GRID))
 
-    def pool(self) -> None:
-        """Average the processes' own counts; call before they are read or saved."""
-        self.ranks.share([self.meters.table, *self.view.counts()])
+    def real_images(self, count: int = GRID) -> Tensor:
+        return self.batches.images(max(0, self.step - 1))[:count]
+
+    def measured_images(self, count: int) -> Draw:
+        noise = self.fixed_noise(count)
+        labels = self.conditions.fixed(self.streams, count)
+
+        def draw(start: int, count: int) -> Tensor:
+            rows = slice(start, start + count)
+            drawn = self.sample(noise[rows], None if labels is None else labels[rows])
+            return images.to_uint8(drawn).cpu()
+
+        return draw
+
+    # --- files and states
+
+    def weights(self) -> dict[str, nn.Module]:
+        return {"netg": self.netg if self.ema is None else self.ema.net, "netd": self.netd}
+
+    def about(self) -> dict[str, Any]:
+        return self.conditions.about()
+
+    def labels_state(self) -> dict[str, Any] | None:
+        return self.conditions.state_dict()
+
+    def compare_labels(self, saved: dict[str, Any] | None) -> str:
+        return self.conditions.compare(saved)
+
+    def circumstances(self) -> dict[str, Any]:
+        faces = self.batches.faces
+        return {
+            "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
+            "device": self.runtime.device.type,
+            "processes": self.ranks.size,
+            "compiled nets": len(self.passes.compiled),
+            "pictures": len(faces),
+            "picture files (names and sizes)": faces.digest,
+        }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes during training."""
+        trained: dict[str, Any] = {**self.nets, **self.optimizers}
         return {
             "step": self.step,
-            "salt": self.salt,
+            "salt": self.streams.salt,
             "pieces": self.pieces.count,
-            "netg": self.netg.state_dict(),
-            "netd": self.netd.state_dict(),
-            "optg": self.optg.state_dict(),
-            "optd": self.optd.state_dict(),
+            **{name: part.state_dict() for name, part in trained.items()},
             "ema": None if self.ema is None else self.ema.state_dict(),
             "schedule": self.schedule.state_dict(),
             "view": self.view.state_dict(),
@@ -301,15 +321,14 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a `state_dict`, with the learning rates and accumulation of this config."""
         self.step = state["step"]
         self.reseed(state["salt"])
         self.pieces.resume(state["pieces"])
-        self.netg.load_state_dict(state["netg"])
-        self.netd.load_state_dict(state["netd"])
+        for name, net in self.nets.items():
+            net.load_state_dict(state[name])
         self.schedule.load_state_dict(state["schedule"])
-        for optimizer, saved in ((self.optg, state["optg"]), (self.optd, state["optd"])):
-            own = optimizer.param_groups[0]
+        for name, optimizer in self.optimizers.items():
+            saved, own = state[name], optimizer.param_groups[0]
             if saved["param_groups"][0].keys() != own.keys():
                 continue  # another optimizer (--allow-changes): start with fresh moments
             # "fused" depends on the device; learning rates are set again at each step

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from animegan.losses.objectives import Mean
+from animegan.losses.adversarial import Mean
 
 
 class SyncNorm(_BatchNorm):
