@@ -75,7 +75,7 @@ class TinyG(nn.Module):
         self.norm = nn.BatchNorm1d(8)
         self.last = nn.Linear(8, 192)
 
-    def forward(self, noise):
+    def forward(self, noise, labels=None):
         return self.last(self.norm(self.first(noise.flatten(1))).relu()).tanh().view(-1, 3, 8, 8)
 
 
@@ -88,7 +88,7 @@ class TinyD(nn.Module):
         self.norm = nn.BatchNorm1d(8) if batch else nn.Identity()
         self.last = nn.Linear(8, 1)
 
-    def forward(self, images):
+    def forward(self, images, labels=None):
         return self.last(self.norm(self.first(images.flatten(1))).relu()).flatten()
 
 
