@@ -8,7 +8,7 @@ from animegan.config.config import OPTIONS, Config
 from animegan.config.options import Layer
 from animegan.config.presets import PRESETS
 from animegan.config.resolve import resolve, typed
-from animegan.config.resume import refuse_changes, to_resume
+from animegan.config.resume import refuse_changes, saved_options, to_resume
 from animegan.core.errors import UsageError
 from animegan.models import Spec
 from animegan.runs.folder import Run
