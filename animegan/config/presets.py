@@ -1,6 +1,6 @@
 """Presets, and the defaults that --d-features and --loss bring."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from animegan.config.config import OPTIONS
@@ -15,6 +15,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "loss": "bce", "flip": False, "augment": "none", "ema": 0,
     },
     "best": {"d_features": "lite0"},  # docs/recipes.md
+    "scratch": {},
 }  # fmt: skip
 
 
@@ -24,6 +25,18 @@ FEATURES: Mapping[str, Mapping[str, Any]] = {  # defaults under --d-features, se
         "beta1": 0.0, "beta2": 0.99, "d_norm": None, "ngf": 64, "g_convs": 2, "ndf": 64,
     },
 }  # fmt: skip
+
+
+def preset_of(layers: Sequence[Layer]) -> str:
+    """Return the preset of a training: the one that `layers` name, else `best`.
+
+    Whoever chooses the networks or the objective, as weight files and saved runs do, gets `scratch`
+    instead, which adds nothing to the choice.
+    """
+    chosen = settle(OPTIONS, layers)
+    if chosen.values["preset"] is not None:
+        return str(chosen.values["preset"])
+    return "scratch" if {"net", "loss", "d_features"} & chosen.sources.keys() else "best"
 
 
 def published(settled: Settled) -> list[Layer]:

@@ -11,7 +11,7 @@ from typing import Any
 from animegan.config.config import OPTIONS, Config
 from animegan.config.conflicts import conflicts
 from animegan.config.options import Layer, Settled, settle, source_of
-from animegan.config.presets import PRESETS, published
+from animegan.config.presets import PRESETS, preset_of, published
 from animegan.core.errors import refuse
 from animegan.core.files import open_regular
 from animegan.core.program import command_line
@@ -95,8 +95,10 @@ def resolve(
     """
     given = flags if isinstance(flags, Typed) else typed(command, flags)
     above = [*given.layers, *over]
-    preset = settle(OPTIONS, [*under, *above]).values["preset"]
-    chosen = [] if preset is None else [Layer(f"preset {preset}", PRESETS[preset])]
+    chosen = []
+    if command in ("train", "demo"):
+        preset = preset_of([*under, *above])
+        chosen = [Layer(f"preset {preset}", {"preset": preset, **PRESETS[preset]})]
     layers = [*under, *chosen, *above]
     settled = settle(OPTIONS, [*published(settle(OPTIONS, layers)), *layers])
     problems = [*given.problems, *settled.problems, *_overruled(settled, under)]

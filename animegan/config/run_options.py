@@ -16,9 +16,10 @@ class RunOptions:
         None, "name of the run's folder (default: date, time and preset)", on="train demo",
         scope="call")
     preset: str | None = option(
-        None, "named set of options, which your own override: book (the textbook's values) or "
-        "best (far better faces; needs the eval extra)",
-        choices=("book", "best"), scope="start")
+        None, "named set of options, which your own override: best (judges through a pretrained "
+        "network), scratch (learns from your pictures alone) or book (the textbook's values); "
+        "default: best, or scratch if you choose --net, --loss or --d-features yourself",
+        choices=("best", "scratch", "book"), scope="start")
     budget: str | None = option(
         None, "time available for training, such as 30m, 3h or 1d: benchmarks this machine for 20 "
         "seconds, picks the most promising preset (unless one is given) and sets the number of "

