@@ -78,4 +78,5 @@ echo "ruff"
 echo "mypy"
 .venv/bin/python -m mypy
 echo "pytest"
-.venv/bin/python -m pytest "$@"
+# a worker per core, each with one thread: threads of several workers would wait for each other
+OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n auto "$@"
