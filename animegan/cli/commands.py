@@ -53,6 +53,24 @@ def generate(**words: str) -> None:
     run(config, request)
 
 
+def studio(**words: str) -> None:
+    """Open a page for playing with a generator: a wall of faces, mixing, sliders, walks."""
+    config, _ = resolve("studio", words)
+    from animegan.generation.request import find_weights
+
+    netg_path, _ = find_weights(config)
+    from animegan.web import studio as page
+
+    listening = page.listen(config.port)
+    from animegan.generation.draw_recipes import RecipeDrawer
+    from animegan.runtime.device import Runtime
+
+    on = Runtime.start(config.gpu, config.device, config.threads)
+    page.serve(
+        listening, RecipeDrawer(netg_path, on.device), netg_path, config.seed, config.browser
+    )
+
+
 def monitor(**words: str) -> None:
     """Start the visdom server, where training shows its losses and pictures."""
     config, _ = resolve("monitor", words)
@@ -158,6 +176,7 @@ def runs(**words: str) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "generate": generate,
+    "studio": studio,
     "monitor": monitor,
     "evaluate": evaluate,
     "prepare": prepare,

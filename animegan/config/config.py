@@ -31,7 +31,7 @@ class Config:
         None, "TOML file of options; the command line overrides it", on="train generate",
         free=True)
     runs_path: str = option(
-        "checkpoints/", "folder that holds the runs", on="train generate demo runs evaluate",
+        "checkpoints/", "folder that holds the runs", on="train generate demo runs evaluate studio",
         free=True)
     resume: bool | str = option(
         False, "continue from the newest state of --name (default: of the newest run), or from "
@@ -43,7 +43,7 @@ class Config:
     repeat: str | None = option(
         None, "print the command that repeats this run", on="runs", free=True)
     seed: int = option(
-        0, "seed for all random numbers", on="train generate demo evaluate prepare", low=0,
+        0, "seed for all random numbers", on="train generate demo evaluate prepare studio", low=0,
         high=2**31 - 1)
 
     data_path: str = option("data/", "folder of pictures, or of one subfolder per class",
@@ -111,7 +111,7 @@ class Config:
         32, "base width of the discriminator; all its feature maps scale with it", low=1, high=1024)
     netg_path: str | None = option(
         None, "generator weights to draw with; in train, to start from",
-        on="train generate evaluate")
+        on="train generate evaluate studio")
     netd_path: str | None = option(
         None, "discriminator weights to score with; in train, to start from",
         on="train generate")
@@ -178,14 +178,14 @@ class Config:
 
     gpu: bool | None = option(
         None, "true: CUDA, or an error; false: CPU (default: CUDA, else MPS, else CPU)",
-        on="train generate demo evaluate", free=True,
+        on="train generate demo evaluate studio", free=True,
         heading="Machine")
     device: str | None = option(
         None, "device to use, instead of --gpu: cpu, cuda, cuda:1 or mps",
-        on="train generate demo evaluate", free=True)
+        on="train generate demo evaluate studio", free=True)
     threads: int | None = option(
         None, "number of CPU threads (default: torch's choice)",
-        on="train generate demo evaluate", low=1, high=1024, free=True)
+        on="train generate demo evaluate studio", low=1, high=1024, free=True)
 
     precision: str = option(
         "auto", "precision of the networks while training; auto: bf16 on devices with native "
@@ -266,6 +266,15 @@ class Config:
     indices: str | None = option(
         None, "draw only these candidates, numbered as in a manifest: 3,17,40-44", on="generate",
         free=True)
+    recipes: str | None = option(
+        None, "draw the faces of a JSON file, such as the studio's favourites, or of the JSON "
+        "itself", on="generate", free=True)
+    port: int = option(
+        8098, "port of the studio's page, on this machine only", on="studio", low=1, high=65535,
+        free=True,
+        heading="Studio")
+    browser: bool = option(
+        True, "open the studio's page in the browser", on="studio", free=True)
 
     against: str | None = option(
         None, "folder of held-out real pictures to compare with; in doctor, a second set to check "

@@ -1,5 +1,6 @@
 """Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and image files."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def to_pil(pixels: Tensor) -> Image.Image:
 def data_uri(pixels: Tensor, **how: object) -> str:
     """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
     return html.data_uri(to_pil(pixels), "PNG", **how)
+
+
+def png(pixels: Tensor) -> bytes:
+    """Return uint8 [C, H, W] as the bytes of the PNG file that `save_picture` writes."""
+    buffer = io.BytesIO()
+    to_pil(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:
