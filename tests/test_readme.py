@@ -39,7 +39,9 @@ def test_there_are_command_lines():
     assert sum("main.py" in command for _, command in COMMANDS) > 8
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/README.zh-CN.md", "docs/guide.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/README.zh-CN.md", "docs/guide.md", "CONTRIBUTING.md"]
+)
 def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8")):
         if not link.startswith("http"):

@@ -70,6 +70,23 @@ def generate(resolved: Resolved) -> None:
     run(resolved.config, request)
 
 
+def studio(resolved: Resolved) -> None:
+    config = resolved.config
+    from animegan.generation.request import find_weights
+
+    netg_path, _ = find_weights(config)
+    from animegan.web import studio as page
+
+    listening = page.listen(config.port)
+    from animegan.generation.draw_recipes import RecipeDrawer
+    from animegan.runtime.device import Runtime
+
+    runtime = Runtime.start(config.gpu, config.device, config.threads)
+    page.serve(
+        listening, RecipeDrawer(netg_path, runtime.device), netg_path, config.seed, config.browser
+    )
+
+
 def monitor(resolved: Resolved) -> None:
     from animegan.monitor.visdom_server import serve
 
@@ -194,6 +211,9 @@ COMMANDS = {
     "generate": Command(
         generate,
         "Draw new pictures from trained weights; with --netd-path, keep those it scores highest.",
+    ),
+    "studio": Command(
+        studio, "Open a page for playing with a generator: a wall of faces, mixing, sliders, walks."
     ),
     "monitor": Command(
         monitor, "Start the visdom server, where training shows its losses and pictures."

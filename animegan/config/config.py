@@ -13,6 +13,7 @@ from animegan.config.result_options import (
     EvaluateOptions,
     GenerateOptions,
     ListOptions,
+    StudioOptions,
 )
 from animegan.config.run_options import (
     DataOptions,
@@ -45,6 +46,7 @@ class Config(
     WatchOptions,
     MeasureOptions,
     GenerateOptions,
+    StudioOptions,
     EvaluateOptions,
     ListOptions,
     CacheOptions,

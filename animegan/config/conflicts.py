@@ -24,7 +24,7 @@ def conflicts(command: str, config: Config, typed: Collection[str]) -> list[str]
     if command == "train":
         found += _train(config, typed)
     if command == "generate":
-        found += _generate(config)
+        found += _generate(config, typed)
     if command == "evaluate" and config.netg_path is not None and config.samples is not None:
         found.append(f"--netg-path and --samples {config.samples}: both give samples; keep one")
     return found
@@ -50,8 +50,14 @@ def _missing(command: str, config: Config) -> list[str]:
     return found
 
 
-def _generate(config: Config) -> list[str]:
+def _generate(config: Config, typed: Collection[str]) -> list[str]:
     found = []
+    if config.recipes is not None:
+        found += [
+            f"{OPTIONS[name].flag}: each of --recipes says it for itself; leave it out"
+            for name in ("indices", "netd_path", "diverse", "label", "seed", "gen_mean", "gen_std")
+            if name in typed
+        ]
     if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:
         found.append(
             f"--gen-num {config.gen_num}: more than --gen-search-num "

@@ -33,6 +33,22 @@ class GenerateOptions:
     indices: str | None = option(
         None, "draw only these candidates, numbered as in a manifest: 3,17,40-44", on="generate",
         may_change=True, check=values.parse_indices)
+    recipes: str | None = option(
+        None, "draw the faces of a JSON file, such as the studio's favourites, or of the JSON "
+        "itself", on="generate", path=True, may_change=True)
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioOptions:
+    heading: ClassVar = "Studio"
+
+    # fmt: off
+    port: int = option(
+        8098, "port of the studio's page, on this machine only", on="studio", low=1, high=65535,
+        may_change=True)
+    browser: bool = option(
+        True, "open the studio's page in the browser", on="studio", may_change=True)
     # fmt: on
 
 

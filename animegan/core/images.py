@@ -1,12 +1,12 @@
 """Pictures as tensors: the only conversion between [-1, 1] and 0-255, grids, and image files."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from animegan.core import html
 from animegan.core.files import aside
@@ -26,8 +26,22 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def grid(pixels: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
-    """Arrange uint8 [N, C, H, W] in a uint8 [3, H', W'] grid, row by row with black lines."""
-    sheet: Tensor = make_grid(pixels.cpu(), nrow=columns, padding=padding)
+    """Arrange uint8 [N, C, H, W] in a uint8 [3, H', W'] grid, row by row with black lines.
+
+    A single picture has no lines around it. As `torchvision.utils.make_grid`, whose import would
+    take as long as that of torch.
+    """
+    count, _, height, width = pixels.shape
+    pixels = pixels.cpu().expand(-1, 3, -1, -1)
+    if count == 1:
+        return pixels[0]
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    tall, wide = height + padding, width + padding
+    sheet = pixels.new_zeros(3, rows * tall + padding, columns * wide + padding)
+    for k, picture in enumerate(pixels):
+        top, left = k // columns * tall + padding, k % columns * wide + padding
+        sheet[:, top : top + height, left : left + width] = picture
     return sheet
 
 
@@ -40,6 +54,13 @@ def to_pil(pixels: Tensor) -> Image.Image:
 def data_uri(pixels: Tensor, **how: object) -> str:
     """uint8 [C, H, W] as PNG inside a page: what stands for the address of a picture."""
     return html.data_uri(to_pil(pixels), "PNG", **how)
+
+
+def png(pixels: Tensor) -> bytes:
+    """Return uint8 [C, H, W] as the bytes of the PNG file that `save_picture` writes."""
+    buffer = io.BytesIO()
+    to_pil(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def save_picture(pixels: Tensor, path: str | Path, **how: object) -> None:

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from animegan.core import images
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import sweep, write_text
 from animegan.generation.candidates import Noise, labels_of
+from animegan.generation.draw_recipes import BATCH, RecipeDrawer
+from animegan.generation.recipes import Recipe, as_json
 from animegan.generation.request import HOLDS_OTHERS, Request
 from animegan.models.fold import folded
 from animegan.runs import checkpoint
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from animegan.config.config import Config
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CHUNK = 256  # candidates of 96 x 96 drawn and scored at once ...
 CHUNK_CPU = 64  # ... and on a CPU, so that a layer's feature maps stay in its cache
@@ -114,6 +117,9 @@ def generate(config: "Config", request: Request) -> None:
     from tqdm import tqdm
 
     on = Runtime.start(config.gpu, config.device, config.threads)
+    if request.recipes is not None:
+        _draw_recipes(config, request.netg_path, request.recipes, on.device)
+        return
     netg_path, netd_path, chosen = request.netg_path, request.netd_path, request.indices
     loaded = checkpoint.load_net(netg_path, "netg", on.device)
     netg = folded(loaded.net)
@@ -151,43 +157,80 @@ def generate(config: "Config", request: Request) -> None:
     elif chosen is None:
         logger.info("no --netd-path: pictures are not ranked, these are the first candidates")
         chosen = list(range(config.gen_num))
-    shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // loaded.spec.image_size**2))
-    sheet: list[Tensor] = []
-    drawn = chosen if config.save_each else chosen[:shown]
     if config.save_each:  # first, so that a call that was ended early can be repeated
-        _write_manifest(config, netg_path, chosen, scores)
-    names = iter(drawn)
-    for pictures in draw(netg, noise, drawn, on.device, chunk):
+        pictures = [
+            {"file": _file(index), "index": index, "score": scores[k] if scores else None}
+            for k, index in enumerate(chosen)
+        ]
+        record = {
+            "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
+            "gen_std": config.gen_std, "label": config.label, "pictures": pictures,
+        }  # fmt: skip
+        _write_manifest(Path(config.save_each), record)
+
+    def draw_some(indices: Sequence[int]) -> Iterator[Tensor]:
+        return draw(netg, noise, indices, on.device, chunk)
+
+    _write_pictures(config, chosen, chosen, draw_some, loaded.spec.image_size)
+
+
+def _draw_recipes(
+    config: "Config", netg_path: Path, recipes: Sequence[Recipe], device: torch.device
+) -> None:
+    """Write the faces of --recipes in their order; single files are numbered from 0."""
+    drawer = RecipeDrawer(netg_path, device)
+    for recipe in recipes:
+        drawer.check(recipe, "--recipes")
+    if config.save_each:
+        pictures = [
+            {"file": _file(k), "recipe": as_json(recipe)} for k, recipe in enumerate(recipes)
+        ]
+        _write_manifest(Path(config.save_each), {"netg": str(netg_path), "pictures": pictures})
+
+    def draw_some(wanted: Sequence[Recipe]) -> Iterator[Tensor]:
+        return (drawer(wanted[k : k + BATCH]) for k in range(0, len(wanted), BATCH))
+
+    _write_pictures(config, recipes, range(len(recipes)), draw_some, drawer.image_size)
+
+
+def columns_of(count: int) -> int:
+    """Return the number of columns of a sheet of `count` pictures."""
+    return max(8, math.isqrt(count - 1) + 1)
+
+
+def _write_pictures(
+    config: "Config", chosen: Sequence[T], numbers: Sequence[int],
+    draw_some: Callable[[Sequence[T]], Iterator[Tensor]], image_size: int,
+) -> None:  # fmt: skip
+    """Draw all that was chosen; write the sheet and, with `save_each`, a file for each number.
+
+    `draw_some` yields uint8 [n, C, S, S] on the CPU, in the order of what it is given.
+    """
+    shown = min(len(chosen), SHEET, max(1, SHEET_PIXELS // image_size**2))
+    sheet: list[Tensor] = []
+    names = iter(numbers)
+    for pictures in draw_some(chosen if config.save_each else chosen[:shown]):
         sheet += pictures[: shown - len(sheet)]
         if config.save_each:
             for picture in pictures:
-                images.save_picture(picture, Path(config.save_each) / f"{next(names):08d}.png")
-    columns = max(8, math.isqrt(shown - 1) + 1)
-    images.save_picture(images.grid(torch.stack(sheet), columns), config.gen_img)
-    logger.info(f"{config.gen_img}: {shown} pictures of {loaded.spec.image_size} pixels")
+                images.save_picture(picture, Path(config.save_each) / _file(next(names)))
+    images.save_picture(images.grid(torch.stack(sheet), columns_of(shown)), config.gen_img)
+    logger.info(f"{config.gen_img}: {shown} pictures of {image_size} pixels")
     if shown < len(chosen):
         logger.info(
             f"it shows the first {shown} of {len(chosen)}; --save-each=FOLDER writes all of them"
         )
 
 
-def _write_manifest(
-    config: "Config", netg_path: Path, chosen: list[int], scores: list[float] | None
-) -> None:
+def _file(number: int) -> str:
+    return f"{number:08d}.png"
+
+
+def _write_manifest(folder: Path, record: dict[str, Any]) -> None:
     """Write what will be drawn to manifest.json.
 
     Raises UsageError if the pictures of another call lie there, which these would mix with.
     """
-    pictures = [
-        {"file": f"{index:08d}.png", "index": index, "score": None if scores is None else scores[k]}
-        for k, index in enumerate(chosen)
-    ]
-    record = {
-        "netg": str(netg_path), "seed": config.seed, "gen_mean": config.gen_mean,
-        "gen_std": config.gen_std, "label": config.label, "pictures": pictures,
-    }  # fmt: skip
-    assert config.save_each is not None
-    folder = Path(config.save_each)
     manifest = folder / "manifest.json"
     try:
         before = json.loads(manifest.read_text(encoding="utf-8"))
@@ -195,7 +238,7 @@ def _write_manifest(
         before = None
     except (OSError, ValueError, RecursionError):
         before = {}
-    names = {picture["file"] for picture in pictures}
+    names = {picture["file"] for picture in record["pictures"]}
     others = any(path.name not in names for path in folder.glob("*.png"))
     if before not in (None, json.loads(json.dumps(record))) or others:
         refuse([HOLDS_OTHERS.format(folder=folder)])

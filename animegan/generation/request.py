@@ -9,6 +9,7 @@ from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
 from animegan.core.program import command_line
+from animegan.generation.recipes import Recipe, read_recipes
 from animegan.runs.folder import Run, all_runs, named
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """The weight files, which exist, and the candidates to draw, if named by --indices."""
+    """The weight files, which exist, and what to draw if --indices or --recipes names it."""
 
     netg_path: Path
     netd_path: Path | None
     indices: list[int] | None
+    recipes: list[Recipe] | None = None
 
 
 def request_of(config: "Config") -> Request:
@@ -33,12 +35,17 @@ def request_of(config: "Config") -> Request:
         folder = Path(config.save_each)
         problems += writable("--save-each", folder) or _holds_others(folder)
     indices = None if config.indices is None else parse_indices(config.indices)
+    recipes = None
+    try:
+        recipes = None if config.recipes is None else read_recipes(config.recipes)
+    except UsageError as error:
+        problems += error.problems
     try:
         netg_path, netd_path = find_weights(config)
     except UsageError as error:
         raise UsageError(*problems, *error.problems) from None
     refuse(problems)
-    return Request(netg_path, netd_path, indices)
+    return Request(netg_path, netd_path, indices, recipes)
 
 
 HOLDS_OTHERS = "--save-each {folder}: contains other pictures already; use a new or empty folder"

@@ -3,6 +3,7 @@ import os
 import pytest
 import torch
 from PIL import Image
+from torchvision.utils import make_grid
 
 from animegan.core import images
 
@@ -107,3 +108,10 @@ def test_a_folder_that_went_away_is_not_made_anew(tmp_path):
     with pytest.raises(FileNotFoundError):
         images.save_picture(noise(3, 5, 7), tmp_path / "gone" / "one.png")
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 20])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_is_that_of_torchvision(count, channels):
+    pixels = torch.randint(1, 256, (count, channels, 5, 4), dtype=torch.uint8)
+    assert torch.equal(images.grid(pixels, 8), make_grid(pixels, nrow=8, padding=2))
