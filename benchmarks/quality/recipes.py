@@ -57,14 +57,15 @@ def _rates(rate: float) -> dict[str, Any]:
 AIDS = {"flip": True, "ema": 10_000, "augment": "color,translation"}
 HALF = {**DCGAN, **AIDS, "ngf": 32, "ndf": 32}
 BEST = {"preset": "best"}
+SCRATCH = {"preset": "scratch"}
 RECIPES: dict[str, dict[str, Any]] = {
     "book": {"preset": "book"},
     "textbook": TEXTBOOK,
-    "default": {},
+    "default": SCRATCH,  # the name that its rows have
     "default-bce": {"loss": "bce"},
-    "default-wide": {"ngf": 64, "ndf": 64},
-    "default-plain": {"augment": "none"},
-    "default-falling": {"schedule": "lr=0"},
+    "default-wide": {**SCRATCH, "ngf": 64, "ndf": 64},
+    "default-plain": {**SCRATCH, "augment": "none"},
+    "default-falling": {**SCRATCH, "schedule": "lr=0"},
     "default-resnet": {"net": "resnet"},
     "dcgan": {**TEXTBOOK, **AIDS},
     "dcgan-half": HALF,
@@ -91,7 +92,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best-batch-64": {**BEST, "batch_size": 64},
     "best-narrow-g": {**BEST, "ngf": 32, "g_convs": 1},
     "best-shallow-g": {**BEST, "g_convs": 1},
-    "default-deep": {"g_convs": 2},
+    "default-deep": {**SCRATCH, "g_convs": 2},
     "best-wide-g": {**BEST, "ngf": 96},
     "best-wide-d": {**BEST, "ndf": 128},
     "best-noise-256": {**BEST, "nz": 256},

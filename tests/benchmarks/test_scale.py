@@ -10,7 +10,7 @@ from benchmarks.harness.training import config_of
 from benchmarks.speed import scale
 from tests.support.processes import together
 
-SMALL = {"image_size": 16, "ngf": 4, "ndf": 4, "nz": 5, "batch_size": 4}
+SMALL = {"preset": "scratch", "image_size": 16, "ngf": 4, "ndf": 4, "nz": 5, "batch_size": 4}
 
 
 def test_an_exchange_costs_its_latency_and_its_share_of_the_ring():

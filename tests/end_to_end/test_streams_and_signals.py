@@ -22,7 +22,7 @@ def wait_for(process, words):
 
 @pytest.mark.parametrize("closing", ["<&- >&- 2>&-", "2>/dev/full"])
 def test_a_training_needs_no_streams(place, closing):
-    words = " ".join([*SMALL, "--max-steps=2", f"--name=s{len(closing)}"])
+    words = " ".join([*SMALL, "--preset=scratch", "--max-steps=2", f"--name=s{len(closing)}"])
     done = subprocess.run(
         ["sh", "-c", f"'{sys.executable}' '{MAIN}' train {words} {closing}"],
         cwd=place, env=environment(place), timeout=120,
