@@ -326,7 +326,7 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder = tmp_path / "data" / ("blonde", "red")[k % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / f"{k}.png")
-    return ["--preset=scratch", "--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--vis=False",
+    return ["--image-size=16", "--nz=5", "--ngf=2", "--ndf=2", "--batch-size=4", "--vis=False",
             "--nogpu", "--num-workers=0", "--net=dcgan", "--ema=0"]  # fmt: skip
 
 

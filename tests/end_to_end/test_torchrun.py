@@ -16,9 +16,11 @@ import torch
 
 from animegan.cli.app import main
 from animegan.core.program import command_line
-from tests.support.cli import MAIN, SMALL, run
+from tests.support import cli
+from tests.support.cli import MAIN, run
 from tests.training.test_two_processes import BOUNDS
 
+SMALL = [*cli.SMALL, "--preset=scratch"]
 LONG = ["--max-steps=1000000", "--plot-every=1", "--state-every-minutes=0.005", "--keep=1000"]
 PATIENCE = 240  # seconds; for machines with much else to do
 
@@ -104,7 +106,7 @@ def test_two_processes_go_on_with_a_run_of_one(place):
     In float32: in bfloat16, which machines that have it take by themselves, the order of sums
     shows.
     """
-    words = [*SMALL, "--preset=scratch", "--precision=fp32", "--plot-every=1"]
+    words = [*SMALL, "--precision=fp32", "--plot-every=1"]
     run(place, "train", *words, "--max-steps=4", "--name=alone")
     run(place, "train", *words, "--max-steps=2", "--name=mixed")
     done = run_two(place, "train", *words, "--max-steps=4", "--name=mixed", "--resume")
@@ -119,7 +121,7 @@ def test_two_processes_go_on_with_a_run_of_one(place):
 
 
 def test_the_plan_is_printed_once_and_names_the_processes(place):
-    done = run_two(place, "train", *SMALL, "--preset=scratch", "--dry-run", "--name=plan")
+    done = run_two(place, "train", *SMALL, "--dry-run", "--name=plan")
     assert done.returncode == 0
     assert done.stdout.count("plan:") == 1
     assert "processes   2, each with 2 pictures per batch" in done.stdout
@@ -161,7 +163,7 @@ def test_what_torchrun_cannot_have_set_is_told(monkeypatch, capsys):
     ],
 )
 def test_mistakes_are_told_once(place, word, problem):
-    done = run_two(place, "train", *SMALL[:4], word, *SMALL[5:], "--preset=scratch", "--name=wrong")
+    done = run_two(place, "train", *SMALL[:4], word, *SMALL[5:], "--name=wrong")
     assert done.returncode != 0
     assert "exitcode  : 2" in done.stderr
     assert done.stderr.count(problem) == 1
