@@ -147,8 +147,8 @@ class Run:
 
     def weight_files(self) -> list[Path]:
         """Return the generators' weight files, the one to draw with first: best, last, newest."""
-        ranks = {"netg_best.pth": 0, "netg_last.pth": 1}
-        found = [(ranks.get(path.name, 2), -path.stat().st_mtime, path)
+        order = {"netg_best.pth": 0, "netg_last.pth": 1}
+        found = [(order.get(path.name, 2), -path.stat().st_mtime, path)
                  for path in self.path.glob("netg_*.pth")]  # fmt: skip
         return [path for _, _, path in sorted(found)]
 

@@ -36,7 +36,7 @@ def build_trainer(
         nets = models.build_netg(spec), models.build_netd(spec)
     batches = Batches(
         faces, config.batch_size, config.seed, flip=config.flip, device=runtime.device,
-        rank=runtime.ranks.rank, world_size=runtime.ranks.size,
+        rank=runtime.group.rank, world_size=runtime.group.size,
         resident=runtime.has_room(faces.images.nbytes),
     )  # fmt: skip
     return GanTrainer(config, *nets, OBJECTIVES[config.loss], batches, runtime, labels)

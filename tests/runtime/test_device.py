@@ -87,10 +87,10 @@ def test_only_cpu_tensors_are_pinned():
         def to(self, device, non_blocking=False):
             return Fake(device)
 
-    on = Runtime(torch.device("cuda"))
-    assert on.place(Fake("cuda")).device.type == "cuda"
+    runtime = Runtime(torch.device("cuda"))
+    assert runtime.place(Fake("cuda")).device.type == "cuda"
     assert pinned == []
-    assert on.place(Fake("cpu")).device.type == "cuda"
+    assert runtime.place(Fake("cpu")).device.type == "cuda"
     assert pinned == ["cpu"]
 
 

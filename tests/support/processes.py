@@ -43,4 +43,4 @@ def _process(
     }  # fmt: skip
     runtime = Runtime.start_together(gpu=False, threads=1)
     torch.save(work(runtime, folder, **others), folder / f"{rank}.pt")
-    runtime.ranks.leave()
+    runtime.group.leave()

@@ -162,7 +162,7 @@ def test_what_stays_eager_has_a_reason():
     assert compiling.eager(config_of(), *nets, Runtime(CPU)) == {}
     names = config_of(labels="folders", condition="acgan")
     assert set(compiling.eager(names, *nets, Runtime(CPU))) == {"netd"}
-    two = Runtime(CPU, ranks=ProcessGroup(size=2))
+    two = Runtime(CPU, group=ProcessGroup(size=2))
     assert set(compiling.eager(config_of(), *nets, two)) == {"netg"}  # it has BatchNorm
 
 

@@ -53,7 +53,7 @@ class Double(nn.Module):
         return self.net.judge(images.double())
 
 
-def prepared(on, case, precise):
+def prepared(runtime, case, precise):
     options = {"batch_size": 4, **CASES[case]}
     config = config_of(**options)
     seeds.seed_everything(config.seed)
@@ -62,7 +62,7 @@ def prepared(on, case, precise):
     nets = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
     if precise:
         nets = {name: Double(net) for name, net in nets.items()}
-    return trainer_of(runtime=on, given=given, **nets, **options)
+    return trainer_of(runtime=runtime, given=given, **nets, **options)
 
 
 def trained(trainer, steps=STEPS):
@@ -88,14 +88,14 @@ def furthest(one, other):
     return max((one[name].double() - other[name].double()).abs().max().item() for name in one)
 
 
-def work(on, folder):
+def work(runtime, folder):
     found = {}
     for case in CASES:
         for precise in (True, False):
-            found[case, precise] = trained(prepared(on, case, precise))
-    found["resumed"] = resumed(on, folder)
-    found["poisoned"] = poisoned(on)
-    found["short"] = short_of_memory(on)
+            found[case, precise] = trained(prepared(runtime, case, precise))
+    found["resumed"] = resumed(runtime, folder)
+    found["poisoned"] = poisoned(runtime)
+    found["short"] = short_of_memory(runtime)
     return found
 
 
@@ -125,8 +125,8 @@ def test_two_processes_equal_one(found, case, precise):
 # --- states
 
 
-def resumed(on, folder):
-    trainer = prepared(on, "dcgan bce", True)
+def resumed(runtime, folder):
+    trainer = prepared(runtime, "dcgan bce", True)
     trainer.load_state_dict(torch.load(folder / "state.pt"))
     return trained(trainer, 3)["weights"]
 
@@ -145,12 +145,12 @@ def test_a_state_cut_into_more_pieces_than_there_are_rows():
 # --- what only one process meets
 
 
-def poisoned(on):
-    trainer = prepared(on, "dcgan bce", False)
+def poisoned(runtime):
+    trainer = prepared(runtime, "dcgan bce", False)
     trainer.train_batch()
     before = weights_of(trainer)
     images = trainer.batches.images
-    trainer.batches.images = lambda step: images(step) * (float("nan") if on.ranks.rank else 1)
+    trainer.batches.images = lambda step: images(step) * (float("nan") if runtime.group.rank else 1)
     trainer.step_d(1)
     return furthest(before, weights_of(trainer)), trainer.guard.bad_step.item()
 
@@ -159,8 +159,10 @@ def test_a_loss_that_is_not_finite_on_one_process_is_kept_from_all(found):
     assert [one["poisoned"] for one in found] == [(0, 1), (0, 1)]
 
 
-def short_of_memory(on):
-    trainer = trainer_of(runtime=on, batch_size=8, **plain_nets(1 if on.ranks.rank else 99))
+def short_of_memory(runtime):
+    trainer = trainer_of(
+        runtime=runtime, batch_size=8, **plain_nets(1 if runtime.group.rank else 99)
+    )
     return trained(trainer, 2)["weights"], trainer.pieces.count
 
 

@@ -109,7 +109,7 @@ class Inputs:
             whole = self._config.batch_size
             source = self._streams.generator(stream, step)
             noise = torch.randn(whole, self._config.nz, 1, 1, generator=source)
-            return self._runtime.place(noise[self._runtime.ranks.rows(whole)])
+            return self._runtime.place(noise[self._runtime.group.rows(whole)])
 
         return self._once(stream, step, draw)
 
