@@ -77,8 +77,8 @@ class Batches:
         self.streams = Streams(seed)
         self.flip = flip
         self.steps_per_epoch = len(faces) // batch_size
-        share = batch_size // world_size
-        self._slice = slice(rank * share, (rank + 1) * share)
+        rows = batch_size // world_size
+        self._slice = slice(rank * rows, (rank + 1) * rows)
         self._runtime = Runtime(device)
         self._resident = self._whole() if resident else None
         self._expected = -1  # the step whose rows are being read ahead

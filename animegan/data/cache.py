@@ -300,9 +300,9 @@ def _clear(group: Path, folder: Path, job: _Job) -> None:
 
 
 def _build(folder: Path, job: _Job, num_workers: int) -> None:
-    free = shutil.disk_usage(folder.parent).free
-    if free < job.bytes + _SPARE:
-        raise OSError(f"{folder.parent} has {_mb(free)} free, needs {_mb(job.bytes + _SPARE)}")
+    room = shutil.disk_usage(folder.parent).free
+    if room < job.bytes + _SPARE:
+        raise OSError(f"{folder.parent} has {_mb(room)} free, needs {_mb(job.bytes + _SPARE)}")
     logger.info(
         f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {_mb(job.bytes)}"
     )

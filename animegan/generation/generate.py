@@ -124,7 +124,7 @@ def generate(config: "Config", request: Request) -> None:
     if chosen is None and netd_path is not None:
         netd = checkpoint.load_net(netd_path, "netd", runtime.device)
         same = ("image_size", "channels")
-        if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
+        if any(getattr(netd.spec, name) != getattr(loaded.spec, name) for name in same):
             raise UsageError(
                 f"--netd-path {netd_path}: takes pictures of {netd.spec.image_size} px and "
                 f"{netd.spec.channels} channel(s), but netg draws {loaded.spec.image_size} px and "

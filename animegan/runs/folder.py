@@ -148,9 +148,9 @@ class Run:
     def weight_files(self) -> list[Path]:
         """Return the generators' weight files, the one to draw with first: best, last, newest."""
         order = {"netg_best.pth": 0, "netg_last.pth": 1}
-        found = [(order.get(path.name, 2), -path.stat().st_mtime, path)
+        ranked = [(order.get(path.name, 2), -path.stat().st_mtime, path)
                  for path in self.path.glob("netg_*.pth")]  # fmt: skip
-        return [path for _, _, path in sorted(found)]
+        return [path for _, _, path in sorted(ranked)]
 
     def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
         """Write the resolved options, their sources and the command line to options.json."""
@@ -201,13 +201,13 @@ class Run:
 
     def states_after(self, step: int) -> list[Path]:
         """Return the states after `step`, newest first."""
-        return [one for one in self.state_files() if int(one.stem.rpartition("_")[2]) > step]
+        return [path for path in self.state_files() if int(path.stem.rpartition("_")[2]) > step]
 
     def state_files(self) -> list[Path]:
         """Return the states that can be resumed from, newest first."""
-        found = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
+        numbered = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
                  if (m := STATE.fullmatch(path.name))]  # fmt: skip
-        return [path for _, path in sorted(found, reverse=True)]
+        return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def new_run(root: str, name: str | None, preset: str | None) -> Run:
@@ -220,7 +220,7 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
         taken = {path.name for path in Path(root).glob(f"{stem}*")}
         names = (stem, *(f"{stem}-{k}" for k in range(2, 1000)))
-        name = next(free for free in names if free not in taken)
+        name = next(choice for choice in names if choice not in taken)
     elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
         raise UsageError(
             f"--name {name[:110]}: not a folder name; use letters, digits and . - _ + = @, "
@@ -277,8 +277,8 @@ def claim(root: str, name: str | None, preset: str | None) -> Iterator[Run]:
 
 def all_runs(root: str) -> list[Run]:
     """Return all runs in `root`, the most recently written last."""
-    found = [Run(path.parent) for path in Path(root).glob("*/options.json")]
-    return sorted(found, key=last_change)
+    runs = [Run(path.parent) for path in Path(root).glob("*/options.json")]
+    return sorted(runs, key=last_change)
 
 
 def last_change(run: Run) -> float:

@@ -136,8 +136,8 @@ class Runtime:
         """Whether `size` bytes may stay on the device: at most a quarter of a GPU's free memory."""
         if self.device.type != "cuda":
             return False
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return size <= free // 4
+        room, _ = torch.cuda.mem_get_info(self.device)
+        return size <= room // 4
 
 
 @contextmanager

@@ -95,16 +95,16 @@ class Pieces:
         group: ProcessGroup,
     ) -> None:
         self.count = config.accumulate
-        self.share = config.batch_size // group.size  # pictures
+        self.rows = config.batch_size // group.size  # pictures
         batch_norm = any(models.has_batch_norm(net) for net in nets)
         self.same = not (batch_norm or objective.mixes_batch)
         self._group = group
 
     def __iter__(self) -> Iterator["Piece"]:
         """Return the pieces of this process's share, in order."""
-        size = self.share // self.count
-        first = self._group.rank * self.share
-        for start in range(0, self.share, size):
+        size = self.rows // self.count
+        first = self._group.rank * self.rows
+        for start in range(0, self.rows, size):
             local = slice(start, start + size)
             rows = slice(first + start, first + start + size)
             yield Piece(local, rows, self.count == 1)
@@ -119,11 +119,11 @@ class Pieces:
         Raises:
             TrainingStopped: the batch cannot be split (on processes other than the main: `Ended`).
         """
-        more = self._allowed(self.count * 2, self.share + 1)
+        more = self._allowed(self.count * 2, self.rows + 1)
         if self.same and more:
             self.count = more
             return
-        fits = max(2, self.share // self.count // 2) * self._group.size
+        fits = max(2, self.rows // self.count // 2) * self._group.size
         why = ("BatchNorm or the loss mixes its images, so splitting would change the "
                "result") if more else "it is already as small as it gets"  # fmt: skip
         text = (
@@ -134,11 +134,11 @@ class Pieces:
 
     def resume(self, count: int) -> None:
         """Use at least the `count` pieces of a resumed run, which may have run out of memory."""
-        self.count = self._allowed(max(self.count, count), self.share) or self.share
+        self.count = self._allowed(max(self.count, count), self.rows) or self.rows
 
     def _allowed(self, least: int, end: int) -> int | None:
         """Return the first divisor of the share in range(least, end), or None."""
-        return next((n for n in range(least, end) if self.share % n == 0), None)
+        return next((n for n in range(least, end) if self.rows % n == 0), None)
 
 
 def _kept_buffers(net: nn.Module) -> list[Tensor]:
