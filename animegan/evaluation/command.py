@@ -16,8 +16,8 @@ from animegan.core.files import same_place
 from animegan.core.images import Draw
 from animegan.core.outputs import writable_file, writing_report
 from animegan.core.printable import printable
-from animegan.data.cache import open_set
 from animegan.data.decode import RULES, parse_background
+from animegan.data.face_set import open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor

@@ -9,7 +9,7 @@ from pathlib import Path
 from animegan.config.config import OPTIONS, Config
 from animegan.core.errors import UsageError, refuse
 from animegan.data.batches import check_batch
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.folder import Listing
 from animegan.data.labels import Labels, read_labels
 from animegan.evaluation import online

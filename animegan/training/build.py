@@ -7,7 +7,7 @@ from torch import nn
 from animegan import models
 from animegan.config.derived import spec_of
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels, sizes_of
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runtime import seeds

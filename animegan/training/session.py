@@ -14,7 +14,7 @@ from animegan.config.derived import spec_of
 from animegan.config.resume import record
 from animegan.core.errors import Ended
 from animegan.core.signals import Stop
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.data.labels import Labels, read_labels, sizes_of
 from animegan.evaluation import online

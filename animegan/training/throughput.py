@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime, synchronize
 from animegan.training.build import build_trainer

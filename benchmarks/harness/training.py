@@ -16,7 +16,7 @@ from animegan.config.config import Config
 from animegan.config.derived import penalised, spec_of
 from animegan.config.resolve import resolve
 from animegan.core.images import to_uint8
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels
 from animegan.evaluation.extractors import BATCH
 from animegan.generation.candidates import Noise

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from animegan.core.errors import UsageError
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.models import Spec
 from animegan.runtime import memory
 from animegan.runtime.device import Runtime

@@ -3,9 +3,8 @@ import mmap
 import numpy as np
 import pytest
 
-from animegan.data.ahead import read_ahead
-from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.batches import Batches, read_ahead
+from animegan.data.face_set import FaceSet
 
 
 @pytest.fixture

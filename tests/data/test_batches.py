@@ -7,7 +7,7 @@ import torch
 from animegan.core.errors import UsageError
 from animegan.core.images import to_float
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 
 
 def face_set(count: int = 23, size: int = 8, channels: int = 3) -> FaceSet:

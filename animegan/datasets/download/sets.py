@@ -12,6 +12,7 @@ from animegan.core.optional import require
 from animegan.core.outputs import not_apart
 from animegan.core.program import command_line
 from animegan.data.formats import has_picture_suffix
+from animegan.datasets.archives import is_archive
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.download.unpack import (
     Writer,
@@ -21,7 +22,6 @@ from animegan.datasets.download.unpack import (
     write_lmdb,
     write_torchvision,
 )
-from animegan.datasets.sources import is_archive
 from animegan.datasets.targets import portable
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,10 @@ from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
 from animegan.core.optional import require
 from animegan.data.formats import HEAD, kind_of
+from animegan.datasets.archives import DamagedMember, is_archive
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.filling import Filling
-from animegan.datasets.sources import DamagedMember, is_archive, walk
+from animegan.datasets.sources import walk
 from animegan.datasets.targets import Targets, portable
 
 
