@@ -15,8 +15,8 @@ from tqdm import tqdm
 from animegan.config.derived import planned_steps
 from animegan.core import images
 from animegan.core.errors import TrainingStopped
-from animegan.core.numbers import KID_NAME, KID_SCALE, kid_shown
 from animegan.core.signals import Stop
+from animegan.evaluation.numbers import KID_NAME, KID_SCALE, kid_shown
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.runs import checkpoint, samples
 from animegan.training.outputs import Outputs

@@ -42,8 +42,10 @@ def hollow(folder: Path, job: Any, num_workers: int) -> None:
     folder.mkdir()
     with open(folder / "images.bin", "wb") as file:
         file.truncate(job.bytes)
-    meta = {"pictures": job.pictures, "broken": {}, "enlarged": 0, "changed": {}}
-    (folder / "meta.json").write_text(json.dumps(meta | {"format": cache.FORMAT}))
+    blocks = cache._checksums(folder / "images.bin", job, num_workers)
+    meta = {"format": cache.FORMAT, "pictures": job.pictures, "broken": {}, "enlarged": 0,
+            "changed": {}, "blocks": blocks}  # fmt: skip
+    (folder / "meta.json").write_text(json.dumps(meta | {"check": cache._check_of(meta)}))
 
 
 def make_folder(folder: Path, count: int) -> None:

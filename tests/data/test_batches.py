@@ -173,8 +173,9 @@ def test_on_another_device_nothing_is_left_behind(resident: bool, flip: bool) ->
 
 
 def problem(**how: Any) -> str:
+    given: dict[str, Any] = {"faces": face_set(10), "seed": 0}
     with pytest.raises(UsageError) as caught:
-        Batches(**({"faces": face_set(10), "seed": 0} | how))
+        Batches(**(given | how))
     (line,) = caught.value.problems
     return line
 

@@ -71,7 +71,7 @@ def test_json_alone_on_stdout_and_the_page_beside_the_weights(
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+    return json.loads(capsys.readouterr().out)
 
 
 def test_the_set_the_run_was_trained_on_is_looked_up_for_copies(

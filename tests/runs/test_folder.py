@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import filelock
@@ -178,9 +179,9 @@ def test_a_run_without_a_name_is_named_by_date_and_preset(tmp_path):
 
 
 def test_two_runs_of_one_second_do_not_share_a_folder(tmp_path, monkeypatch):
-    class Noon(folder.datetime):
+    class Noon(datetime):
         @classmethod
-        def now(cls):
+        def now(cls, tz=None):
             return cls(2025, 1, 2, 12)
 
     monkeypatch.setattr(folder, "datetime", Noon)
@@ -394,13 +395,14 @@ def test_resume_without_anything_to_resume_is_told(tmp_path):
     make_run(tmp_path, "empty")
     weights = tmp_path / "empty" / "netg_last.pth"
     weights.write_bytes(b"")
-    for name, resume, words in [
+    cases: list[tuple[str | None, bool | str, str]] = [
         (None, True, "no run in .* has a state"),
         ("empty", True, "no state in"),
         ("away", True, "no state in"),
         (None, str(tmp_path / "empty"), "no state in"),
         (None, str(weights), "netg_last.pth: not a state"),
-    ]:
+    ]
+    for name, resume, words in cases:
         with pytest.raises(UsageError, match=words):
             folder.to_resume(str(tmp_path), name, resume)
 

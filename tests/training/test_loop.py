@@ -15,6 +15,7 @@ from torch import nn
 from animegan.config.derived import spec_of
 from animegan.core import images
 from animegan.core.errors import TrainingStopped, UsageError
+from animegan.monitor.base import NullMonitor
 from animegan.runs import checkpoint, samples
 from animegan.runs.folder import Run
 from animegan.training import loop
@@ -27,7 +28,7 @@ from tests.support.tiny import same_weights, trainer_of, weights_of
 EPOCH = 6  # batches: 24 pictures in batches of 4
 
 
-class Watching:
+class Watching(NullMonitor):
     """A monitor that remembers what it was shown."""
 
     def __init__(self):
@@ -181,7 +182,8 @@ def test_grids_and_weights_come_after_their_epochs(tmp_path):
 def test_weight_files_describe_themselves(tmp_path):
     one = loop_of(tmp_path, max_epoch=1, save_every=1)
     one.fit(Asked())
-    for kind, net in (("netg", one.trainer.netg), ("netd", one.trainer.netd)):
+    kinds: tuple[checkpoint.Kind, ...] = ("netg", "netd")
+    for kind, net in zip(kinds, (one.trainer.netg, one.trainer.netd), strict=True):
         for tag in ("1", "last"):
             loaded = checkpoint.load_net(one.run.path / f"{kind}_{tag}.pth", kind)
             assert loaded.spec == one.outputs.spec

@@ -1,5 +1,7 @@
 """Two processes train as one with the same total batch does."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -20,7 +22,7 @@ STEPS = 5
 BOUNDS = {True: 1e-13, False: 2e-5}
 AIDS = {"augment": "auto", "r1": 0.5, "penalty_every": 2, "ema": 100,
         "flip": True, "clip": 0.5, "optimizer": "rmsprop"}  # fmt: skip
-CASES = {  # without BatchNorm: R3GAN's nets
+CASES: dict[str, Any] = {  # without BatchNorm: R3GAN's nets
     **{loss: {"loss": loss, "net": "r3gan", "ngf": 8, "ndf": 8, "g_every": 1}
        for loss in ("bce", "ra-hinge", "dragan", "r3gan", "wgan-gp")},
     "aids": {"loss": "ra-hinge", "net": "r3gan", "ngf": 8, "ndf": 8, **AIDS, "lr1": 1e-5,
@@ -59,7 +61,7 @@ def prepared(runtime, case, precise):
     seeds.seed_everything(config.seed)
     given = GIVEN if "condition" in CASES[case] else None
     spec = spec_of(config, sizes_of(given))
-    nets = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
+    nets: dict[str, nn.Module] = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
     if precise:
         nets = {name: Double(net) for name, net in nets.items()}
     return trainer_of(runtime=runtime, given=given, **nets, **options)
@@ -75,7 +77,11 @@ def trained(trainer, steps=STEPS):
 
 
 def weights_of(trainer):
-    nets = {"netg": trainer.netg, "netd": trainer.netd, "shown": trainer.weights()["netg"]}
+    nets: dict[str, nn.Module] = {
+        "netg": trainer.netg,
+        "netd": trainer.netd,
+        "shown": trainer.weights()["netg"],
+    }
     return {
         f"{kind}.{name}": tensor.detach().clone()
         for kind, net in nets.items()
