@@ -9,7 +9,7 @@ from animegan.core.errors import UsageError
 from animegan.core.files import is_inside
 from animegan.core.program import command_line
 from animegan.losses.objectives import OBJECTIVES
-from animegan.runs import folder
+from animegan.runs import find, folder
 from animegan.runtime.launch import launched
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what `generate` can write
@@ -78,7 +78,7 @@ def _train(config: Config, typed: Collection[str]) -> list[str]:
             "or drop --resume to start a new run from these weights"
         )
     if isinstance(config.resume, str):
-        if not folder.named(config.runs_path, config.resume).exists():
+        if not find.named(config.runs_path, config.resume).exists():
             problems.append(
                 f"--resume {config.resume}: no such state or run folder; "
                 f"`{command_line('runs')}` lists the runs"

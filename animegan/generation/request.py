@@ -9,7 +9,8 @@ from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
 from animegan.core.program import command_line
-from animegan.runs.folder import Run, all_runs, named
+from animegan.runs.find import all_runs, named
+from animegan.runs.folder import Run
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
