@@ -224,10 +224,10 @@ def test_the_power_iteration_of_spectral_normalisation_stays_float32(monkeypatch
     monkeypatch.setattr(torch, "mv", lowering)
     options = {"d_norm": "spectral", "batch_size": 4}
     lowered, whole = (trainer_of(runtime=runtime, **options) for runtime in (LOWERED, Runtime(CPU)))
-    (images,) = whole._real(0)
+    images = whole.batches.images(0)
     with torch.no_grad():
         assert not torch.equal(
-            lowered.passes(lowered.netd, images), whole.passes(whole.netd, images)
+            lowered.passes.decide(images, None), whole.passes.decide(images, None)
         )
     assert same_weights(dict(lowered.netd.named_buffers()), dict(whole.netd.named_buffers()))
     head = projected.Head(8, 6, 8)
