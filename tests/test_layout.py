@@ -70,7 +70,7 @@ def test_no_test_imports_benchmarks_but_their_own() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_much_longer_than_300_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 360
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 345
 
 
 def test_only_one_wing_knows_about_cuda_and_processes() -> None:

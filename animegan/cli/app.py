@@ -132,7 +132,7 @@ def main(words: Sequence[str]) -> int:
         if line.problems and line.command not in COMMANDS:
             raise UsageError(*line.problems)
         if line.help:
-            page = parse.overview({name: each.summary for name, each in COMMANDS.items()})
+            page = parse.overview({name: command.summary for name, command in COMMANDS.items()})
             if line.command in COMMANDS:
                 about = COMMANDS[line.command]
                 page = parse.help_page(line.command, about.summary, OPTIONS, about.defaults)

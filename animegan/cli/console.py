@@ -40,7 +40,9 @@ class ConsoleHandler(logging.Handler):
 def install() -> None:
     """Print what the loggers of `animegan` say, once; UsageError for a bad torchrun variable."""
     root = logging.getLogger("animegan")
-    root.handlers = [one for one in root.handlers if not isinstance(one, ConsoleHandler)]
+    root.handlers = [
+        handler for handler in root.handlers if not isinstance(handler, ConsoleHandler)
+    ]
     root.addHandler(ConsoleHandler(launched()))
     root.setLevel(logging.INFO)
     root.propagate = False

@@ -17,7 +17,8 @@ from animegan.config.presets import usual
 from animegan.config.resume import options_of_run, read_options
 from animegan.core.errors import UsageError
 from animegan.core.program import command_line
-from animegan.runs.folder import Run, all_runs, last_change, named, parse_record
+from animegan.runs.find import all_runs, last_change, named
+from animegan.runs.folder import Run, parse_record
 
 NARROW = 100  # columns below which a table that does not fit becomes blocks
 HEAD = ("run", "epoch", "step", "time", "last seen", "last metrics", "best KID", "options")

@@ -73,7 +73,7 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
     if option is None or not word.startswith("--"):
         if has_next and not equals:  # otherwise its value would be reported as well
             rest.pop(0)
-        known = [one.flag for one in options.values() if line.command in one.on]
+        known = [option.flag for option in options.values() if line.command in option.on]
         near = _near("--" + name.replace("_", "-"), known)
         way = near or f"`{command_line(line.command, '--help')}` lists all options"
         line.problems.append(f"{word.partition('=')[0]}: unknown option; {way}")
@@ -111,7 +111,9 @@ def _take_flag(word: str, rest: list[str], line: Line, options: Mapping[str, Opt
 
 def bare_option(command: str, options: Mapping[str, Option]) -> Option | None:
     """Return the option that a command takes as a positional argument, if any."""
-    return next((one for one in options.values() if one.bare and command in one.on), None)
+    return next(
+        (option for option in options.values() if option.bare and command in option.on), None
+    )
 
 
 def _is_flag(word: str) -> bool:
@@ -144,16 +146,18 @@ def help_page(
     word = f" {bare.bare}" if bare else ""
     lines = [f"usage: {program()} {command}{word} [--option=value ...]", "", summary]
     heading = None
-    for one in options.values():
-        if command not in one.on or one is bare:
+    for option in options.values():
+        if command not in option.on or option is bare:
             continue
-        if one.heading != heading:
-            heading = one.heading
+        if option.heading != heading:
+            heading = option.heading
             lines += ["", f"{heading}:"]
-        value = own.get(one.name, one.default)
-        takes = one.wants + ("" if value is None else f"; default {value}")
-        lines.append(f"  {one.flag}  ({takes})")
-        lines += textwrap.wrap(one.help, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        value = own.get(option.name, option.default)
+        takes = option.wants + ("" if value is None else f"; default {value}")
+        lines.append(f"  {option.flag}  ({takes})")
+        lines += textwrap.wrap(
+            option.help, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
     lines += ["", "A switch is on with --name or --name=true, off with --noname or --name=false."]
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from animegan.core.errors import UsageError
 from animegan.core.files import is_inside
 from animegan.core.program import command_line
 from animegan.losses.objectives import OBJECTIVES
-from animegan.runs import folder
+from animegan.runs import find, folder
 from animegan.runtime.launch import launched
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what `generate` can write
@@ -17,119 +17,123 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what `generate` can write
 
 def conflicts(command: str, config: Config, typed: Collection[str]) -> list[str]:
     """Return the problems between a command's options, `typed` of which the user gave."""
-    found = []
+    problems = []
     if config.gpu is not None and config.device is not None:
-        found.append(f"--gpu and --device {config.device}: both choose the device; keep one")
-    found += _missing(command, config)
+        problems.append(f"--gpu and --device {config.device}: both choose the device; keep one")
+    problems += _missing(command, config)
     if command == "train":
-        found += _train(config, typed)
+        problems += _train(config, typed)
     if command == "generate":
-        found += _generate(config, typed)
+        problems += _generate(config, typed)
     if command == "evaluate" and config.netg_path is not None and config.samples is not None:
-        found.append(f"--netg-path and --samples {config.samples}: both give samples; keep one")
-    return found
+        problems.append(f"--netg-path and --samples {config.samples}: both give samples; keep one")
+    return problems
 
 
 def _missing(command: str, config: Config) -> list[str]:
     """Return a line for each option that the command cannot do without."""
-    found = []
-    needed = [one for one in OPTIONS.values() if one.bare and command in one.on]
+    problems = []
+    needed = [option for option in OPTIONS.values() if option.bare and command in option.on]
     if command == "prepare":
         needed.append(OPTIONS["out"])
-    for one in needed:
-        if getattr(config, one.name) is None:
+    for option in needed:
+        if getattr(config, option.name) is None:
             where = f"see `{command_line(command, '--help')}`"
-            found.append(f"{one.bare or one.flag}: missing; {where}")
+            problems.append(f"{option.bare or option.flag}: missing; {where}")
     if command == "evaluate" and config.against is None:
-        found.append("--against: missing; give a folder of real pictures, preferably held-out ones")
+        problems.append(
+            "--against: missing; give a folder of real pictures, preferably held-out ones"
+        )
     if command == "evaluate" and config.netg_path is None and config.samples is None:
-        found.append(
+        problems.append(
             "--netg-path: missing; give a run, or the generator's weight file, such as "
             "checkpoints/RUN/netg_last.pth, or --samples with a folder of pictures"
         )
-    return found
+    return problems
 
 
 def _generate(config: Config, typed: Collection[str]) -> list[str]:
-    found = []
+    problems = []
     if config.recipes is not None:
-        found += [
+        problems += [
             f"{OPTIONS[name].flag}: each of --recipes says it for itself; leave it out"
             for name in ("indices", "netd_path", "diverse", "label", "seed", "gen_mean", "gen_std")
             if name in typed
         ]
     if config.gen_num > config.gen_search_num and config.indices is None and config.netd_path:
-        found.append(
+        problems.append(
             f"--gen-num {config.gen_num}: more than --gen-search-num "
             f"{config.gen_search_num}; raise --gen-search-num or lower --gen-num"
         )
     if config.diverse and (config.netd_path is None or config.indices):
-        found.append(
+        problems.append(
             "--diverse: chooses among scored candidates; add --netd-path, leave out --indices"
         )
     if not config.gen_img.lower().endswith(PICTURES):
-        found.append(f"--gen-img {config.gen_img}: takes a file name ending in .png, .jpg or .webp")
-    return found
+        problems.append(
+            f"--gen-img {config.gen_img}: takes a file name ending in .png, .jpg or .webp"
+        )
+    return problems
 
 
 def _train(config: Config, typed: Collection[str]) -> list[str]:
-    found = []
+    problems = []
     if config.resume and (config.netg_path or config.netd_path):
-        found.append(
+        problems.append(
             "--resume: continues with the run's own weights; drop --netg-path/--netd-path, "
             "or drop --resume to start a new run from these weights"
         )
     if isinstance(config.resume, str):
-        if not folder.named(config.runs_path, config.resume).exists():
-            found.append(
+        if not find.named(config.runs_path, config.resume).exists():
+            problems.append(
                 f"--resume {config.resume}: no such state or run folder; "
                 f"`{command_line('runs')}` lists the runs"
             )
         if config.name is not None:
-            found.append(
+            problems.append(
                 f"--name {config.name}: --resume {config.resume} already says which run; keep one"
             )
     if config.budget is not None:
-        found += _budget(config, typed)
+        problems += _budget(config, typed)
     if not config.resume and not launched().restarts:  # which go on with the run they began
         try:
             folder.new_run(config.runs_path, config.name, config.preset)
         except UsageError as error:
-            found += error.problems
-    found += untrainable(config)
-    found += _without_effect(config, typed)
+            problems += error.problems
+    problems += untrainable(config)
+    problems += _without_effect(config, typed)
     if config.accumulate > config.batch_size or config.batch_size % config.accumulate:
-        found.append(
+        problems.append(
             f"--accumulate {config.accumulate}: must divide --batch-size {config.batch_size}"
         )
     for name in ("data_path", "eval_path", "netg_path", "netd_path"):
         path = getattr(config, name)
         if path is not None and not os.path.exists(path):
-            found.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
-    return found + _written_into_data(config)
+            problems.append(f"{OPTIONS[name].flag} {path}: no such file or folder")
+    return problems + _written_into_data(config)
 
 
 def _written_into_data(config: Config) -> list[str]:
     """Return a line for each folder whose sample grids would become training pictures."""
-    found = []
+    problems = []
     for name in ("save_path", "runs_path"):
         path = getattr(config, name)
         if path is not None and is_inside(path, config.data_path):
-            found.append(
+            problems.append(
                 f"{OPTIONS[name].flag} {path}: is inside --data-path {config.data_path}, so the "
                 "next run would train on its sample grids; use another folder"
             )
-    return found
+    return problems
 
 
 def untrainable(config: Config) -> list[str]:
     """Return the problems of an objective whose discriminator could not learn, or whose options
     would do nothing.
     """
-    found = []
+    problems = []
     penalty = OBJECTIVES[config.loss].penalty
     if config.clip and (config.d_norm == "spectral" or config.d_features):
-        found.append(
+        problems.append(
             f"--clip {config.clip:g}: has no effect on weights that spectral normalisation "
             f"rescales ({config.d_features or '--d-norm spectral'}); use --clip=0 or another "
             "discriminator"
@@ -137,22 +141,22 @@ def untrainable(config: Config) -> list[str]:
     elif 0 < config.clip < 0.1 and (
         config.net == "r3gan" or (config.net, config.d_norm) == ("fastgan", "none")
     ):
-        found.append(
+        problems.append(
             f"--clip {config.clip:g}: leaves no signal in a discriminator without normalisation "
             f"({config.net}); use --clip=0 or another discriminator"
         )
     if config.d_features and ((penalty and config.gp) or (config.loss == "r3gan" and config.r1)):
-        found.append(
+        problems.append(
             f"--loss {config.loss} with --d-features {config.d_features}: its penalty is meant for "
             "gradients with respect to pixels, and is a thousand times the loss on features; "
             "use --loss hinge or another discriminator"
         )
     if config.gp and penalty is None:
-        found.append(
+        problems.append(
             f"--gp {config.gp:g}: --loss {config.loss} has no such penalty; use --loss wgan-gp, "
             "--loss dragan or --r1"
         )
-    return found
+    return problems
 
 
 def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
@@ -180,19 +184,19 @@ def _without_effect(config: Config, typed: Collection[str]) -> list[str]:
 
 
 def _budget(config: Config, typed: Collection[str]) -> list[str]:
-    found = [
+    problems = [
         f"--budget: already sets how long to train; leave out {OPTIONS[name].flag}"
         for name in ("max_steps", "max_minutes", "max_epoch")
         if name in typed
     ]
     if config.resume:
-        found.append(
+        problems.append(
             "--budget: plans a new run, while --resume keeps the plan it had; limit the time with "
             "--max-minutes instead"
         )
     if launched().size > 1:
-        found.append(
+        problems.append(
             "--budget: can only measure a single process; under torchrun, use --preset and "
             "--max-minutes"
         )
-    return found
+    return problems

@@ -9,7 +9,9 @@ from animegan.models import Spec
 
 def spec_of(config: Config, classes: tuple[int, ...] = ()) -> Spec:
     """Return the Spec for a run's options and the sizes of its label attributes."""
-    known = {one.name: getattr(config, one.name) for one in fields(Spec) if one.name != "classes"}
+    known = {
+        field.name: getattr(config, field.name) for field in fields(Spec) if field.name != "classes"
+    }
     if not classes:
         known["condition"] = None
     if penalised(config) and known["d_norm"] is None and known["d_features"] is None:

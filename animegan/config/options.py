@@ -193,12 +193,14 @@ def option(
     Unless said otherwise, an option of the nets shapes their weights, one that does not belong to
     the run may change when it is resumed, and what may change does not affect the quality.
     """
-    free = scope != "run" if may_change is None else may_change
+    if may_change is None:
+        may_change = scope != "run"
     known: dict[str, Any] = {
         "help": help, "on": tuple(on.split()), "low": low, "high": high, "above": above,
         "choices": tuple(choices), "check": check, "bare": bare, "nets": tuple(nets.split()),
         "shape": bool(nets) if shape is None else shape, "path": path, "scope": scope,
-        "may_change": free, "quality": not free if quality is None else quality,
+        "may_change": may_change,
+        "quality": not may_change if quality is None else quality,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=known)
 

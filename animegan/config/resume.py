@@ -12,7 +12,7 @@ from animegan.config.values import Ends
 from animegan.core.errors import UsageError, refuse
 from animegan.core.files import same_place
 from animegan.losses.objectives import OBJECTIVES
-from animegan.runs import folder
+from animegan.runs import find
 from animegan.runs.folder import Run
 
 # options of older versions that went, at the value that all runs now have
@@ -64,7 +64,7 @@ def to_resume(given: Typed) -> tuple[Run, Sequence[Path]] | None:
     Raises UsageError if there is no such run, and ValueError if an option's value is not valid.
     """
     resume, root, name = (given.value(name) for name in ("resume", "runs_path", "name"))
-    return None if resume is False else folder.to_resume(str(root), name, resume)
+    return None if resume is False else find.to_resume(str(root), name, resume)
 
 
 def options_of_run(run: Run, flag: str = "--resume") -> dict[str, Any]:

@@ -37,8 +37,8 @@ def reason(error: BaseException, limit: int | None = None, *, whole: bool = Fals
     This is the system's message for an OSError, else the first line of the error's text (all lines
     if `whole`), else the error's class name.
     """
-    said = error.strerror if isinstance(error, OSError) else None
-    lines = str(said or error).strip().splitlines()
+    strerror = error.strerror if isinstance(error, OSError) else None
+    lines = str(strerror or error).strip().splitlines()
     text = " ".join(" ".join(lines if whole else lines[:1]).split())
     if limit is not None and len(text) > limit:
         text = text[: limit - 3] + "..."
@@ -47,8 +47,8 @@ def reason(error: BaseException, limit: int | None = None, *, whole: bool = Fals
 
 def refuse(problems: Iterable[str]) -> None:
     """Raise UsageError if there are any problems."""
-    if found := tuple(problems):
-        raise UsageError(*found)
+    if lines := tuple(problems):
+        raise UsageError(*lines)
 
 
 class TrainingStopped(Exception):  # noqa: N818

@@ -67,14 +67,14 @@ def write_text(path: Path, text: str) -> None:
         half.write_text(text, encoding="utf-8")
 
 
-def same_place(one: str | Path, other: str | Path) -> bool:
+def same_place(path: str | Path, other: str | Path) -> bool:
     """Whether two paths lead to the same file or folder, through links too."""
-    return os.path.realpath(one) == os.path.realpath(other)
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
-def is_inside(one: str | Path, other: str | Path) -> bool:
+def is_inside(path: str | Path, other: str | Path) -> bool:
     """Whether `one` is the folder `other` or lies below it, through links too."""
-    return Path(os.path.realpath(one)).is_relative_to(os.path.realpath(other))
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(other))
 
 
 def sweep(folder: Path) -> None:

@@ -1,21 +1,27 @@
 """Distribute work over processes, surviving pictures that crash one.
 
-It uses processes rather than threads because the detector holds the GIL. They are spawned rather
-than forked, because threads of torch and tqdm do not survive a fork, and replaced after `RENEW`
-jobs, because the detector leaks a little memory.
+Worker processes end with the process that started them, however it ends. They are processes rather
+than threads because the detector holds the GIL; spawned rather than forked, because threads of
+torch and tqdm do not survive a fork; and replaced after `RENEW` jobs, because the detector leaks a
+little memory.
 """
 
+import ctypes
 import logging
+import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import chain, islice
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
 from animegan.core.errors import reason
-from animegan.core.workers import begin as begin_worker
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +29,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 RENEW = 4000  # jobs per process
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _AHEAD = 4  # queued or running jobs per process; bounds memory
 
 
@@ -144,5 +151,21 @@ def _first_done(waiting: dict[Future[Any], Any]) -> Future[Any]:
 
 
 def _begin(begin: Callable[..., None], settings: tuple[Any, ...]) -> None:
-    begin_worker()
+    _begin_worker()
     begin(*settings)
+
+
+def _begin_worker() -> None:
+    """Begin a worker process: leave Ctrl-C to the main process, and end if that one is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # also ends a worker in C code that holds the GIL
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)

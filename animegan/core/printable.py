@@ -13,4 +13,4 @@ def printable(text: object) -> str:
 
     An escape is written like `\u001b`, which is valid in JSON too. Tabs and newlines stay.
     """
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))

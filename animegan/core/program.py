@@ -17,11 +17,11 @@ def program() -> str:
     script where the name alone would start another one or none, as in an environment that is not
     activated.
     """
-    called = Path(sys.argv[0])
-    if called.name == "main.py":
+    script = Path(sys.argv[0])
+    if script.name == "main.py":
         return f"{python()} {quote(sys.argv[0])}"
-    if called.stem == "animegan":  # animegan.exe on Windows
-        return _named(os.path.abspath(called))
+    if script.stem == "animegan":  # animegan.exe on Windows
+        return _named(os.path.abspath(script))
     return f"{python()} -m animegan"
 
 

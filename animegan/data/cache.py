@@ -20,40 +20,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animegan.core.errors import UsageError, refuse
+from animegan.core.errors import UsageError
 from animegan.core.files import is_inside
 from animegan.core.locks import lock
-from animegan.data.cache_folder import KEY, cache_root
-from animegan.data.decode import RULES, parse_background
+from animegan.data.cache_folder import KEY
 from animegan.data.decode_many import Outcome, Recipe, decode_all
-from animegan.data.folder import Listing, find_pictures
+from animegan.data.folder import Listing
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 2  # increase it whenever the same file would give different pixels
 _SPARE = 64_000_000  # bytes that must stay free on the disk
 _BLOCK = 2**24  # bytes of images that share a checksum, rounded down to whole images
-_NAMED = 5  # broken pictures listed by name; further ones are only counted
-
-
-@dataclass(frozen=True, eq=False)
-class FaceSet:
-    """Square images of a folder, in sorted order, without broken ones."""
-
-    images: NDArray[np.uint8]  # [N, S, S, C], read-only, usually memory-mapped
-    labels: NDArray[np.int64]  # [N], indices into `classes`
-    classes: tuple[str, ...]
-    files: tuple[str, ...]  # [N], relative to the folder, with "/"
-    broken: tuple[str, ...]  # skipped files, in the same form
-    digest: str = ""  # hash of file names and sizes and of `broken`; empty without files
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A folder to decode, how, and the cache key of the result."""
+class Job:
+    """A folder to decode, how, and the cache key of the result.
+
+    `pictures` is the first of its `fingerprints`.
+    """
 
     listing: Listing
     recipe: Recipe
@@ -69,7 +55,7 @@ class _Job:
 
     @property
     def key(self) -> str:
-        return _hash(f"{FORMAT}/{self.pictures}/{json.dumps(asdict(self.recipe))}")
+        return hash_of(f"{FORMAT}/{self.pictures}/{json.dumps(asdict(self.recipe))}")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,104 +73,22 @@ class _Job:
     def rows_per_block(self) -> int:
         return max(1, _BLOCK // self.row_bytes)
 
-
-def open_set(
-    data: str | Path | Listing,
-    *,
-    image_size: int = 96,
-    channels: int = 3,
-    background: str = "white",
-    resize: str = "crop",
-    num_workers: int = 4,
-    max_broken: float = 0.01,
-    cache_dir: Path | None = None,
-    flag: str = "--data-path",
-) -> FaceSet:
-    """Open a folder of pictures, or a listing of one, as an array.
-
-    The pictures are cached on disk if possible, and otherwise kept in memory. A cache is reused as
-    long as file names, sizes and times, the arguments from `image_size` to `resize`, and the format
-    are the same.
-
-    Args:
-        data: the folder, or a listing of it.
-        image_size: side of the images in pixels.
-        channels: 3 (RGB) or 1 (grey).
-        background: colour laid under transparent pixels.
-        resize: one of `decode.RULES`; see `decode.fit`.
-        num_workers: decoding threads (0 means 1).
-        max_broken: largest share of broken pictures to accept, 0 to 1.
-        cache_dir: None means `cache_root()`.
-        flag: the option that named the folder, for messages; a listing has its own.
-
-    Raises:
-        UsageError: the folder (see `find_pictures`) or background is invalid, or too many pictures
-            are broken.
-    """
-    assert resize in RULES
-    problems: list[str] = []
-    try:
-        parse_background(background)
-    except UsageError as error:
-        problems += error.problems
-    try:
-        listing = data if isinstance(data, Listing) else find_pictures(data, flag)
-    except UsageError as error:
-        raise UsageError(*problems, *error.problems) from None
-    refuse(problems)
-
-    recipe = Recipe(image_size, channels, background, resize)
-    pictures, sizes = _fingerprints(listing)
-    job = _Job(listing, recipe, pictures)
-    try:
-        images, outcome = _cached(job, cache_dir or cache_root(), num_workers)
-    except OSError as error:
-        reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-        logger.info(
-            f"no cache ({reason or error}); keeping the pictures in memory, {_mb(job.bytes)}"
-        )
-        images, outcome = _in_memory(job, num_workers)
-
-    _report(job, outcome, max_broken)
-    kept = [name not in outcome.broken for name in job.names]
-    return FaceSet(
-        images=images,
-        labels=np.array(listing.labels, np.int64)[kept],
-        classes=listing.classes,
-        files=tuple(name for name, good in zip(job.names, kept, strict=True) if good),
-        broken=tuple(outcome.broken),
-        digest=_hash("\n".join([sizes, *outcome.broken]))[:12],
-    )
+    def decoded(self, num_workers: int, outcome: Outcome) -> Iterator[NDArray[np.uint8]]:
+        """Yield the decoded images in order. Raises UsageError if none can be decoded."""
+        yield from decode_all(self.root, self.names, self.recipe, outcome, num_workers)
+        if len(outcome.broken) == len(self.names):
+            name, reason = next(iter(outcome.broken.items()))
+            raise UsageError(
+                f"{self.listing.flag} {self.root}: none of the {len(self.names)} pictures can be "
+                f"decoded, the first {name}: {reason}"
+            )
 
 
-def _report(job: _Job, outcome: Outcome, max_broken: float) -> None:
-    total, broken = len(job.names), list(outcome.broken.items())
-    if job.listing.left_out:
-        logger.info(f"{job.root}: not used: {job.listing.left_out}")
-    if len(broken) > max_broken * total:
-        raise UsageError(
-            f"--max-broken {max_broken:g}: {len(broken)} of {total} pictures are broken, the "
-            f"first {broken[0][0]} ({broken[0][1]}); fix or remove them, or allow a larger share"
-        )
-    for name, reason in broken[:_NAMED]:
-        logger.info(f"skipped broken picture {name}: {reason}")
-    if len(broken) > _NAMED:
-        logger.info(
-            f"skipped {len(broken) - _NAMED} more broken pictures, {len(broken)} of {total}"
-        )
-    if outcome.enlarged:
-        size = job.recipe.image_size
-        logger.info(
-            f"{outcome.enlarged} of {total} pictures are smaller than {size}x{size} and were "
-            "enlarged (--resize pad keeps their size)"
-        )
-
-
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     return sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _fingerprints(listing: Listing) -> tuple[str, str]:
+def fingerprints(listing: Listing) -> tuple[str, str]:
     """Return two hashes of a listing: with and without modification times.
 
     The first changes whenever a file is added, removed or rewritten. The second covers names and
@@ -199,10 +103,10 @@ def _fingerprints(listing: Listing) -> tuple[str, str]:
         except OSError:  # a dangling link
             lines.append(f"{name}\0\n")
             sizes.append(lines[-1])
-    return _hash("".join(lines)), _hash("".join(sizes))
+    return hash_of("".join(lines)), hash_of("".join(sizes))
 
 
-def _changed(job: _Job, name: str) -> int:
+def _changed(job: Job, name: str) -> int:
     """Return the time of a file's last change (including permissions), or 0 if it is missing."""
     try:
         return os.stat(job.root / name).st_ctime_ns
@@ -210,12 +114,12 @@ def _changed(job: _Job, name: str) -> int:
         return 0
 
 
-def _cached(job: _Job, cache: Path, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]:
+def open_cache(job: Job, cache: Path, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]:
     """Load from the cache, building it first if needed. Raises OSError if that is impossible."""
     real = Path(os.path.realpath(job.root))
     if is_inside(cache, real):
         raise OSError(f"{cache} is inside the folder of pictures")
-    group = cache / f"{real.name}-{_hash(str(real))[:12]}"
+    group = cache / f"{real.name}-{hash_of(str(real))[:12]}"
     folder = group / job.key
     if loaded := _load(folder, job, num_workers):
         return loaded
@@ -248,10 +152,10 @@ def _read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _check_of(meta: dict[str, Any]) -> str:
-    return _hash(json.dumps(meta, sort_keys=True))
+    return hash_of(json.dumps(meta, sort_keys=True))
 
 
-def _load(folder: Path, job: _Job, workers: int) -> tuple[NDArray[np.uint8], Outcome] | None:
+def _load(folder: Path, job: Job, workers: int) -> tuple[NDArray[np.uint8], Outcome] | None:
     """Return a cache's images and outcome, or None if it is missing, damaged or stale."""
     try:
         meta = _read_meta(folder)
@@ -269,7 +173,7 @@ def _load(folder: Path, job: _Job, workers: int) -> tuple[NDArray[np.uint8], Out
         return None
 
 
-def _checksums(path: Path, job: _Job, workers: int) -> list[int]:
+def _checksums(path: Path, job: Job, workers: int) -> list[int]:
     """Return the CRC-32 of each block of images: some 0.5 s per GB, or what the disk takes.
 
     The file is read rather than mapped, so that it does not count as this process's memory.
@@ -285,7 +189,7 @@ def _checksums(path: Path, job: _Job, workers: int) -> list[int]:
         return list(pool.map(checksum, range(0, path.stat().st_size, size)))
 
 
-def _clear(group: Path, folder: Path, job: _Job) -> None:
+def _clear(group: Path, folder: Path, job: Job) -> None:
     """Remove interrupted builds, and caches of earlier contents of the folder."""
     for other in group.iterdir():
         if not KEY.fullmatch(other.name):  # not made here
@@ -299,12 +203,13 @@ def _clear(group: Path, folder: Path, job: _Job) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _build(folder: Path, job: _Job, num_workers: int) -> None:
-    free = shutil.disk_usage(folder.parent).free
-    if free < job.bytes + _SPARE:
-        raise OSError(f"{folder.parent} has {_mb(free)} free, needs {_mb(job.bytes + _SPARE)}")
+def _build(folder: Path, job: Job, num_workers: int) -> None:
+    room = shutil.disk_usage(folder.parent).free
+    if room < job.bytes + _SPARE:
+        needed = megabytes(job.bytes + _SPARE)
+        raise OSError(f"{folder.parent} has {megabytes(room)} free, needs {needed}")
     logger.info(
-        f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {_mb(job.bytes)}"
+        f"decoding {len(job.names):,} pictures of {job.root} into {folder}, {megabytes(job.bytes)}"
     )
     aside = folder.with_name(f"{folder.name}.tmp")
     outcome = Outcome()
@@ -312,7 +217,7 @@ def _build(folder: Path, job: _Job, num_workers: int) -> None:
         aside.mkdir()
         blocks: list[int] = []
         with open(aside / "images.bin", "wb") as file:
-            for count, row in enumerate(_decoded(job, num_workers, outcome)):
+            for count, row in enumerate(job.decoded(num_workers, outcome)):
                 if count % job.rows_per_block == 0:
                     blocks.append(0)
                 blocks[-1] = zlib.crc32(row.data, blocks[-1])
@@ -337,27 +242,5 @@ def _settle(descriptor: int, flush: Callable[[], None]) -> None:
     os.fsync(descriptor)
 
 
-def _in_memory(job: _Job, num_workers: int) -> tuple[NDArray[np.uint8], Outcome]:
-    outcome = Outcome()
-    images = np.empty((len(job.names), *job.shape), np.uint8)
-    count = 0
-    for row in _decoded(job, num_workers, outcome):
-        images[count] = row
-        count += 1
-    images.setflags(write=False)
-    return images[:count], outcome
-
-
-def _decoded(job: _Job, num_workers: int, outcome: Outcome) -> Iterator[NDArray[np.uint8]]:
-    """Yield the decoded images in order. Raises UsageError if none can be decoded."""
-    yield from decode_all(job.root, job.names, job.recipe, outcome, num_workers)
-    if len(outcome.broken) == len(job.names):
-        name, reason = next(iter(outcome.broken.items()))
-        raise UsageError(
-            f"{job.listing.flag} {job.root}: none of the {len(job.names)} pictures can be "
-            f"decoded, the first {name}: {reason}"
-        )
-
-
-def _mb(size: int) -> str:
+def megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"

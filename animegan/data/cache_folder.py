@@ -47,19 +47,19 @@ def cached(root: Path | None = None) -> list[Cached]:
     named like it.
     """
     root = cache_root() if root is None else root
-    found = []
+    entries = []
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if not folder.is_dir() or folder.is_symlink():
             continue
         if folder.name in _OTHERS:
-            found.append(_entry(folder, folder.name))
+            entries.append(_entry(folder, folder.name))
         elif GROUP.fullmatch(folder.name):
-            found += [
+            entries += [
                 _entry(key, folder.name[:-13])
                 for key in sorted(folder.iterdir())
                 if KEY.fullmatch(key.name) and key.is_dir() and not key.is_symlink()
             ]
-    return sorted(found, key=lambda entry: -entry.bytes)
+    return sorted(entries, key=lambda entry: -entry.bytes)
 
 
 def clear(root: Path | None = None) -> tuple[int, int]:

@@ -37,13 +37,13 @@ class Recipe:
 
     def rows(self, root: Path, names: Sequence[str]) -> list[Row | BrokenPicture]:
         """Decode files in `root`; a broken one gives its BrokenPicture instead of a row."""
-        found: list[Row | BrokenPicture] = []
+        rows: list[Row | BrokenPicture] = []
         for name in names:
             try:
-                found.append(self.row(root / name))
+                rows.append(self.row(root / name))
             except BrokenPicture as reason:
-                found.append(reason)
-        return found
+                rows.append(reason)
+        return rows
 
 
 @dataclass
@@ -88,13 +88,13 @@ def decode_all(
             while chunks or running:
                 while chunks and len(running) < 4 * workers:
                     running.append(pool.submit(recipe.rows, root, chunks.popleft()))
-                for found in running.popleft().result():
+                for row in running.popleft().result():
                     name = next(left)
                     bar.update()
-                    if isinstance(found, BrokenPicture):
-                        outcome.broken[name] = str(found)
+                    if isinstance(row, BrokenPicture):
+                        outcome.broken[name] = str(row)
                     else:
-                        outcome.enlarged += found[1]
-                        yield found[0]
+                        outcome.enlarged += row[1]
+                        yield row[0]
         finally:
             pool.shutdown(cancel_futures=True)

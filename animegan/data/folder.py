@@ -67,9 +67,9 @@ def scan(root: Path) -> Contents:
     are followed; a dangling link is listed, and reported as broken when decoded. Nothing but the
     first bytes of files without a known suffix is read.
     """
-    found = Contents()
+    contents = Contents()
     for name, kind, why in walk_tree(str(root)):
-        if found.runs and name.startswith(f"{found.runs[-1]}/"):
+        if contents.runs and name.startswith(f"{contents.runs[-1]}/"):
             continue
         if kind in ("file", "dangling"):
             path = os.path.join(root, name)
@@ -79,22 +79,22 @@ def scan(root: Path) -> Contents:
             except OSError:  # to be named as broken when decoded, unless it is none
                 wanted = kind == "file"
             if wanted:
-                found.pictures.append(name)
+                contents.pictures.append(name)
             else:
-                found.left_out[_kind_of_file(base)] += 1
+                contents.left_out[_kind_of_file(base)] += 1
         elif kind == "special":
-            found.left_out["pipes, sockets or devices"] += 1
+            contents.left_out["pipes, sockets or devices"] += 1
         elif kind == "system":
-            found.left_out[f"{name.rpartition('/')[2]} (folder)"] += 1
+            contents.left_out[f"{name.rpartition('/')[2]} (folder)"] += 1
         elif kind == "unreadable":
-            found.unreadable.append((name, why))
+            contents.unreadable.append((name, why))
         elif kind == "prepared":
-            found.prepared.append(name)
+            contents.prepared.append(name)
         elif kind == "run":
-            found.runs.append(name)
-            found.left_out[f"run ({name or '.'})"] += 1
-    found.pictures.sort()
-    return found
+            contents.runs.append(name)
+            contents.left_out[f"run ({name or '.'})"] += 1
+    contents.pictures.sort()
+    return contents
 
 
 def _kind_of_file(name: str) -> str:

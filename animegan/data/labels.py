@@ -39,7 +39,7 @@ class Attributes:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of values of each attribute: `classes` of the networks."""
-        return tuple(len(one) for one in self.values)
+        return tuple(len(values) for values in self.values)
 
     def lookup(self, text: str) -> list[int]:
         """Return the labels for "hair=blonde,eyes=blue"; other attributes are unknown.
@@ -50,7 +50,7 @@ class Attributes:
         labels = [UNKNOWN] * len(self.names)
         problems = []
         for part in text.split(","):
-            name, equals, value = (one.strip() for one in part.partition("="))
+            name, equals, value = (side.strip() for side in part.partition("="))
             if not equals and len(self.names) == 1:
                 name, value = self.names[0], name
             if name not in self.names:
@@ -71,12 +71,12 @@ class Attributes:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for weight files."""
-        return {"names": list(self.names), "values": [list(one) for one in self.values]}
+        return {"names": list(self.names), "values": [list(values) for values in self.values]}
 
     @classmethod
     def read(cls, saved: dict[str, Any]) -> "Attributes":
         """Restore from `as_dict`; KeyError or TypeError for anything else."""
-        return cls(tuple(saved["names"]), tuple(tuple(one) for one in saved["values"]))
+        return cls(tuple(saved["names"]), tuple(tuple(values) for values in saved["values"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,16 +180,16 @@ def read_tags(path: Path, files: Sequence[Path], flag: str = "--tags") -> tuple[
         raise UsageError(f"{flag} {path}: no row has a value for {', '.join(empty)}")
     numbers = [{value: i for i, value in enumerate(known)} for known in values]
     labels = torch.full((len(files), len(columns)), UNKNOWN, dtype=torch.int64)
-    found = 0
+    labelled = 0
     depths = sorted({name.count("/") + 1 for name in rows}, reverse=True)  # longest match first
     for i, file in enumerate(files):
         names = ("/".join(file.parts[-depth:]) for depth in depths)
         row = next((rows[name] for name in names if name in rows), None)
         if row is not None:
-            found += 1
-            known = [one.get(value, UNKNOWN) for one, value in zip(numbers, row, strict=True)]
+            labelled += 1
+            known = [index.get(value, UNKNOWN) for index, value in zip(numbers, row, strict=True)]
             labels[i] = torch.tensor(known)
-    if not found:
+    if not labelled:
         raise UsageError(
             f"{flag} {path}: none of its {len(rows):,} rows matches any of the {len(files):,} "
             "pictures; the first cell of a row is a file name such as 1.jpg"

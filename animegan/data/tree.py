@@ -68,22 +68,22 @@ def walk_tree(root: str, without: tuple[int, int] | None = None) -> Iterator[Fou
         return
     stack = [_entries(root, "")]
     while stack:
-        found = next(stack[-1], None)
-        if found is None:
+        entry = next(stack[-1], None)
+        if entry is None:
             stack.pop()
             continue
-        if found.kind != "folder":
-            yield found
+        if entry.kind != "folder":
+            yield entry
             continue
-        path = os.path.join(root, found.name)
+        path = os.path.join(root, entry.name)
         here = identity(path)
-        if "/" not in found.name:
+        if "/" not in entry.name:
             entered = {top, without}
         if here is None:
-            stack.append(_entries(path, found.name))  # which says why it cannot be entered
+            stack.append(_entries(path, entry.name))  # which says why it cannot be entered
         elif here not in entered:
             entered.add(here)
-            stack.append(_entries(path, found.name))
+            stack.append(_entries(path, entry.name))
 
 
 def _entries(folder: str, above: str) -> Iterator[Found]:

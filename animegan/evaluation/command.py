@@ -16,8 +16,8 @@ from animegan.core.files import same_place
 from animegan.core.images import Draw
 from animegan.core.outputs import writable_file, writing_report
 from animegan.core.printable import printable
-from animegan.data.cache import open_set
 from animegan.data.decode import RULES, parse_background
+from animegan.data.face_set import open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor
@@ -68,10 +68,10 @@ def run(config: "Config") -> None:
     against = config.against
     assert against is not None
     _say_if_same(config, against)
-    on = Runtime.start(config.gpu, config.device, config.threads)
+    runtime = Runtime.start(config.gpu, config.device, config.threads)
     pictures, trained_on = None, ""
     if config.netg_path is not None:
-        generator = _load_generator(config, on.device)
+        generator = _load_generator(config, runtime.device)
         pictures, config, trained_on = generator.pictures, generator.config, generator.trained_on
         if generator.training_set is not None:
             listings["--train-path"] = generator.training_set
@@ -80,7 +80,7 @@ def run(config: "Config") -> None:
                 f"--against {against}: the generator was trained on these, so memorising them "
                 "would look like quality; use held-out pictures"
             )
-    network = build_extractor(config.extractor, config.inception_file, on.device)
+    network = build_extractor(config.extractor, config.inception_file, runtime.device)
     detector = FaceDetector()
 
     def opened(flag: str, path: str) -> Folder:

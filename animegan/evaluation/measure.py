@@ -14,7 +14,7 @@ from tqdm import tqdm
 from animegan.core.errors import UsageError
 from animegan.core.images import Draw, to_pil
 from animegan.core.printable import printable
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.evaluation import feature_cache
 from animegan.evaluation.extractors import BATCH, Extractor
 from animegan.evaluation.metrics import thumbnails

@@ -6,7 +6,7 @@ import numpy as np
 
 from animegan.core.errors import UsageError
 from animegan.core.images import Draw
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.folder import find_pictures
 from animegan.evaluation import metrics
 from animegan.evaluation.extractors import Extractor, check_extractor, extract

@@ -10,7 +10,6 @@ import torch
 
 from animegan.core.errors import refuse
 from animegan.core.files import same_place
-from animegan.core.numbers import KID_SCALE
 from animegan.evaluation import metrics
 from animegan.evaluation.copying import QUANTILE, Copying, copying
 from animegan.evaluation.extractors import Extractor
@@ -23,6 +22,7 @@ from animegan.evaluation.measure import (
     of_array,
     too_many,
 )
+from animegan.evaluation.numbers import KID_SCALE
 
 logger = logging.getLogger(__name__)
 

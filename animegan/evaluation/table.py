@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from animegan.core.numbers import KID_NAME, kid_shown
+from animegan.evaluation.numbers import KID_NAME, kid_shown
 from animegan.evaluation.protocol import CANNOT, Evaluation, Numbers
 
 LOWER, HIGHER = "lower", "higher"

@@ -116,21 +116,21 @@ def generate(config: "Config", request: Request) -> None:
     """
     from tqdm import tqdm
 
-    on = Runtime.start(config.gpu, config.device, config.threads)
+    runtime = Runtime.start(config.gpu, config.device, config.threads)
     if request.recipes is not None:
-        _draw_recipes(config, request.netg_path, request.recipes, on.device)
+        _draw_recipes(config, request.netg_path, request.recipes, runtime.device)
         return
     netg_path, netd_path, chosen = request.netg_path, request.netd_path, request.indices
-    loaded = checkpoint.load_net(netg_path, "netg", on.device)
+    loaded = checkpoint.load_net(netg_path, "netg", runtime.device)
     netg = folded(loaded.net)
     labels = labels_of(loaded, config.label, str(netg_path))
     noise = Noise(config.seed, loaded.spec.nz, config.gen_mean, config.gen_std, labels)
-    chunk = chunk_of(loaded.spec.image_size, on.device)
+    chunk = chunk_of(loaded.spec.image_size, runtime.device)
     scores: list[float] | None = None
     if chosen is None and netd_path is not None:
-        netd = checkpoint.load_net(netd_path, "netd", on.device)
+        netd = checkpoint.load_net(netd_path, "netd", runtime.device)
         same = ("image_size", "channels")
-        if any(getattr(netd.spec, one) != getattr(loaded.spec, one) for one in same):
+        if any(getattr(netd.spec, name) != getattr(loaded.spec, name) for name in same):
             raise UsageError(
                 f"--netd-path {netd_path}: takes pictures of {netd.spec.image_size} px and "
                 f"{netd.spec.channels} channel(s), but netg draws {loaded.spec.image_size} px and "
@@ -147,12 +147,12 @@ def generate(config: "Config", request: Request) -> None:
                 noise,
                 config.gen_search_num,
                 config.gen_num * (POOL if config.diverse else 1),
-                on.device,
+                runtime.device,
                 bar.update,
                 chunk,
             )
         if config.diverse:
-            kept = most_different(netg, noise, chosen, config.gen_num, on.device, chunk)
+            kept = most_different(netg, noise, chosen, config.gen_num, runtime.device, chunk)
             chosen, scores = [chosen[k] for k in kept], [scores[k] for k in kept]
     elif chosen is None:
         logger.info("no --netd-path: pictures are not ranked, these are the first candidates")
@@ -169,7 +169,7 @@ def generate(config: "Config", request: Request) -> None:
         _write_manifest(Path(config.save_each), record)
 
     def draw_some(indices: Sequence[int]) -> Iterator[Tensor]:
-        return draw(netg, noise, indices, on.device, chunk)
+        return draw(netg, noise, indices, runtime.device, chunk)
 
     _write_pictures(config, chosen, chosen, draw_some, loaded.spec.image_size)
 

@@ -10,7 +10,8 @@ from animegan.core.errors import UsageError, refuse
 from animegan.core.outputs import writable, writable_file
 from animegan.core.program import command_line
 from animegan.generation.recipes import Recipe, read_recipes
-from animegan.runs.folder import Run, all_runs, named
+from animegan.runs.find import all_runs, named
+from animegan.runs.folder import Run
 
 if TYPE_CHECKING:
     from animegan.config.config import Config
@@ -126,8 +127,8 @@ def _missing(path: Path, root: str, is_netg: bool) -> str:
     """Return the problem that a weight file is missing, with what there is instead."""
     pattern = "netg_*.pth" if is_netg else "netd_*.pth"
     folders = [path.parent, *(run.path for run in reversed(all_runs(root)))]
-    near = next((found for folder in folders if (found := sorted(folder.glob(pattern)))), [])
+    near = next((paths for folder in folders if (paths := sorted(folder.glob(pattern)))), [])
     way = f"`{command_line('train')}` makes some"
     if near:
-        way = f"{near[0].parent} has {', '.join(found.name for found in near[:9])}"
+        way = f"{near[0].parent} has {', '.join(paths.name for paths in near[:9])}"
     return f"{'--netg-path' if is_netg else '--netd-path'} {path}: no such file; {way}"

@@ -45,8 +45,8 @@ def pyramid(image_size: int) -> Pyramid:
 
 def sizes(limit: int = 1024) -> tuple[int, ...]:
     """Return all image sizes up to `limit` that `pyramid` supports, in ascending order."""
-    found = {base * 2**k for base in (4, 5, 6, 7) for k in range(2, limit.bit_length())}
-    return tuple(sorted(size for size in found if size <= limit))
+    sizes = {base * 2**k for base in (4, 5, 6, 7) for k in range(2, limit.bit_length())}
+    return tuple(sorted(size for size in sizes if size <= limit))
 
 
 class NearestConv(nn.Module):

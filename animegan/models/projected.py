@@ -111,11 +111,11 @@ class Discriminator(Critic):
             raise ValueError(f"Lite0 features need 1 or 3 channels; got {channels}")
         self.input_size = input_size or image_size
         self.backbone = efficientnet_lite.EfficientNetLite()
-        widths = tuple(max(1, one * width // 64) for one in MIXED)
+        widths = tuple(max(1, mixed * width // 64) for mixed in MIXED)
         self.mixing = Mixing(widths)
         sides = efficientnet_lite.sides(self.input_size)
         self.heads = nn.ModuleList(
-            Head(one, side, 2 * width) for one, side in zip(widths, sides, strict=True)
+            Head(mixed, side, 2 * width) for mixed, side in zip(widths, sides, strict=True)
         )
         features = [cast(Head, head).width for head in self.heads]
         self.project: nn.ModuleList | None = None

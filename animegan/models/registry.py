@@ -24,41 +24,41 @@ def problems(spec: Spec, penalty: bool = False) -> list[str]:
     The list is empty if there is no problem; each line is ready for `UsageError`.
     """
     family = FAMILIES[spec.net]
-    found = []
+    problems = []
     if family.sizes is not None and spec.image_size not in family.sizes:
-        found.append(_size_problem(spec, family.sizes))
+        problems.append(_size_problem(spec, family.sizes))
     ups, norms, convs = family.ups, family.norms, family.convs
     if spec.up is not None and spec.up not in ups:
         ways = f"takes {', '.join(ups)}" if ups else "has no choice of upsampling; omit the option"
-        found.append(f"--up {spec.up}: {spec.net} {ways}")
+        problems.append(f"--up {spec.up}: {spec.net} {ways}")
     if spec.g_convs is not None and spec.g_convs not in convs:
         takes = f"takes {' or '.join(map(str, convs))}"
         ways = takes if convs else "has no such choice; omit the option"
-        found.append(f"--g-convs {spec.g_convs}: {spec.net} {ways}")
+        problems.append(f"--g-convs {spec.g_convs}: {spec.net} {ways}")
     if spec.d_features is not None:
         norms = projected.NORMS
     if spec.d_norm is not None and spec.d_norm not in norms:
-        found.append(
+        problems.append(
             f"--d-norm {spec.d_norm}: the discriminator ({spec.d_features or spec.net}) takes "
             f"{', '.join(norms)}"
         )
     if spec.d_input and spec.d_features is None:
-        found.append(
+        problems.append(
             f"--d-input {spec.d_input}: is the input size of the feature network; add "
             "--d-features=lite0, or omit it"
         )
     if spec.d_norm == "batch" and penalty:
-        found.append(
+        problems.append(
             "--d-norm batch: a gradient penalty needs per-picture gradients, which BatchNorm "
             "mixes; use none or layer"
         )
-    if not found:
+    if not problems:
         try:
             with torch.device("meta"):
                 build_netg(spec), build_netd(spec)
         except ValueError as error:
-            found.append(f"--ngf, --ndf: {error}")
-    return found
+            problems.append(f"--ngf, --ndf: {error}")
+    return problems
 
 
 def check(spec: Spec, penalty: bool = False) -> None:

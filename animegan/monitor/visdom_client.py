@@ -8,107 +8,26 @@ After an outage, missing windows are simply sent again.
 import http.client
 import json
 import logging
-import re
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from urllib.parse import parse_qs, quote, urlsplit
 
 from torch import Tensor
 
-from animegan.core.errors import UsageError, reason
 from animegan.core.program import command_line
-from animegan.core.web_guard import LOOPBACK, QUERY
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.panels import KNOWN_KEYS, Series, collect, panel_of
-from animegan.monitor.token_file import read_token
+from animegan.monitor.visdom_connection import FAILURES, REFUSED, VisdomServer, describe
 from animegan.monitor.visdom_windows import image_window, order, plot_window, text_window
 
 logger = logging.getLogger(__name__)
 
 Record = Mapping[str, float]
-FAILURES = (OSError, http.client.HTTPException)
 
 MAX_WAITING = 10_000  # queued steps; older ones are read back from history
-REFUSED = "connection refused"
 PROBE_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
-
-
-class VisdomServer:
-    """The address of a visdom server, and a way to post to it. Proxies are not used.
-
-    Args:
-        server: host or URL (http or https), with the token of a monitor elsewhere as its query.
-        port: used unless the URL has one.
-        timeout: limit of each network operation, in seconds.
-
-    Raises:
-        UsageError: `server` is not an address.
-    """
-
-    def __init__(self, server: str, port: int, timeout: float) -> None:
-        parts = urlsplit(server if "//" in server else f"http://{server}")
-        try:
-            port = parts.port or port
-        except ValueError:
-            parts = parts._replace(scheme="")
-        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", server):
-            raise UsageError(
-                f"--visdom-server {server}: not a server address; an example is http://127.0.0.1"
-            )
-        self.host, self.port = parts.hostname, port
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        self.url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
-        self._path = parts.path.rstrip("/")
-        self._token = parse_qs(parts.query).get(QUERY, [""])[0]
-        secure = parts.scheme == "https"
-        self._kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._timeout = timeout
-        self._connection: http.client.HTTPConnection | None = None
-
-    @property
-    def is_here(self) -> bool:
-        """Whether the address is this machine."""
-        return self.host in LOOPBACK
-
-    @property
-    def token(self) -> str:
-        """The token of our own monitor; "" if there is none, as with a visdom server by itself."""
-        return self._token or (read_token(self.port) if self.is_here else "")
-
-    def page(self, env: str) -> str:
-        """Return the address that shows an environment in a browser."""
-        query = f"?{QUERY}={self.token}" if self.token else ""
-        return f"{self.url}/env/{quote(env, safe='')}{query}"
-
-    def post(self, endpoint: str, message: Mapping[str, object]) -> str:
-        """Post a message and return the response text. Raises one of FAILURES on any failure."""
-        body = json.dumps(message, allow_nan=False)
-        connection = self._kind(self.host, self.port, timeout=self._timeout)
-        self._connection = connection
-        headers = {"Authorization": f"Bearer {token}"} if (token := self.token) else {}
-        try:
-            connection.request("POST", f"{self._path}/{endpoint}", body.encode(), headers)
-            answer = connection.getresponse()
-            text = answer.read().decode("utf-8", "replace")
-        finally:
-            self._connection = None
-            connection.close()
-        if answer.status != http.client.OK:
-            hint = ", its address needs the token that it printed" if answer.status == 403 else ""
-            raise http.client.HTTPException(f"HTTP {answer.status}{hint}")
-        return text
-
-    def abort(self) -> None:
-        """Interrupt a post in progress, from another thread."""
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def connect(
@@ -154,7 +73,7 @@ def _fault(server: VisdomServer) -> str:
     try:
         envs = json.loads(server.post("env_state", {}))
     except FAILURES as failure:
-        return _words(failure)
+        return describe(failure)
     except ValueError:
         envs = None
     return "" if isinstance(envs, list) else "the server there is not visdom"
@@ -261,8 +180,8 @@ class VisdomMonitor:
                     return
                 if not away and not self._closing.is_set():
                     logger.info(
-                        f"visdom: lost {self._server.url} ({_words(failure)}); training continues, "
-                        "and the plots will be completed once it is back"
+                        f"visdom: lost {self._server.url} ({describe(failure)}); training "
+                        "continues, and the plots will be completed once it is back"
                     )
                 away = self._stale = True
                 self._news.set()
@@ -333,11 +252,3 @@ class VisdomMonitor:
         if name in self._sheets:
             return image_window(name, *self._sheets[name])
         return plot_window({k: s for k, s in self._series.items() if panel_of(k).name == name})
-
-
-def _words(failure: Exception) -> str:
-    if isinstance(failure, TimeoutError):
-        return "no answer"
-    if isinstance(failure, ConnectionRefusedError):
-        return REFUSED
-    return reason(failure)

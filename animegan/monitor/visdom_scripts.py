@@ -207,10 +207,10 @@ def _complete(static: Path, packages: tuple[Package, ...]) -> bool:
 
 
 def _npm() -> str:
-    found = shutil.which("npm")
-    if found is None:
+    npm = shutil.which("npm")
+    if npm is None:
         raise ScriptsError("npm is not installed; it comes with Node.js")
-    return found
+    return npm
 
 
 def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -> None:
@@ -219,15 +219,15 @@ def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=static.parent) as name:
         folder = Path(name)
         _fetch(packages, folder, npm)
-        made = folder / "static"
-        shutil.copytree(own, made)
+        copy = folder / "static"
+        shutil.copytree(own, copy)
         for package in packages:
             for target, content in _unpack(package, folder / package.archive):
-                (made / target).parent.mkdir(parents=True, exist_ok=True)
-                (made / target).write_bytes(content)
+                (copy / target).parent.mkdir(parents=True, exist_ok=True)
+                (copy / target).write_bytes(content)
         if static.exists():
             shutil.rmtree(static)
-        made.rename(static)
+        copy.rename(static)
 
 
 def _fetch(packages: tuple[Package, ...], folder: Path, npm: str) -> None:
@@ -255,8 +255,8 @@ def _unpack(package: Package, archive: Path) -> Iterator[tuple[str, bytes]]:
     """Verify a package's checksum, then yield (target path, content) of its files."""
     if not archive.is_file():
         raise ScriptsError(f"npm did not write {archive.name}")
-    found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if found != package.sha512:
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if digest != package.sha512:
         raise ScriptsError(f"{archive.name}: checksum mismatch")
     with tarfile.open(archive) as tar:
         for name, target in package.files.items():

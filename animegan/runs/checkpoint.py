@@ -229,7 +229,9 @@ def _check_about(about: Mapping[str, Any]) -> None:
 
 def _plain(content: dict[str, Any], kind: Kind, where: str) -> tuple[Spec, Any, dict[str, Any]]:
     weights = archive.unwrapped(content, kind)
-    named = all(isinstance(name, str) and isinstance(one, Tensor) for name, one in weights.items())
+    named = all(
+        isinstance(name, str) and isinstance(weight, Tensor) for name, weight in weights.items()
+    )
     sizes = dcgan.read_shapes(weights) if named and weights else None
     if sizes is None:
         names = ", ".join(str(name)[:40] for name in list(weights)[:3]) or "nothing"

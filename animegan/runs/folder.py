@@ -147,10 +147,10 @@ class Run:
 
     def weight_files(self) -> list[Path]:
         """Return the generators' weight files, the one to draw with first: best, last, newest."""
-        ranks = {"netg_best.pth": 0, "netg_last.pth": 1}
-        found = [(ranks.get(path.name, 2), -path.stat().st_mtime, path)
+        order = {"netg_best.pth": 0, "netg_last.pth": 1}
+        ranked = [(order.get(path.name, 2), -path.stat().st_mtime, path)
                  for path in self.path.glob("netg_*.pth")]  # fmt: skip
-        return [path for _, _, path in sorted(found)]
+        return [path for _, _, path in sorted(ranked)]
 
     def write_options(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
         """Write the resolved options, their sources and the command line to options.json."""
@@ -201,13 +201,13 @@ class Run:
 
     def states_after(self, step: int) -> list[Path]:
         """Return the states after `step`, newest first."""
-        return [one for one in self.state_files() if int(one.stem.rpartition("_")[2]) > step]
+        return [path for path in self.state_files() if int(path.stem.rpartition("_")[2]) > step]
 
     def state_files(self) -> list[Path]:
         """Return the states that can be resumed from, newest first."""
-        found = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
+        numbered = [(int(m[1]), path) for path in self.states.glob("state_*.pt")
                  if (m := STATE.fullmatch(path.name))]  # fmt: skip
-        return [path for _, path in sorted(found, reverse=True)]
+        return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def new_run(root: str, name: str | None, preset: str | None) -> Run:
@@ -220,7 +220,7 @@ def new_run(root: str, name: str | None, preset: str | None) -> Run:
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{preset or 'default'}"
         taken = {path.name for path in Path(root).glob(f"{stem}*")}
         names = (stem, *(f"{stem}-{k}" for k in range(2, 1000)))
-        name = next(free for free in names if free not in taken)
+        name = next(choice for choice in names if choice not in taken)
     elif not re.fullmatch(r"[\w.\-+=@ ]{1,100}", name) or name.startswith("."):
         raise UsageError(
             f"--name {name[:110]}: not a folder name; use letters, digits and . - _ + = @, "
@@ -273,58 +273,3 @@ def claim(root: str, name: str | None, preset: str | None) -> Iterator[Run]:
             with suppress(OSError):
                 (run.path / ".lock").unlink(missing_ok=True)
                 run.path.rmdir()
-
-
-def all_runs(root: str) -> list[Run]:
-    """Return all runs in `root`, the most recently written last."""
-    found = [Run(path.parent) for path in Path(root).glob("*/options.json")]
-    return sorted(found, key=last_change)
-
-
-def last_change(run: Run) -> float:
-    """Return when the run was last written to, in seconds since the epoch (1970)."""
-    times = [0.0]
-    for path in (run.options_file, run.metrics, *run.state_files()[:1]):
-        with suppress(OSError):  # missing, or gone meanwhile
-            times.append(path.stat().st_mtime)
-    return max(times)
-
-
-def named(root: str, place: str) -> Path:
-    """Resolve a path, or the name of a run in `root`.
-
-    The run wins over a folder of that name that is not a run itself.
-    """
-    path, below = Path(place), Path(root) / place
-    other = path.is_dir() and not Run(path).options_file.exists()  # not a run
-    return path if path.exists() and not (other and below.exists()) else below
-
-
-def to_resume(root: str, name: str | None, resume: bool | str) -> tuple[Run, list[Path]]:
-    """Return the run that `--resume` refers to and the states to try, newest first.
-
-    Raises UsageError if there is no such run or it has no state.
-    """
-    if isinstance(resume, str):
-        path = named(root, resume)
-        if path.is_file():
-            if not STATE.fullmatch(path.name):
-                raise UsageError(
-                    f"--resume {path}: not a state; give a run's states/state_*.pt, or its folder"
-                )
-            return Run(path.absolute().parent.parent), [path]
-        run = Run(path.parent if path.name == "states" else path)
-    elif name is not None:
-        run = Run(Path(root) / name)
-    else:
-        runs = [run for run in all_runs(root) if run.state_files()]
-        if not runs:
-            raise UsageError(f"--resume: no run in {root} has a state; train without --resume")
-        run = runs[-1]
-    if not run.state_files():
-        run.refuse_if_held()
-        raise UsageError(
-            f"--resume: no state in {run.states}; `{command_line('runs')}` lists the runs, "
-            "or start a new one without --resume, under another name"
-        )
-    return run, run.state_files()

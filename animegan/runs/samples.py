@@ -29,8 +29,8 @@ def grid_name(epoch: int, step: int) -> str:
 
 def sheets(folder: Path) -> list[Sheet]:
     """Return the grids in a folder, ordered by step."""
-    found = [(path, GRID.fullmatch(path.name)) for path in folder.glob("fake_e*_s*.png")]
-    return sorted(Sheet(int(m[2]), int(m[1]), path) for path, m in found if m)
+    matches = [(path, GRID.fullmatch(path.name)) for path in folder.glob("fake_e*_s*.png")]
+    return sorted(Sheet(int(m[2]), int(m[1]), path) for path, m in matches if m)
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -50,7 +50,7 @@ def write_strip(folder: Path, out: Path) -> None:
     Writes nothing if there are no grids.
     """
     grids = sheets(folder)
-    chosen = [one for one in _first_of_epoch(grids) if one.epoch in STRIP_EPOCHS]
+    chosen = [sheet for sheet in _first_of_epoch(grids) if sheet.epoch in STRIP_EPOCHS]
     if grids and grids[-1] not in chosen:
         chosen.append(grids[-1])
     if not chosen:

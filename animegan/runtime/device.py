@@ -19,13 +19,13 @@ from animegan.runtime.launch import Launch, launched
 class Runtime:
     """The device, process group and precision of a run.
 
-    Every tensor of a run is created on `device` or moved to it by `place`. `ranks` is this process
+    Every tensor of a run is created on `device` or moved to it by `place`. `group` is this process
     within its group. With `bf16`, nets run under bfloat16 autocast; weights, gradients, losses,
     penalties and averages stay float32.
     """
 
     device: torch.device
-    ranks: ProcessGroup = field(default_factory=ProcessGroup)
+    group: ProcessGroup = field(default_factory=ProcessGroup)
     bf16: bool = False
 
     @staticmethod
@@ -68,12 +68,12 @@ class Runtime:
         CPU, freed memory is kept by the process from here on (`animegan/runtime/memory.py`).
         """
         launch = launched()
-        on = Runtime.start(gpu, device, threads)
-        if on.device.type == "cpu":
+        runtime = Runtime.start(gpu, device, threads)
+        if runtime.device.type == "cpu":
             memory.keep_freed()
         if launch.size == 1:
-            return on
-        kind = on.device.type
+            return runtime
+        kind = runtime.device.type
         if kind not in ("cpu", "cuda"):
             raise UsageError(
                 f"--device {kind}: {launch.size} processes cannot train on it; try cpu"
@@ -84,7 +84,7 @@ class Runtime:
             threads is None and os.environ.get("OMP_NUM_THREADS", "1") == "1"
         ):  # 1 is torchrun's default
             torch.set_num_threads(max(1, _cores() // launch.local_size))
-        return Runtime(on.device, join(launch, cuda=False))
+        return Runtime(runtime.device, join(launch, cuda=False))
 
     def place(self, tensor: Tensor) -> Tensor:
         """Move a tensor to the device; from CPU to CUDA through pinned memory, non-blocking."""
@@ -125,7 +125,7 @@ class Runtime:
         """
         if asked != "auto":
             return asked
-        (lacking,) = self.ranks.max(not has_bf16(self.device))
+        (lacking,) = self.group.max(not has_bf16(self.device))
         return "fp32" if lacking else "bf16"
 
     def at(self, asked: str) -> "Runtime":
@@ -136,8 +136,8 @@ class Runtime:
         """Whether `size` bytes may stay on the device: at most a quarter of a GPU's free memory."""
         if self.device.type != "cuda":
             return False
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return size <= free // 4
+        room, _ = torch.cuda.mem_get_info(self.device)
+        return size <= room // 4
 
 
 @contextmanager

@@ -139,10 +139,10 @@ class ProcessGroup:
         """Call `make` on the main process; return its result on all. Errors as in `run_on_all`."""
         if self.size == 1:
             return make()
-        made = [self.run_on_all(make if self.is_main else lambda: None)]
+        results = [self.run_on_all(make if self.is_main else lambda: None)]
         with _talking():
-            dist.broadcast_object_list(made, 0)
-        return made[0]  # type: ignore[return-value]
+            dist.broadcast_object_list(results, 0)
+        return results[0]  # type: ignore[return-value]
 
     def run_on_all(self, make: Callable[[], T]) -> T:
         """Call `make` on every process and return the local result.
@@ -156,9 +156,8 @@ class ProcessGroup:
             result = make()
         except (UsageError, TrainingStopped, OSError) as error:
             mine = error
-        failures = [
-            (rank, *one) for rank, one in enumerate(self.gather(mine and _told(mine))) if one
-        ]
+        reports = self.gather(mine and _report(mine))
+        failures = [(rank, *report) for rank, report in enumerate(reports) if report]
         if not failures:
             return result
         rank, code, lines = failures[0]
@@ -188,7 +187,7 @@ class ProcessGroup:
             dist.destroy_process_group()
 
 
-def _told(error: Exception) -> tuple[int, tuple[str, ...]]:
+def _report(error: Exception) -> tuple[int, tuple[str, ...]]:
     """Return the exit code and message lines of an error."""
     if isinstance(error, UsageError):
         return 2, error.problems
@@ -244,9 +243,9 @@ def _fresh(launch: Launch) -> Any:
 def give_up(launch: Launch, problems: Sequence[str]) -> None:
     """Tell the waiting processes why this one will not join; only the first call counts."""
     if launch.elastic:
-        told = json.dumps([f"{one} (process {launch.rank})" for one in problems])
+        text = json.dumps([f"{problem} (process {launch.rank})" for problem in problems])
         with suppress(RuntimeError):  # the others are gone with their store
-            _store(launch).compare_set(f"{_FAILED}/{launch.restarts}", "", told)
+            _store(launch).compare_set(f"{_FAILED}/{launch.restarts}", "", text)
 
 
 def _heed(launch: Launch, store: Any) -> None:

@@ -32,22 +32,22 @@ def launched() -> Launch:
 
     Raises UsageError for one that should be a whole number and is not.
     """
-    said = os.environ
-    if not all(said.get(name) for name in _NEEDED):
+    variables = os.environ
+    if not all(variables.get(name) for name in _NEEDED):
         return Launch()
     refuse(
-        f"{name} {said[name]}: not a whole number; torchrun sets it, without torchrun unset it"
+        f"{name} {variables[name]}: not a whole number; torchrun sets it, without torchrun unset it"
         for name in _NUMBERS
-        if name in said and not re.fullmatch(r"\d+", said[name], re.ASCII)
+        if name in variables and not re.fullmatch(r"\d+", variables[name], re.ASCII)
     )
-    rank, size = int(said["RANK"]), int(said["WORLD_SIZE"])
+    rank, size = int(variables["RANK"]), int(variables["WORLD_SIZE"])
     return Launch(
         rank,
         size,
-        int(said.get("LOCAL_RANK", rank)),
-        int(said.get("LOCAL_WORLD_SIZE", size)),
-        said["MASTER_ADDR"],
-        int(said["MASTER_PORT"]),
-        said.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
-        int(said.get("TORCHELASTIC_RESTART_COUNT", 0)),
+        int(variables.get("LOCAL_RANK", rank)),
+        int(variables.get("LOCAL_WORLD_SIZE", size)),
+        variables["MASTER_ADDR"],
+        int(variables["MASTER_PORT"]),
+        variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        int(variables.get("TORCHELASTIC_RESTART_COUNT", 0)),
     )

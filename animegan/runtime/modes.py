@@ -24,11 +24,11 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:
     """Freeze the net's weights; gradients still flow through it to its input."""
-    wanted = [one for one in net.parameters() if one.requires_grad]
-    for one in wanted:
-        one.requires_grad_(False)
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for one in wanted:
-            one.requires_grad_(True)
+        for parameter in parameters:
+            parameter.requires_grad_(True)

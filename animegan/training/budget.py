@@ -25,7 +25,7 @@ from animegan.core.errors import TrainingStopped, UsageError
 from animegan.data.folder import Listing
 from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime
-from animegan.training.session import check
+from animegan.training.agreement import check
 from animegan.training.throughput import SECONDS, rate
 from animegan.training.validation import SHARE
 
@@ -108,7 +108,7 @@ def within_budget(resolved: Resolved, listing: Listing) -> tuple[Config, dict[st
     config, under = resolved.config, resolved.under
     seconds = seconds_of(config.budget or "")
     source = f"budget {config.budget}"
-    on = Runtime.start_together(config.gpu, config.device, config.threads).at(config.precision)
+    runtime = Runtime.start_together(config.gpu, config.device, config.threads).at(config.precision)
     candidates, refused, labels = [], [], None
     named = resolved.typed.value("preset")
     for name in (*EXPECTED,) if named is None else (named,):
@@ -127,7 +127,7 @@ def within_budget(resolved: Resolved, listing: Listing) -> tuple[Config, dict[st
     for name, why in refused:
         logger.info(f"{Candidate(name, config).title}: left out ({why.problems[0]})")
     trial = min(SECONDS, seconds / 40)
-    choice = choose(_different(candidates), seconds, on, labels, trial, len(listing.names))
+    choice = choose(_different(candidates), seconds, runtime, labels, trial, len(listing.names))
     for line in choice.lines:
         logger.info(line)
     bought = {
@@ -162,7 +162,7 @@ def _different(candidates: list[Candidate]) -> list[Candidate]:
 def choose(
     candidates: Sequence[Candidate],
     seconds: float,
-    on: Runtime,
+    runtime: Runtime,
     labels: Labels | None = None,
     trial: float = SECONDS,
     size: int | None = None,
@@ -178,7 +178,7 @@ def choose(
     short = TrainingStopped("")
     for candidate in candidates:
         try:
-            speed = rate(candidate.config, on, labels, trial)
+            speed = rate(candidate.config, runtime, labels, trial)
         except TrainingStopped as error:
             short = error
             lines.append(f"{candidate.title}: left out ({error})")

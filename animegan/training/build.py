@@ -7,7 +7,7 @@ from torch import nn
 from animegan import models
 from animegan.config.derived import spec_of
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels, sizes_of
 from animegan.losses.objectives import OBJECTIVES
 from animegan.runtime import seeds
@@ -36,7 +36,7 @@ def build_trainer(
         nets = models.build_netg(spec), models.build_netd(spec)
     batches = Batches(
         faces, config.batch_size, config.seed, flip=config.flip, device=runtime.device,
-        rank=runtime.ranks.rank, world_size=runtime.ranks.size,
+        rank=runtime.group.rank, world_size=runtime.group.size,
         resident=runtime.has_room(faces.images.nbytes),
     )  # fmt: skip
     return GanTrainer(config, *nets, OBJECTIVES[config.loss], batches, runtime, labels)

@@ -42,10 +42,10 @@ def describe(
     netg, netd = _nets(spec)
     per_epoch = pictures // config.batch_size
     steps = planned_steps(config, per_epoch)
-    share = config.batch_size // processes
+    rows = config.batch_size // processes
     keeps = shares_fakes(config) and config.accumulate == 1
-    memory = _memory_of(netg, netd, spec.nz, share // config.accumulate, bool(config.ema), keeps)
-    others = [f"  processes   {processes}, each with {share} pictures per batch"]
+    memory = _memory_of(netg, netd, spec.nz, rows // config.accumulate, bool(config.ema), keeps)
+    others = [f"  processes   {processes}, each with {rows} pictures per batch"]
     lines = [
         "plan:",
         f"  pictures    {pictures:,}, {config.image_size}x{config.image_size}, "
@@ -81,7 +81,7 @@ def _limited(config: "Config") -> list[str]:
 def _files(config: "Config", netg: nn.Module, netd: nn.Module, epochs: float) -> str:
     """Describe how many weight files the run writes, and their total size."""
     pairs = int(epochs // config.save_every)
-    size = 4 * sum(one.numel() for net in (netg, netd) for one in net.state_dict().values())
+    size = 4 * sum(weight.numel() for net in (netg, netd) for weight in net.state_dict().values())
     every = f"a pair of files every {config.save_every:,} epochs (--save-every)"
     return f"{every}, {pairs:,} in total, {pairs * size / 1e9:.2f} GB" if pairs else "the last only"
 
@@ -140,8 +140,8 @@ def _memory_of(
         noise = torch.empty(batch_size, nz, 1, 1)
         fake, in_g = _activations(netg, noise)
         _, in_d = _activations(netd, fake)
-    weights = sum(one.numel() for net in (netg, netd) for one in net.parameters())
-    average = sum(one.numel() for one in netg.parameters()) if averaged else 0
+    weights = sum(weight.numel() for net in (netg, netd) for weight in net.parameters())
+    average = sum(weight.numel() for weight in netg.parameters()) if averaged else 0
     # netd's step keeps its graphs of reals and fakes; netg's step keeps those of both nets
     in_step_d = 2 * in_d + 2 * fake.numel() + (in_g if keeps else 0)
     kept = max(in_step_d, in_g + in_d)
@@ -154,9 +154,9 @@ def _activations(net: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, in
 
     def count(module: nn.Module, args: object, output: torch.Tensor | list[torch.Tensor]) -> None:
         nonlocal total
-        total += sum(one.numel() for one in ([output] if torch.is_tensor(output) else output))
+        total += sum(tensor.numel() for tensor in ([output] if torch.is_tensor(output) else output))
 
-    leaves = [one for one in net.modules() if not list(one.children())]
+    leaves = [module for module in net.modules() if not list(module.children())]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
     output = net(inputs)
     for hook in hooks:

@@ -1,19 +1,20 @@
-"""A training session: connects data, networks, trainer, monitor, watch and checkpoints."""
+"""A training session in three phases: the processes agree, open what they need, and fit."""
 
-import dataclasses
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from animegan.config.config import OPTIONS, Config
 from animegan.config.derived import spec_of
 from animegan.config.resume import record
-from animegan.core.errors import Ended, UsageError, refuse
-from animegan.core.program import command_line
+from animegan.core.errors import Ended
 from animegan.core.signals import Stop
-from animegan.data.batches import check_batch
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.data.labels import Labels, read_labels, sizes_of
 from animegan.evaluation import online
@@ -21,20 +22,60 @@ from animegan.evaluation.extractors import build_extractor
 from animegan.evaluation.online import OnlineEvaluator
 from animegan.monitor.base import Monitor, NullMonitor
 from animegan.monitor.visdom_client import connect
-from animegan.runs import checkpoint, folder, samples
+from animegan.runs import checkpoint, samples
 from animegan.runs.folder import Run
 from animegan.runtime.device import Runtime
-from animegan.runtime.distributed import ProcessGroup, remember_run, remembered_run
+from animegan.runtime.distributed import remember_run, remembered_run
 from animegan.runtime.launch import launched
-from animegan.training import plan
+from animegan.training import agreement, farewell, plan
 from animegan.training.build import build_trainer
 from animegan.training.loop import Loop
-from animegan.training.outputs import Traces
+from animegan.training.outputs import Outputs
+from animegan.training.state import States
 from animegan.training.step import compiling
-from animegan.training.validation import Watch, interval
+from animegan.training.validation import Validation, interval
 from animegan.training.warm_start import nets
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What all processes hold the same of, before a picture is decoded.
+
+    `states` are those to continue from, newest first; none for a new run. `plan` is the text shown
+    before the training. With --dry-run, the run's folder is a proposal and does not exist.
+    """
+
+    config: Config
+    sources: Mapping[str, str]
+    runtime: Runtime
+    listing: Listing
+    labels: Labels | None
+    nets: tuple[nn.Module, nn.Module]  # netg, netd
+    run: Run
+    states: Sequence[Path]
+    is_resumed: bool  # by --resume
+    is_restarted: bool  # by torchrun, after the run had begun
+    plan: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The parts of a training, which has not begun; `options` are those to save with the run."""
+
+    pictures: int
+    options: dict[str, Any]
+    loop: Loop
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a training ended: at its last step or before, and by which signal (0: by none)."""
+
+    finished: bool
+    signal: int
+    best_step: int  # -1 if nothing was measured
 
 
 def train(
@@ -53,161 +94,119 @@ def train(
         TrainingStopped: training cannot continue (non-finite loss, out of memory).
         Ended: stopped by a signal, after saving; its code is 128 + the signal's number.
     """
-    on = Runtime.start_together(config.gpu, config.device, config.threads)
+    runtime = Runtime.start_together(config.gpu, config.device, config.threads)
+    group = runtime.group
     try:
         with ExitStack() as held:
-            return _train(on, config, sources, listing, resumed, held)
+            agreed = agree(runtime, config, sources, listing, resumed, held)
+            if config.dry_run:
+                if group.is_main:
+                    print(agreed.plan)
+                group.leave()
+                return agreed.run
+            with ExitStack() as displayed:
+                fitted = fit(agreed, open_parts(agreed, displayed))
+            group.leave()
+            if fitted.signal:
+                farewell.interrupted(agreed.run)
+                raise Ended(128 + fitted.signal)
+            farewell.ended(agreed.run, fitted.finished, fitted.best_step)
+            return agreed.run
     except Ended:
-        on.ranks.wait_for_main()
+        group.wait_for_main()
         raise
 
 
-def _train(
-    on: Runtime,
+def agree(
+    runtime: Runtime,
     config: Config,
     sources: Mapping[str, str],
     listing: Listing,
     resumed: tuple[Run, Sequence[Path]] | None,
     held: ExitStack,
-) -> Run:
-    launch, ranks = launched(), on.ranks
+) -> Agreed:
+    """Check everything that can be refused before work starts, and claim the run's folder.
+
+    The folder belongs to the main process until `held` is closed. Raises UsageError.
+    """
+    group = runtime.group
     if len(listing.classes) > 1 and config.labels is None:
         logger.info(f"--data-path {config.data_path}: {listing.counted()}")
-    labels = ranks.run_on_all(lambda: read_labels(config.labels, listing))
-    netg, netd = ranks.run_on_all(lambda: nets(config, labels))
-    _refuse_other_options(config, ranks)
-    on, config = _settled(on, config)
-    begun = ranks.from_main(lambda: remembered_run(launch))
-    run, states = ranks.from_main(lambda: _run(config, resumed, begun, held))
-    ranks.run_on_all(lambda: _check_share(config, len(listing.names), ranks.size))
+    labels = group.run_on_all(lambda: read_labels(config.labels, listing))
+    netg, netd = group.run_on_all(lambda: nets(config, labels))
+    agreement.refuse_other_options(config, group)
+    runtime, config = agreement.settle_precision(runtime, config)
+    begun = group.from_main(lambda: remembered_run(launched()))
+    run, states = group.from_main(lambda: agreement.claim_run(config, resumed, begun, held))
+    group.run_on_all(lambda: agreement.check_pieces(config, len(listing.names), group.size))
     text = plan.describe(
-        config, sources, len(listing.names), on.device, str(run.path), ranks.size, labels
+        config, sources, len(listing.names), runtime.device, str(run.path), group.size, labels
     )
-    ranks.from_main(lambda: online.check(config))
+    group.from_main(lambda: online.check(config))
     if config.compile:
-        told = f"--compile: {compiling.told(config, netg, netd, on)}"
-        logger.info(f"{told}; the first batch will take half a minute or more")
-        text += f"\n{told}"
-    if config.dry_run:
-        if ranks.is_main:
-            print(text)
-        ranks.leave()
-        return run
-
-    with _monitor(config, run, ranks) as monitor:
-        measure = ranks.run_on_all(lambda: _yardstick(config, on))
-        (drawn,) = ranks.max(measure.n if measure else 0)
-        watch = Watch(config, measure, interval(config, drawn)) if drawn else None
-        faces = ranks.run_on_all(lambda: _set(config, listing, config.max_broken))
-        labels = labels and labels.of(faces.files)
-        _refuse_other_sets(faces, labels, config, ranks)
-        trainer = build_trainer(config, faces, on, labels, (netg, netd))
-        options = record(config, run if resumed else None)
-        spec = spec_of(config, sizes_of(labels))
-        traces = ranks.run_on_all(lambda: Traces(config, trainer, run, spec, options, watch))
-        loop = Loop(config, trainer, traces, monitor)
-        with Stop() as stop:
-            if states:
-                state = ranks.from_main(lambda: checkpoint.load_first(states, "--resume"))
-                ranks.run_on_all(lambda: traces.load_state(state))
-            if resumed or begun or ranks.from_main(run.options_file.exists):  # or killed early
-                ranks.from_main(lambda: _forget_later(run, traces))
-            if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
-                ranks.from_main(lambda: run.write_options(options, sources))
-            traces.keep_options()
-            if ranks.is_main:
-                remember_run(launch, str(run.path))
-            monitor.text("options", text)
-            logger.info(
-                f"{run.path}: {len(faces):,} pictures, {on.device}, from step {trainer.step}"
-            )
-            finished = loop.fit(stop)
-        (asked,) = ranks.max(stop.asked)
-    ranks.leave()
-    if asked:
-        logger.info(f"saved; to continue: {_again(run)}")
-        raise Ended(128 + asked)
-    if watch is not None and watch.best_step >= 0:
-        logger.info(f"best KID at step {watch.best_step:,}: {run.path}/netg_best.pth")
-    _farewell(run, finished)
-    return run
+        compiled = f"--compile: {compiling.describe(config, netg, netd, runtime)}"
+        logger.info(f"{compiled}; the first batch will take half a minute or more")
+        text += f"\n{compiled}"
+    return Agreed(
+        config, sources, runtime, listing, labels, (netg, netd), run, states,
+        is_resumed=resumed is not None, is_restarted=begun is not None, plan=text,
+    )  # fmt: skip
 
 
-def _again(run: Run) -> str:
-    """Return the command that continues the run."""
-    return command_line("train", resume=run.path)
+def open_parts(agreed: Agreed, displayed: ExitStack) -> Opened:
+    """Decode the pictures and build the parts of the training, up to the loop.
 
-
-def _farewell(run: Run, finished: bool) -> None:
-    """Say what the run has left and which commands come next."""
-    if not finished:
-        logger.info(f"stopped before the last step; to continue: {_again(run)}")
-    netg = next(iter(run.weight_files()), run.path / "netg_last.pth")
-    netd = netg.with_name(netg.name.replace("netg", "netd", 1))
-    draw = command_line("generate", netg_path=netg, netd_path=netd)
-    logger.info(
-        f"{'done' if finished else 'so far'}: {run.path}/strip.png shows the progress; to draw new "
-        f"faces:\n{draw}"
-    )
-
-
-def check(config: Config, listing: Listing) -> Labels | None:
-    """Check that a single process could train on the listed pictures, and return their labels.
-
-    Returns None without --labels. Nothing is decoded, downloaded or written. Raises UsageError for
-    whatever would prevent training.
+    The monitor is closed with `displayed`. Raises UsageError for sets that do not fit.
     """
-    labels = read_labels(config.labels, listing)
-    nets(config, labels)
-    _check_share(config, len(listing.names), processes=1)
-    online.check(config)
-    return labels
+    config, runtime, run, listing = agreed.config, agreed.runtime, agreed.run, agreed.listing
+    group = runtime.group
+    monitor = _monitor(config, run) if group.is_main else NullMonitor()
+    displayed.callback(monitor.close)
+    evaluator = group.run_on_all(lambda: _evaluator(config, runtime))
+    (measured,) = group.max(evaluator.n if evaluator else 0)
+    validation = Validation(config, evaluator, interval(config, measured)) if measured else None
+    faces = group.run_on_all(lambda: _open_set(config, listing, config.max_broken))
+    labels = agreed.labels and agreed.labels.of(faces.files)
+    agreement.refuse_other_sets(faces, labels, config, group)
+    trainer = build_trainer(config, faces, runtime, labels, agreed.nets)
+    options = record(config, run if agreed.is_resumed else None)
+    spec = spec_of(config, sizes_of(labels))
+    outputs = group.run_on_all(lambda: Outputs(config, trainer, run, spec, options))
+    loop = Loop(config, trainer, outputs, States(outputs, validation), monitor)
+    return Opened(len(faces), options, loop)
 
 
-def _settled(on: Runtime, config: Config) -> tuple[Runtime, Config]:
-    """Replace --precision=auto by what the device gets, so that a resumed run keeps it."""
-    precision = on.precision(config.precision)
-    if precision != on.precision("auto") == "fp32":
+def fit(agreed: Agreed, opened: Opened) -> Fitted:
+    """Go on from the newest state, if there is one, and train to the end or a signal."""
+    group, run, loop = agreed.runtime.group, agreed.run, opened.loop
+    trainer, states = loop.trainer, loop.states
+    with Stop() as stop:
+        if agreed.states:
+            state = group.from_main(lambda: checkpoint.load_first(agreed.states, "--resume"))
+            group.run_on_all(lambda: states.load(state))
+        known = agreed.is_resumed or agreed.is_restarted
+        if known or group.from_main(run.options_file.exists):  # or killed early
+            group.from_main(lambda: _forget_later(loop))
+        if trainer.step < loop.last_step:  # else nothing is trained, and the run stays as it is
+            group.from_main(lambda: run.write_options(opened.options, agreed.sources))
+        states.keep_options()
+        if group.is_main:
+            remember_run(launched(), str(run.path))
+        loop.monitor.text("options", agreed.plan)
         logger.info(
-            f"--precision {precision}: {on.device} only emulates it, probably slower than fp32"
+            f"{run.path}: {opened.pictures:,} pictures, {agreed.runtime.device}, "
+            f"from step {trainer.step}"
         )
-    return on.at(precision), dataclasses.replace(config, precision=precision)
+        finished = loop.fit(stop)
+    (signal,) = group.max(stop.asked)
+    validation = loop.validation
+    return Fitted(finished, signal, -1 if validation is None else validation.best_step)
 
 
-def _run(
-    config: Config, resumed: tuple[Run, Sequence[Path]] | None, begun: str | None, held: ExitStack
-) -> tuple[Run, Sequence[Path]]:
-    """Return the run and the states to continue from, newest first (none for a new run).
-
-    The run's folder belongs to this process until `held` is closed, except for --dry-run.
-    `begun` is the run's folder if torchrun has restarted these processes during training.
-    """
-    if begun or resumed:
-        run, states = (Run(Path(begun)), ()) if begun else resumed  # type: ignore[misc]
-        if not config.dry_run:
-            held.enter_context(run.lock())
-        chosen = isinstance(config.resume, str) and folder.STATE.fullmatch(Path(config.resume).name)
-        return run, states if chosen and not begun else run.state_files()  # as they are by now
-    choice = config.runs_path, config.name, config.preset
-    if config.dry_run:
-        return folder.new_run(*choice), ()
-    return held.enter_context(folder.claim(*choice)), ()
-
-
-def _check_share(config: Config, pictures: int, processes: int) -> None:
-    """Raise UsageError unless the batches divide evenly among processes and pieces."""
-    check_batch(pictures, config.batch_size, processes)
-    share = config.batch_size // processes
-    if share % config.accumulate:
-        raise UsageError(
-            f"--accumulate {config.accumulate}: must divide the {share} pictures per process"
-        )
-
-
-def _set(config: Config, data: Listing, max_broken: float) -> FaceSet:
+def _open_set(config: Config, listing: Listing, max_broken: float) -> FaceSet:
     """Open the pictures of a folder, decoded according to the options."""
     return open_set(
-        data,
+        listing,
         image_size=config.image_size,
         channels=config.channels,
         background=config.background,
@@ -217,70 +216,28 @@ def _set(config: Config, data: Listing, max_broken: float) -> FaceSet:
     )
 
 
-def _refuse_other_options(config: Config, ranks: ProcessGroup) -> None:
-    """Raise UsageError if processes differ in options that affect the weights, paths aside."""
-    names = [
-        name
-        for name, option in OPTIONS.items()
-        if "train" in option.on and not option.may_change and not option.path
-    ]
-    found = ranks.gather({name: getattr(config, name) for name in names})
-    ranks.run_on_all(
-        lambda: refuse(
-            f"{OPTIONS[name].flag}: {theirs[name]} on process {rank}, {value} on process 0; start "
-            "all processes with the same value"
-            for rank, theirs in enumerate(found)
-            for name, value in found[0].items()
-            if theirs[name] != value
-        )
-    )
-
-
-def _refuse_other_sets(
-    faces: FaceSet, labels: Labels | None, config: Config, ranks: ProcessGroup
-) -> None:
-    """Raise UsageError unless every process has the same pictures and labels in the same order."""
-    found = ranks.gather((len(faces), faces.digest, labels and labels.digest))
-
-    ranks.run_on_all(
-        lambda: refuse(
-            f"--data-path {config.data_path}: process {rank} finds {one[0]:,} pictures, process 0 "
-            f"{found[0][0]:,}, or their contents or labels differ; every machine needs the same set"
-            for rank, one in enumerate(found)
-            if one != found[0]
-        )
-    )
-
-
-def _forget_later(run: Run, traces: Traces) -> None:
+def _forget_later(loop: Loop) -> None:
     """Delete the run's states, metrics and grids from after the step it continues from."""
-    step = traces.trainer.step
-    for dropped in run.states_after(step):
-        logger.info(f"going back to step {step}: deleting {dropped}")
+    run, step = loop.run, loop.trainer.step
+    for path in run.states_after(step):
+        logger.info(f"going back to step {step}: deleting {path}")
     run.forget_after(step)
-    samples.forget_after(traces.samples, step)
+    samples.forget_after(loop.outputs.samples, step)
 
 
-def _yardstick(config: Config, on: Runtime) -> OnlineEvaluator | None:
+def _evaluator(config: Config, runtime: Runtime) -> OnlineEvaluator | None:
     """Return what measures the generator during training, on the main process; None if unused."""
-    if config.eval_path is None or not on.ranks.is_main:
+    if config.eval_path is None or not runtime.group.is_main:
         return None
-    extractor = build_extractor(config.extractor, config.inception_file, on.device)
+    extractor = build_extractor(config.extractor, config.inception_file, runtime.device)
     listing = find_pictures(config.eval_path, "--eval-path")
-    held_out = _set(config, listing, OPTIONS["max_broken"].default)
+    held_out = _open_set(config, listing, OPTIONS["max_broken"].default)
     online.check_count(config.eval_path, config.eval_num, len(held_out))
     return OnlineEvaluator(held_out, extractor, config.eval_num or online.PICTURES)
 
 
-@contextmanager
-def _monitor(config: Config, run: Run, ranks: ProcessGroup) -> Iterator[Monitor]:
-    """Provide the monitor that the options ask for, and close it at the end."""
-
-    if config.vis and ranks.is_main:
-        monitor = connect(config.visdom_server, config.visdom_port, config.env, history=run.history)
-    else:
-        monitor = NullMonitor()
-    try:
-        yield monitor
-    finally:
-        monitor.close()
+def _monitor(config: Config, run: Run) -> Monitor:
+    """Return the monitor that the options ask for."""
+    if not config.vis:
+        return NullMonitor()
+    return connect(config.visdom_server, config.visdom_port, config.env, history=run.history)

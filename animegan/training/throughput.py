@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels
 from animegan.runtime.device import Runtime, synchronize
 from animegan.training.build import build_trainer
@@ -19,7 +19,7 @@ SECONDS = 10.0  # of a trial
 
 
 def rate(
-    config: "Config", on: Runtime, labels: Labels | None = None, seconds: float = SECONDS
+    config: "Config", runtime: Runtime, labels: Labels | None = None, seconds: float = SECONDS
 ) -> float:
     """Measure the throughput of training with `config` here, in pictures per second, on noise.
 
@@ -30,20 +30,20 @@ def rate(
     if labels is not None:
         rows = labels.rows[torch.arange(len(noise)) % len(labels.rows)]
         labels = replace(labels, rows=rows, names=noise.files)
-    trainer = build_trainer(config, noise, on, labels)
+    trainer = build_trainer(config, noise, runtime, labels)
     every = max(config.d_every, config.g_every)
     most = 4 * seconds  # limit for warming up, and again for measuring until a cycle is complete
     warm = time.monotonic()
     while trainer.step < every and time.monotonic() - warm < most:
         trainer.train_batch()
-    synchronize(on.device)
+    synchronize(runtime.device)
     begun, first, spent = time.monotonic(), trainer.step, 0.0
     while (spent < seconds or (trainer.step - first) % every) and spent < most:
         trainer.train_batch()
         if (trainer.step - first) % every == 0:
-            synchronize(on.device)
+            synchronize(runtime.device)
         spent = time.monotonic() - begun
-    synchronize(on.device)
+    synchronize(runtime.device)
     return (trainer.step - first) * config.batch_size / (time.monotonic() - begun)
 
 

@@ -26,7 +26,7 @@ SHARE = 0.1  # largest share of the training to spend on measuring
 UPTURN = 1.25  # KID rises above this multiple of the best
 
 
-class Yardstick(Protocol):
+class Evaluator(Protocol):
     """Interface of `animegan.evaluation.online.OnlineEvaluator`."""
 
     n: int
@@ -48,24 +48,24 @@ class Verdict:
 
 
 @dataclass
-class Watch:
+class Validation:
     """Evaluates images of fixed noise every `every` steps, drawn by the trainer.
 
-    On processes other than the main one there is no yardstick, and `evaluate` must not be called.
+    On processes other than the main one there is no evaluator, and `evaluate` must not be called.
     """
 
     config: "Config"
-    yardstick: Yardstick | None
+    evaluator: Evaluator | None
     every: int
-    seen: list[dict[str, float]] = field(default_factory=list)  # one entry per evaluation
+    history: list[dict[str, float]] = field(default_factory=list)  # one entry per evaluation
     best_step: int = -1
     rollbacks: int = 0
-    _on: set[str] = field(default_factory=set)  # active alarms, already reported
+    _active: set[str] = field(default_factory=set)  # active alarms, already reported
 
     @property
     def best_kid(self) -> float:
         """The lowest KID so far, or infinity."""
-        return min((one["kid"] for one in self.seen if one["step"] == self.best_step),
+        return min((row["kid"] for row in self.history if row["step"] == self.best_step),
                    default=float("inf"))  # fmt: skip
 
     def due(self, step: int) -> bool:
@@ -79,77 +79,77 @@ class Watch:
             trainer: the trainer.
             probed: the result of its `probe`.
         """
-        assert self.yardstick is not None
-        draw = trainer.measured_images(self.yardstick.n)
-        values = self.yardstick.score(draw)
-        values["spread"] = spread_of(draw(0, min(64, self.yardstick.n)))
+        assert self.evaluator is not None
+        draw = trainer.measured_images(self.evaluator.n)
+        values = self.evaluator.score(draw)
+        values["spread"] = spread_of(draw(0, min(64, self.evaluator.n)))
         values |= probed
         improved = values["kid"] < self.best_kid
-        self.seen.append({"step": float(trainer.step), **values})
+        self.history.append({"step": float(trainer.step), **values})
         if improved:
             self.best_step = trainer.step
         signs = self._signs()
-        told = tuple(line for name, line in signs.items() if name not in self._on)
-        self._on = set(signs)
+        new = tuple(line for name, line in signs.items() if name not in self._active)
+        self._active = set(signs)
         patience = self.config.patience
-        since = sum(one["step"] > self.best_step for one in self.seen)
-        return Verdict(values, improved, told, bool(signs), bool(patience and since >= patience))
+        since = sum(row["step"] > self.best_step for row in self.history)
+        return Verdict(values, improved, new, bool(signs), bool(patience and since >= patience))
 
     def _signs(self) -> dict[str, str]:
         """Return the alarms that have lasted `MEMORY` evaluations: name -> message with advice."""
-        recent = self.seen[-MEMORY:]
-        if len(self.seen) <= MEMORY:
+        recent = self.history[-MEMORY:]
+        if len(self.history) <= MEMORY:
             return {}
-        found = {}
-        first = abs(self.seen[0]["probe_loss_d"])
-        strongest = max(one["probe_grad_g"] for one in self.seen)
-        if all(abs(one["probe_loss_d"]) < WON * first for one in recent):
-            found["won"] = (
+        signs = {}
+        first = abs(self.history[0]["probe_loss_d"])
+        strongest = max(row["probe_grad_g"] for row in self.history)
+        if all(abs(row["probe_loss_d"]) < WON * first for row in recent):
+            signs["won"] = (
                 "the discriminator is winning: its loss is near 0 "
                 f"({recent[-1]['probe_loss_d']:.2g}); try a lower --lr2, --d-every=2, --r1=1 or "
                 "--augment=color,translation"
             )
-        elif all(one["probe_grad_g"] < DEAD * strongest for one in recent):
-            found["won"] = (
+        elif all(row["probe_grad_g"] < DEAD * strongest for row in recent):
+            signs["won"] = (
                 "the generator's gradients are vanishing "
                 f"({recent[-1]['probe_grad_g']:.2g}, was {strongest:.2g}); try --loss=bce, a "
                 "lower --lr2 or --r1=1"
             )
-        widest = max(one["spread"] for one in self.seen)
-        if all(one["spread"] < NARROW * widest for one in recent):
-            found["narrow"] = (
+        widest = max(row["spread"] for row in self.history)
+        if all(row["spread"] < NARROW * widest for row in recent):
+            signs["narrow"] = (
                 "mode collapse: the pictures of the fixed noise are becoming alike (spread "
                 f"{recent[-1]['spread']:.1f}, was {widest:.1f}); try a lower --lr1, a larger "
                 "--batch-size or --loss=ra-hinge"
             )
         best = self.best_kid
-        if best > 0 and all(one["kid"] > UPTURN * best for one in recent):
-            found["upturn"] = (
+        if best > 0 and all(row["kid"] > UPTURN * best for row in recent):
+            signs["upturn"] = (
                 f"KID x 1000 is rising: {1000 * recent[-1]['kid']:.0f}, best was {1000 * best:.0f} "
                 f"at step {self.best_step}; try --augment=color,translation or more pictures, or "
                 "use netg_best.pth"
             )
-        return found
+        return signs
 
     def rolled_back(self) -> None:
         """Drop evaluations after the best one, so that alarms have to last again."""
         self.rollbacks += 1
-        self.seen = [one for one in self.seen if one["step"] <= self.best_step]
-        self._on = set()
+        self.history = [row for row in self.history if row["step"] <= self.best_step]
+        self._active = set()
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "seen": self.seen,
+            "seen": self.history,
             "best_step": self.best_step,
             "rollbacks": self.rollbacks,
-            "on": sorted(self._on),
+            "on": sorted(self._active),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.seen = [dict(one) for one in state["seen"]]
+        self.history = [dict(row) for row in state["seen"]]
         self.best_step = state["best_step"]
         self.rollbacks = state["rollbacks"]
-        self._on = set(state["on"])
+        self._active = set(state["on"])
 
 
 def interval(config: "Config", pictures: int) -> int:

@@ -20,7 +20,7 @@ def layers(netg_path: str | None, netd_path: str | None) -> list[Layer]:
     Raises UsageError for files that cannot be loaded, or do not go together.
     """
     loaded = _loaded(netg_path, netd_path)
-    shared = {(each.spec.image_size, each.spec.channels, each.spec.net) for each in loaded.values()}
+    shared = {(net.spec.image_size, net.spec.channels, net.spec.net) for net in loaded.values()}
     if len(shared) > 1:
         raise UsageError(
             "--netg-path, --netd-path: differ in image size, channels or --net; take both from one "

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor
 from animegan.evaluation.measure import Measured, Pictures, measure, of_array

@@ -16,7 +16,7 @@ from animegan.config.config import Config
 from animegan.config.derived import penalised, spec_of
 from animegan.config.resolve import resolve
 from animegan.core.images import to_uint8
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.data.labels import Labels
 from animegan.evaluation.extractors import BATCH
 from animegan.generation.candidates import Noise
@@ -41,18 +41,18 @@ def config_of(given: Mapping[str, Any], steps: int | None = None) -> Config:
 
 
 def trainer_of(
-    config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
+    config: Config, faces: FaceSet, runtime: Runtime | None = None, labels: Labels | None = None
 ) -> GanTrainer:
     """Return a trainer at step 0 on `on`, by default the CPU with `config.threads` threads."""
-    on = on or Runtime.start(gpu=False, threads=config.threads)
-    return build.build_trainer(config, faces, on, labels)
+    runtime = runtime or Runtime.start(gpu=False, threads=config.threads)
+    return build.build_trainer(config, faces, runtime, labels)
 
 
 def speed(
-    config: Config, faces: FaceSet, on: Runtime | None = None, labels: Labels | None = None
+    config: Config, faces: FaceSet, runtime: Runtime | None = None, labels: Labels | None = None
 ) -> float:
     """Return batches per CPU second of this process, from a discarded trial."""
-    trainer = trainer_of(config, faces, on, labels)
+    trainer = trainer_of(config, faces, runtime, labels)
     trainer.train_batch()
     begun = time.process_time()
     while time.process_time() - begun < TRIAL or trainer.step < 11:

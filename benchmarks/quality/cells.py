@@ -31,7 +31,7 @@ from animegan import models
 from animegan.core.errors import UsageError, refuse
 from animegan.core.images import grid, save_picture
 from animegan.core.outputs import writable
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.data.labels import Labels
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor

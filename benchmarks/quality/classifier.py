@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animegan.core.images import to_float
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 from animegan.runtime.seeds import generator
 
 BATCH, EPOCHS = 128, 20

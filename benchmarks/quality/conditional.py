@@ -21,7 +21,7 @@ from torch import Tensor
 from animegan.core.errors import refuse
 from animegan.core.images import grid, save_picture, to_uint8
 from animegan.core.outputs import writable
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.data.labels import Labels, from_classes
 from animegan.generation.candidates import Noise
 from animegan.losses.objectives import OBJECTIVES

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animegan.core.errors import UsageError
-from animegan.data.cache import open_set
+from animegan.data.face_set import open_set
 from animegan.evaluation.copying import copying
 from animegan.evaluation.extractors import build_extractor
 from animegan.evaluation.measure import measure, of_array

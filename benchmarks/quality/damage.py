@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from animegan.core.errors import UsageError
-from animegan.data.cache import open_set
+from animegan.data.face_set import open_set
 from animegan.datasets.drawn.draw import draw_face
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import build_extractor

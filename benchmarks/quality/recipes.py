@@ -145,15 +145,15 @@ def run(
         print(f"{name}: all its rows are in {work}; another --work runs it again")
         return
     code = commit()  # of what was imported, whatever the files are hours later
-    on = Runtime.start_together(gpu=False, threads=threads)
+    runtime = Runtime.start_together(gpu=False, threads=threads)
     bench = Bench(data, against)
     faces = bench.subset(pictures, without)
     given = {**RECIPES[recipe], "seed": seed, "threads": threads}
-    on = on.at(config_of(given).precision)  # what `train` computes in on this machine
-    rate = speed(config_of(given), faces, on)
+    runtime = runtime.at(config_of(given).precision)  # what `train` computes in on this machine
+    rate = speed(config_of(given), faces, runtime)
     planned = max(minutes)
     config = config_of(given, max(1, round(60 * planned * rate)))
-    trainer = trainer_of(config, faces, on)
+    trainer = trainer_of(config, faces, runtime)
     state: dict[str, Any] = {"spent": 0.0, "planned": planned, "due": None, "commits": []}
     if state_file.exists():
         state = checkpoint.load(state_file, "--work")
@@ -185,7 +185,7 @@ def run(
         save_weights(trainer, sheet)
         measured = {
             **row, "minutes": milestone, "seen": trainer.step * config.batch_size,
-            "rate": round(rate * config.batch_size, 1), "bf16": on.bf16,
+            "rate": round(rate * config.batch_size, 1), "bf16": runtime.bf16,
             "commit": " ".join(state["commits"]), "options": RECIPES[recipe],
             **bench.judge(drawn),
         }  # fmt: skip

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from animegan.core.images import to_pil
-from animegan.data.cache import open_set
+from animegan.data.face_set import open_set
 from animegan.datasets.faces.detector import FaceDetector
 from animegan.evaluation.extractors import Extractor, build_extractor
 from animegan.evaluation.metrics import prdc, squared_distances

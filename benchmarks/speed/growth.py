@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 
 from animegan.core.errors import UsageError
-from animegan.data import cache
+from animegan.data import cache, face_set
 from animegan.data.batches import Batches
 from animegan.data.folder import find_pictures
 from animegan.training.throughput import noise_set
@@ -42,8 +42,10 @@ def hollow(folder: Path, job: Any, num_workers: int) -> None:
     folder.mkdir()
     with open(folder / "images.bin", "wb") as file:
         file.truncate(job.bytes)
-    meta = {"pictures": job.pictures, "broken": {}, "enlarged": 0, "changed": {}}
-    (folder / "meta.json").write_text(json.dumps(meta | {"format": cache.FORMAT}))
+    blocks = cache._checksums(folder / "images.bin", job, num_workers)
+    meta = {"format": cache.FORMAT, "pictures": job.pictures, "broken": {}, "enlarged": 0,
+            "changed": {}, "blocks": blocks}  # fmt: skip
+    (folder / "meta.json").write_text(json.dumps(meta | {"check": cache._check_of(meta)}))
 
 
 def make_folder(folder: Path, count: int) -> None:
@@ -64,12 +66,12 @@ def opening(folder: Path, size: int, batch: int, threads: int) -> Row:
     torch.set_num_threads(threads)
     setattr(cache, "_build", hollow)  # noqa: B010
     given: dict[str, Any] = {"image_size": size, "cache_dir": folder.parent / "cache"}
-    cache.open_set(folder, **given)
+    face_set.open_set(folder, **given)
     torch.rand(2, 2) @ torch.rand(2, 2)
     before = megabytes("RssAnon")
     listed = seconds_of(lambda: find_pictures(folder))
     begun = time.perf_counter()
-    faces = cache.open_set(folder, **given)
+    faces = face_set.open_set(folder, **given)
     opened = time.perf_counter() - begun
     batches = Batches(faces, batch, seed=0)
     first = seconds_of(lambda: batches.images(0))

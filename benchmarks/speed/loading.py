@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler
 
 from animegan.data.batches import Batches
-from animegan.data.cache import open_set
+from animegan.data.face_set import open_set
 from benchmarks.harness.command import run
 from benchmarks.harness.plain import Labelled, pictures_of
 from benchmarks.harness.ratio import in_turn, ratio

@@ -30,8 +30,8 @@ def main(*, rounds: int = 9, threads: int = 1, steps: int = 5) -> None:
 def compare(options: Mapping[str, Any], rounds: int, threads: int, steps: int) -> None:
     """Like `main`, for training with these options."""
     config = config_of(options)
-    on = Runtime.start_together(gpu=False, threads=threads).at(config.precision)
-    once, twice = (trainer_of(config, noise_set(256, config.image_size), on) for _ in range(2))
+    runtime = Runtime.start_together(gpu=False, threads=threads).at(config.precision)
+    once, twice = (trainer_of(config, noise_set(256, config.image_size), runtime) for _ in range(2))
     fakes = twice.inputs.fakes_for_g
     twice.inputs.fakes_for_g = lambda *at: replace(fakes(*at), features=None)  # type: ignore[method-assign]
 
@@ -43,7 +43,7 @@ def compare(options: Mapping[str, Any], rounds: int, threads: int, steps: int) -
     for side in sides.values():
         side()
     seconds = in_turn(sides, rounds)
-    print(f"{commit()}, {threads} threads, {'bf16' if on.bf16 else 'fp32'}\n")
+    print(f"{commit()}, {threads} threads, {'bf16' if runtime.bf16 else 'fp32'}\n")
     rows = (
         (name, str(Spread.of([1000 * t / steps for t in times]))) for name, times in seconds.items()
     )

@@ -49,15 +49,15 @@ CASES: tuple[dict[str, Any], ...] = (
 )
 
 
-def trainer_on(on: Runtime, options: dict[str, Any], apart: bool = False) -> GanTrainer:
+def trainer_on(runtime: Runtime, options: dict[str, Any], apart: bool = False) -> GanTrainer:
     """Create this process's trainer; with `apart`, for its share of the batch but on its own."""
-    size = on.ranks.size
+    size = runtime.group.size
     if apart:
-        on = Runtime(on.device)
+        runtime = Runtime(runtime.device)
         options = {**options, "batch_size": options["batch_size"] // size}
     config = config_of({**NO_AIDS, **options})
     faces = noise_set(4 * config.batch_size, config.image_size, config.channels)
-    return trainer_of(config, faces, on)
+    return trainer_of(config, faces, runtime)
 
 
 def operations(options: dict[str, Any]) -> float:
@@ -82,7 +82,7 @@ def step_time(trainer: GanTrainer, seconds: float = 5.0) -> float:
 
 def sizes_rows(threads: int, seconds: float = 5.0) -> Iterator[str]:
     """Yield the rows of a table: the rate at 96 px, and the predicted time of other sizes."""
-    on = Runtime.start(gpu=False, threads=threads)
+    runtime = Runtime.start(gpu=False, threads=threads)
     yield "| net, width | size | GFLOP per image | ms per image: predicted | measured | ratio |"
     yield "|---|---|---|---|---|---|"
     for net, width, tried in (("dcgan", 64, (32, 64, 128, 256)), ("r3gan", 32, (32, 64, 128))):
@@ -90,7 +90,7 @@ def sizes_rows(threads: int, seconds: float = 5.0) -> Iterator[str]:
         for size in (KNOWN, *tried):
             options = {"net": net, "loss": "bce", "image_size": size, "ngf": width, "ndf": width}
             options["batch_size"] = max(4, min(64, 64 * 96**2 // size**2 // (64 // width)))
-            spent = step_time(trainer_on(on, options), seconds) / options["batch_size"]
+            spent = step_time(trainer_on(runtime, options), seconds) / options["batch_size"]
             count = operations(options)
             rate = rate or count / spent
             told = "-" if size == KNOWN else f"{1000 * count / rate:.1f}"
@@ -144,12 +144,12 @@ def counted() -> Iterator[list[int]]:
         yield exchanges
 
 
-def _measured(on: Runtime, folder: Path, rounds: int) -> Any:
+def _measured(runtime: Runtime, folder: Path, rounds: int) -> Any:
     """Return the link, and for each case its options, bytes of its exchanges and pairs of times."""
     link = Link.measured()
     found = []
     for options in CASES:
-        apart, whole = trainer_on(on, options, apart=True), trainer_on(on, options)
+        apart, whole = trainer_on(runtime, options, apart=True), trainer_on(runtime, options)
         with counted() as exchanges:
             whole.train_batch()
         pairs = []

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from animegan.core.errors import UsageError
-from animegan.data.cache import FaceSet, open_set
+from animegan.data.face_set import FaceSet, open_set
 from animegan.models import Spec
 from animegan.runtime import memory
 from animegan.runtime.device import Runtime
@@ -84,8 +84,8 @@ class Case:
             **TEXTBOOK, "batch_size": self.batch, "d_every": self.d_every, "g_every": self.g_every,
             "threads": self.threads, "compile": compiled,
         }  # fmt: skip
-        on = Runtime(torch.device("meta"))  # computes shapes only
-        counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, on)
+        runtime = Runtime(torch.device("meta"))  # computes shapes only
+        counted = trainer_of(config_of(options | {"batch_size": 4}), self.faces, runtime)
         trainer = trainer_of(config_of(options), self.faces)
         return Side(trainer.train_batch, self._operations(counted.train_batch), memory.keep_freed)
 

@@ -1,6 +1,7 @@
 """The benchmark of copies: alterations do what their names say, and exact copies are found."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ FACES = spots(40, 0, size=48)
 
 
 @pytest.mark.parametrize("row", copies.ALTERED, ids=lambda row: row[0].__name__)
-def test_alterations_leave_the_faces_alone(row: tuple) -> None:
+def test_alterations_leave_the_faces_alone(row: tuple[Any, ...]) -> None:
     alter, _, strengths = row
     before = FACES.copy()
     for strength in strengths:

@@ -1,6 +1,7 @@
 """The damages of the benchmark do what their names say, and verdicts are the right ones."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ REALS = spots(40, 1, size=48)
 
 
 @pytest.mark.parametrize("row", damage.DAMAGES, ids=lambda row: row[0].__name__)
-def test_every_damage_grows_with_its_strength_and_leaves_the_faces_alone(row: tuple) -> None:
+def test_every_damage_grows_with_its_strength_and_leaves_the_faces_alone(
+    row: tuple[Any, ...],
+) -> None:
     change, _, strengths = row
     before = FACES.copy()
     harm = []

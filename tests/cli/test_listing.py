@@ -123,8 +123,8 @@ def test_the_command_repeats_the_run_exactly(tmp_path):
     config, sources = resolve("train", words)
     Run(tmp_path / "run").write_options(vars(config), sources)
     command = listing.command_of(str(tmp_path), "run")
-    words = shlex.split(command)
-    line = parse.parse(words[words.index("train") :], ["train"], OPTIONS)
+    parts = shlex.split(command)
+    line = parse.parse(parts[parts.index("train") :], ["train"], OPTIONS)
     assert line.problems == []
     again, _ = resolve("train", line.values)
     differ = {key for key in vars(config) if getattr(config, key) != getattr(again, key)}

@@ -70,7 +70,7 @@ def test_jobs_are_taken_only_as_they_are_needed(tmp_path: Path) -> None:
     results = spread(work, jobs(), 1, begin, (0,), lost)  # type: ignore[arg-type]
     next(results)
     assert len(taken) < 12
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 SCRIPT = """

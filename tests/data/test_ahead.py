@@ -3,9 +3,8 @@ import mmap
 import numpy as np
 import pytest
 
-from animegan.data.ahead import read_ahead
-from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.batches import Batches, read_ahead
+from animegan.data.face_set import FaceSet
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def test_the_pages_of_just_these_rows_are_asked_for(images, monkeypatch):
     asked = []
 
     class Map(mmap.mmap):
-        def madvise(self, advice, start, length):
+        def madvise(self, advice, start=0, length=0, /):
             asked.append((advice, start, start + length))
             super().madvise(advice, start, length)
 

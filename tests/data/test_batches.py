@@ -7,7 +7,7 @@ import torch
 from animegan.core.errors import UsageError
 from animegan.core.images import to_float
 from animegan.data.batches import Batches
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 
 
 def face_set(count: int = 23, size: int = 8, channels: int = 3) -> FaceSet:
@@ -173,8 +173,9 @@ def test_on_another_device_nothing_is_left_behind(resident: bool, flip: bool) ->
 
 
 def problem(**how: Any) -> str:
+    given: dict[str, Any] = {"faces": face_set(10), "seed": 0}
     with pytest.raises(UsageError) as caught:
-        Batches(**({"faces": face_set(10), "seed": 0} | how))
+        Batches(**(given | how))
     (line,) = caught.value.problems
     return line
 

@@ -18,9 +18,9 @@ from PIL import Image
 
 from animegan.core.errors import UsageError
 from animegan.data import cache, decode_many
-from animegan.data.cache import FaceSet, open_set
 from animegan.data.cache_folder import cache_root, cached, clear
 from animegan.data.decode import decode, fit
+from animegan.data.face_set import FaceSet, open_set
 from tests.support.said import heard
 
 Make = Callable[..., list[Path]]
@@ -389,7 +389,7 @@ HELD = """
 import logging, os, sys, time
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 from animegan.data import decode_many
-from animegan.data.cache import open_set
+from animegan.data.face_set import open_set
 real, end = decode_many.decode, time.monotonic() + 20
 def held(*rest, **how):
     while not os.path.exists(sys.argv[2]) and time.monotonic() < end:

@@ -108,7 +108,7 @@ def half_clear(kind: str) -> BytesIO:
     if kind == "I;16, key":
         rows = b"\0" + struct.pack(">HH", 100 * 257, 7)
         return png((2, 1, 16, 0), rows, (b"tRNS", struct.pack(">H", 7)))
-    mode, opaque, clear, format, how = {
+    made: dict[str, Any] = {
         "P, one entry": ("P", 0, 1, "PNG", {"transparency": 1}),
         "P, bytes": ("P", 0, 1, "PNG", {"transparency": b"\xff\x00"}),
         "GIF": ("P", 0, 1, "GIF", {"transparency": 1}),
@@ -118,7 +118,8 @@ def half_clear(kind: str) -> BytesIO:
         "RGBA PNG": ("RGBA", (*RED, 255), (0, 255, 0, 0), "PNG", {}),
         "RGBA WEBP": ("RGBA", (*RED, 255), (0, 255, 0, 0), "WEBP", {"lossless": True}),
         "RGBA TIFF": ("RGBA", (*RED, 255), (0, 255, 0, 0), "TIFF", {}),
-    }[kind]
+    }
+    mode, opaque, clear, format, how = made[kind]
     image = Image.new(mode, (2, 1), opaque)
     if mode == "P":
         image.putpalette([255, 0, 0, 0, 255, 0])
@@ -126,8 +127,8 @@ def half_clear(kind: str) -> BytesIO:
     return saved(image, format, **how)
 
 
-CLEAR = ("P, one entry", "P, bytes", "GIF", "RGB, key", "L, key", "I;16, key", "LA")
-CLEAR += ("RGBA PNG", "RGBA WEBP", "RGBA TIFF")
+CLEAR = ("P, one entry", "P, bytes", "GIF", "RGB, key", "L, key", "I;16, key", "LA",
+         "RGBA PNG", "RGBA WEBP", "RGBA TIFF")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", CLEAR)
@@ -219,8 +220,8 @@ def test_exif_rotation(format: str, orientation: int) -> None:
     seen[:16, :16], seen[:16, 32:], seen[16:, :16] = RED, BLUE, WHITE
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    how = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(format, {})
-    image = decode(saved(stored_as(seen, orientation), format, exif=exif, **how))
+    how: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}
+    image = decode(saved(stored_as(seen, orientation), format, exif=exif, **how.get(format, {})))
     assert image.size == (48, 32)
     error = np.abs(np.asarray(image).astype(int) - seen.astype(int))
     assert error.mean() <= (1 if format == "JPEG" else 0)

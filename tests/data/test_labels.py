@@ -21,7 +21,7 @@ from animegan.models import Spec
 from animegan.models.conditioning import CONDITIONS
 from animegan.runs import checkpoint
 from animegan.training import session
-from animegan.training.validation import Watch
+from animegan.training.validation import Validation
 from tests.config.test_pairs import PAIRS
 from tests.support.blocks import Blocks, Red
 from tests.support.tiny import GIVEN, ROWS, same_weights, trainer_of, weights_of
@@ -205,7 +205,7 @@ class Kept:
         return {"kid": 1.0, "fd": 1.0}
 
 
-def test_a_watch_measures_labels_as_frequent_as_in_training(
+def test_a_validation_measures_labels_as_frequent_as_in_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trainer = trainer_of(given=GIVEN)
@@ -218,14 +218,14 @@ def test_a_watch_measures_labels_as_frequent_as_in_training(
         return sample(noise, labels)
 
     monkeypatch.setattr(trainer, "sample", noted)
-    watch = Watch(trainer.config, Kept(), every=1)
-    watch.evaluate(trainer, probed)
+    validation = Validation(trainer.config, Kept(), every=1)
+    validation.evaluate(trainer, probed)
     measured = asked[:80]
     shares = Counter(map(tuple, measured))
     assert set(shares) == {tuple(row) for row in ROWS.tolist()}  # the unknown too, a quarter each
     assert max(shares.values()) <= 36
     asked.clear()
-    watch.evaluate(trainer, probed)
+    validation.evaluate(trainer, probed)
     assert asked[:80] == measured
 
 

@@ -56,7 +56,9 @@ def test_1500_folders_in_each_other(tmp_path: Path) -> None:
             os.rmdir(folder)
 
 
-def test_what_is_no_file_is_counted_and_not_opened(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_file_is_counted_and_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touch(tmp_path, "1.png", "notes.txt", "more.txt")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to("pipe.png")

@@ -212,7 +212,7 @@ class Hub:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, hub: Hub) -> Hub:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     return hub
 
 

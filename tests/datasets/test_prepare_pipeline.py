@@ -257,7 +257,7 @@ def test_tar_of_a_tar_gz_is_streamed_and_resumed(tmp_path: Path) -> None:
     assert (tmp_path / "out" / ".prepare" / "journal.jsonl").read_bytes() == journal
 
 
-def refusal(options: Options) -> list[str]:
+def refusal(options: Options) -> tuple[str, ...]:
     with pytest.raises(UsageError) as caught:
         prepare(options)
     return caught.value.problems
@@ -295,7 +295,7 @@ def test_a_folder_with_other_things_is_not_written_to(tmp_path: Path) -> None:
 def test_the_set_of_another_source_is_not_deleted(tmp_path: Path) -> None:
     first = save_all(tmp_path / "src", {"a.png": art(1)})
     second = save_all(tmp_path / "b", {"a.png": art(2, 100), "b.png": art(3)})
-    plain = {"num_workers": 0, "heldout": 0.0, "detect": False}
+    plain: dict[str, Any] = {"num_workers": 0, "heldout": 0.0, "detect": False}
     prepare(options(tmp_path, detect=False))
     before = state(tmp_path / "out" / "train")
     other = Options(str(second), str(tmp_path / "out"), **plain)
@@ -316,7 +316,7 @@ def test_a_source_that_was_renamed_is_gone_on_with(
     first = prepare(options(tmp_path))
     (tmp_path / "link").symlink_to(source)
     monkeypatch.setattr(finder, "find", None)  # would raise
-    again = {"num_workers": 0, "heldout": 0.0, "image_size": 64}
+    again: dict[str, Any] = {"num_workers": 0, "heldout": 0.0, "image_size": 64}
     assert prepare(Options(str(tmp_path / "link"), str(tmp_path / "out"), **again)) == first
     source.rename(tmp_path / "renamed")
     moved = Options(str(tmp_path / "renamed"), str(tmp_path / "out"), **again)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from animegan.datasets import sources
-from animegan.datasets.sources import DamagedMember, Entry, count, is_unsafe, walk
+from animegan.datasets.archives import DamagedMember, Entry, is_unsafe
+from animegan.datasets.sources import count, walk
 from tests.support.piles import art
 
 

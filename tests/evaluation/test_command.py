@@ -13,8 +13,8 @@ from PIL import Image
 
 from animegan.config.config import Config
 from animegan.core.errors import Ended, UsageError
-from animegan.data import cache
-from animegan.data.cache import open_set
+from animegan.data import face_set
+from animegan.data.face_set import open_set
 from animegan.data.folder import Listing, find_pictures
 from animegan.evaluation import command as eval_command
 from animegan.generation import generate
@@ -71,7 +71,7 @@ def test_json_alone_on_stdout_and_the_page_beside_the_weights(
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+    return json.loads(capsys.readouterr().out)
 
 
 def test_the_set_the_run_was_trained_on_is_looked_up_for_copies(
@@ -191,7 +191,7 @@ def test_each_folder_is_listed_once(place: Path, monkeypatch: pytest.MonkeyPatch
         return find_pictures(path, flag)
 
     monkeypatch.setattr(eval_command, "find_pictures", find)
-    monkeypatch.setattr(cache, "find_pictures", find)
+    monkeypatch.setattr(face_set, "find_pictures", find)
     run(netg_path="run/netg_last.pth", floor_path="samples")
     assert sorted(listed) == ["more", "reals", "samples"]
 

@@ -88,6 +88,7 @@ def test_grey_is_colour_without_colour_and_chunks_do_not_matter(lite0: Lite0) ->
 class Means:
     """A stand-in extractor: the mean of each channel."""
 
+    device = torch.device("cpu")
     name = fd_title = kid_title = resize = weights = "means"
     norm_scaled = False
 

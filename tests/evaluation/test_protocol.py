@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_unseen_reals_are_the_reals_where_the_training_set_is_another_folder() -
 @pytest.mark.parametrize("train", [True, False])
 def test_unseen_reals_are_the_others_where_the_reals_are_the_training_set(train: bool) -> None:
     reals, more = spots(50, 1), spots(60, 4)
-    given = {"train": reals, "train_from": "reals"} if train else {}
+    given: dict[str, Any] = {"train": reals, "train_from": "reals"} if train else {}
     found = run(spots(50, 2), reals, others=more, **given)
     chosen = np.random.RandomState(0).permutation(60)[:50]
     np.testing.assert_allclose(found.copying.unseen, distances(more[chosen], reals).min(1))
@@ -168,7 +169,7 @@ def test_unseen_reals_are_the_others_where_the_reals_are_the_training_set(train:
 @pytest.mark.parametrize("others", [True, False])
 def test_without_unseen_reals_each_is_left_out_in_turn(train: bool, others: bool) -> None:
     reals = spots(100, 1)
-    given = {"train": reals, "train_from": "./reals"} if train else {}
+    given: dict[str, Any] = {"train": reals, "train_from": "./reals"} if train else {}
     given |= {"others": reals, "others_from": "reals/"} if others else {}
     found = run(spots(50, 2), reals, count=50, **given)
     order = np.random.RandomState(0).permutation(100)

@@ -40,7 +40,8 @@ def weights(tmp_path):
     """Flags that name a pair of weight files."""
     named = {}
     (tmp_path / "my run").mkdir()
-    for kind, net in zip(("netg", "netd"), nets_of(), strict=True):
+    kinds: tuple[checkpoint.Kind, ...] = ("netg", "netd")
+    for kind, net in zip(kinds, nets_of(), strict=True):
         path = tmp_path / "my run" / f"{kind}_last.pth"
         checkpoint.save_net(path, kind, net.state_dict(), SMALL, {})
         named[f"{kind}_path"] = str(path)

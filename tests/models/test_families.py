@@ -24,7 +24,7 @@ def each(choice: str) -> list[tuple[ModuleType, str]]:
 
 
 def backward(loss: Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
 
 
 def all_have_gradients(net: nn.Module) -> bool:

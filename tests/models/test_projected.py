@@ -96,7 +96,7 @@ def test_a_step_moves_the_heads_alone(netd: projected.Discriminator) -> None:
     optimizer = torch.optim.Adam(netd.parameters(), 1e-3)
     real, fake = torch.rand(2, 4, 3, 96, 96).mul(2).sub(1).unbind(0)
     loss = OBJECTIVES["hinge"].loss_d(netd(real), netd(fake))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert all(one.grad is not None for one in netd.parameters())
     optimizer.step()
     buffers = dict(netd.named_buffers())

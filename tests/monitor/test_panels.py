@@ -1,6 +1,7 @@
 """Panels and series: what a curve holds, also after a run went back to an earlier state."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_averages_leave_gaps_out() -> None:
 
 
 def test_records_become_series_of_the_wanted_numbers() -> None:
-    records = [
+    records: list[dict[str, Any]] = [
         {"step": 20, "loss_d": 1, "epoch": 0.5, "note": "first", "warm": True},
         {"loss_d": 7.0},
         {"step": math.nan, "loss_d": 7.0},

@@ -18,7 +18,8 @@ from animegan.data.cache_folder import cache_root
 from animegan.monitor import visdom_client
 from animegan.monitor.base import NullMonitor
 from animegan.monitor.token_file import published, token_file
-from animegan.monitor.visdom_client import VisdomMonitor, VisdomServer, connect
+from animegan.monitor.visdom_client import VisdomMonitor, connect
+from animegan.monitor.visdom_connection import VisdomServer
 from tests.support.said import heard
 from tests.support.standin import Mute, StandIn
 

@@ -174,7 +174,7 @@ def test_a_server_killed_in_mid_use_has_whole_plots_again(server: Server, tmp_pa
     assert "is back" in back
 
 
-HOSTILE = (
+HOSTILE: tuple[dict[str, Any], ...] = (
     {"Host": "evil.example"},
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
@@ -255,7 +255,9 @@ def test_hostile_requests_change_and_read_nothing_and_the_page_stays(
     assert server.send("/env/..%2F..%2Fx", token=token)[0] == 400
     assert server.send("/env/..%2F..%2Fx", b'{"sid": "x"}', token)[0] == 400
     assert server.send("/compare/main+..%2Fx", token=token)[0] == 400
-    commands = [{"cmd": "delete_env", "eid": eid} for eid in (path, f"../../{victim.stem}", 5)]
+    commands: list[Any] = [
+        {"cmd": "delete_env", "eid": eid} for eid in (path, f"../../{victim.stem}", 5)
+    ]
     commands += [{"cmd": "save", "eid": path, "prev_eid": "GAN", "data": {}}]
     bearer = f"Bearer {token}"
     asyncio.run(talk(server, "garbage", b"\xff", "[]", {}, *commands, Authorization=bearer))

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import filelock
 import pytest
 
 from animegan.core.errors import UsageError
-from animegan.runs import folder
+from animegan.runs import find, folder
 from animegan.runs.folder import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,9 +179,9 @@ def test_a_run_without_a_name_is_named_by_date_and_preset(tmp_path):
 
 
 def test_two_runs_of_one_second_do_not_share_a_folder(tmp_path, monkeypatch):
-    class Noon(folder.datetime):
+    class Noon(datetime):
         @classmethod
-        def now(cls):
+        def now(cls, tz=None):
             return cls(2025, 1, 2, 12)
 
     monkeypatch.setattr(folder, "datetime", Noon)
@@ -226,7 +227,7 @@ def test_a_run_that_was_killed_before_its_first_state_may_begin_again(tmp_path):
     with run.lock():
         for ask in (
             lambda: folder.new_run(str(tmp_path), "killed early", None),
-            lambda: folder.to_resume(str(tmp_path), "killed early", True),
+            lambda: find.to_resume(str(tmp_path), "killed early", True),
         ):
             with pytest.raises(UsageError, match=f"process {os.getpid()} on") as caught:
                 ask()
@@ -345,8 +346,8 @@ def test_runs_are_listed_by_their_last_change(tmp_path):
         make_run(tmp_path, name, steps=(1,), changed=changed)
     (tmp_path / "no run").mkdir()
     (tmp_path / "file").write_bytes(b"")
-    assert [run.name for run in folder.all_runs(str(tmp_path))] == ["a", "c", "b"]
-    assert folder.all_runs(str(tmp_path / "away")) == []
+    assert [run.name for run in find.all_runs(str(tmp_path))] == ["a", "c", "b"]
+    assert find.all_runs(str(tmp_path / "away")) == []
 
 
 def test_a_new_state_is_a_change(tmp_path):
@@ -355,27 +356,27 @@ def test_a_new_state_is_a_change(tmp_path):
     state = tmp_path / "a" / "states" / "state_00000002.pt"
     state.write_bytes(b"x")
     os.utime(state, (300, 300))
-    assert [run.name for run in folder.all_runs(str(tmp_path))] == ["b", "a"]
+    assert [run.name for run in find.all_runs(str(tmp_path))] == ["b", "a"]
 
 
 def test_resume_takes_the_newest_run_that_has_a_state(tmp_path):
     make_run(tmp_path, "old", steps=(1,), changed=100)
     make_run(tmp_path, "newer", steps=(5, 9), changed=200)
     make_run(tmp_path, "newest", changed=300)
-    run, states = folder.to_resume(str(tmp_path), None, True)
+    run, states = find.to_resume(str(tmp_path), None, True)
     assert run.name == "newer"
     assert [path.name for path in states] == ["state_00000009.pt", "state_00000005.pt"]
-    assert folder.to_resume(str(tmp_path), "old", True)[0].name == "old"
+    assert find.to_resume(str(tmp_path), "old", True)[0].name == "old"
 
 
 def test_resume_takes_a_runs_folder_or_one_of_its_states(tmp_path, monkeypatch):
     run = make_run(tmp_path / "else where", "run", steps=(5, 9))
-    assert folder.to_resume("away", None, str(run.path))[1] == run.state_files()
+    assert find.to_resume("away", None, str(run.path))[1] == run.state_files()
     state = run.states / "state_00000005.pt"
-    assert folder.to_resume("away", None, str(state)) == (run, [state])
+    assert find.to_resume("away", None, str(state)) == (run, [state])
     for place, word in [(run.path, "states/state_00000005.pt"), (run.states, state.name)]:
         monkeypatch.chdir(place)
-        found, (path,) = folder.to_resume("away", None, word)
+        found, (path,) = find.to_resume("away", None, word)
         assert (found.name, found.path.samefile(run.path)) == ("run", True)
         assert path.samefile(state)
 
@@ -384,25 +385,26 @@ def test_a_run_is_found_by_name_beside_a_folder_of_that_name(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     Path("faces").mkdir()
     make_run("checkpoints", "faces")
-    assert folder.named("checkpoints", "faces") == Path("checkpoints/faces")
-    assert folder.named("checkpoints", "checkpoints/faces") == Path("checkpoints/faces")
+    assert find.named("checkpoints", "faces") == Path("checkpoints/faces")
+    assert find.named("checkpoints", "checkpoints/faces") == Path("checkpoints/faces")
     make_run(".", "faces")
-    assert folder.named("checkpoints", "faces") == Path("faces")
+    assert find.named("checkpoints", "faces") == Path("faces")
 
 
 def test_resume_without_anything_to_resume_is_told(tmp_path):
     make_run(tmp_path, "empty")
     weights = tmp_path / "empty" / "netg_last.pth"
     weights.write_bytes(b"")
-    for name, resume, words in [
+    cases: list[tuple[str | None, bool | str, str]] = [
         (None, True, "no run in .* has a state"),
         ("empty", True, "no state in"),
         ("away", True, "no state in"),
         (None, str(tmp_path / "empty"), "no state in"),
         (None, str(weights), "netg_last.pth: not a state"),
-    ]:
+    ]
+    for name, resume, words in cases:
         with pytest.raises(UsageError, match=words):
-            folder.to_resume(str(tmp_path), name, resume)
+            find.to_resume(str(tmp_path), name, resume)
 
 
 def test_needs_no_torch():

@@ -1,4 +1,5 @@
 import warnings
+from typing import Any, cast
 
 import pytest
 import torch
@@ -87,10 +88,10 @@ def test_only_cpu_tensors_are_pinned():
         def to(self, device, non_blocking=False):
             return Fake(device)
 
-    on = Runtime(torch.device("cuda"))
-    assert on.place(Fake("cuda")).device.type == "cuda"
+    runtime = Runtime(torch.device("cuda"))
+    assert runtime.place(cast(Any, Fake("cuda"))).device.type == "cuda"
     assert pinned == []
-    assert on.place(Fake("cpu")).device.type == "cuda"
+    assert runtime.place(cast(Any, Fake("cpu"))).device.type == "cuda"
     assert pinned == ["cpu"]
 
 
@@ -157,7 +158,9 @@ def test_evaluating_gives_each_modules_own_mode_back():
     other = nn.BatchNorm1d(2).eval()
     net[1].eval()  # frozen on purpose
     inputs = torch.randn(8, 2)
-    before = net[0].running_mean.clone()
+    norm = cast(nn.BatchNorm1d, net[0])
+    assert norm.running_mean is not None
+    before = norm.running_mean.clone()
     with modes.evaluating(net, other):
         assert not any(one.training for one in net.modules())
         assert not net(inputs).requires_grad
@@ -166,5 +169,5 @@ def test_evaluating_gives_each_modules_own_mode_back():
         net(torch.randn(8, 3))
     assert [one.training for one in net] == [True, False, True]
     assert not other.training
-    assert torch.equal(net[0].running_mean, before)
+    assert torch.equal(norm.running_mean, before)
     assert net(inputs).requires_grad

@@ -26,28 +26,28 @@ def ends(make):
         return "Ended", end.code
 
 
-def exchanges(on, folder):
-    ranks, mine = on.ranks, float(on.ranks.rank)
+def exchanges(runtime, folder):
+    group, mine = runtime.group, float(runtime.group.rank)
     grid = torch.full((2, 3, 2, 2), mine).to(memory_format=torch.channels_last)
     tensors = [torch.full((2,), mine), grid, torch.tensor(mine)]
-    ranks.all_reduce_mean_(tensors)
+    group.all_reduce_mean_(tensors)
     copied = torch.full((2, 3, 2, 2), mine + 5).to(memory_format=torch.channels_last)
-    ranks.copy_from_main([copied])
+    group.copy_from_main([copied])
     found = {
-        "shared": tensors, "copied": copied, "rows": ranks.rows(6),
-        "most": ranks.max(ranks.rank, -ranks.rank), "gathered": ranks.gather(f"of {ranks.rank}"),
-        "from main": ranks.from_main(lambda: ["main", ranks.rank]),
-        "nobody fails": ends(lambda: ranks.run_on_all(lambda: ranks.rank)),
-        "one fails": ends(lambda: ranks.run_on_all(lambda: failing(ranks.rank == 1))),
-        "all fail": ends(lambda: ranks.run_on_all(lambda: failing(True))),
-        "main fails": ends(lambda: ranks.from_main(lambda: failing(True))),
-        "stopped": ends(lambda: [][0] if ranks.size < 2 else _raise(ranks.stopped("no"))),
+        "shared": tensors, "copied": copied, "rows": group.rows(6),
+        "most": group.max(group.rank, -group.rank), "gathered": group.gather(f"of {group.rank}"),
+        "from main": group.from_main(lambda: ["main", group.rank]),
+        "nobody fails": ends(lambda: group.run_on_all(lambda: group.rank)),
+        "one fails": ends(lambda: group.run_on_all(lambda: failing(group.rank == 1))),
+        "all fail": ends(lambda: group.run_on_all(lambda: failing(True))),
+        "main fails": ends(lambda: group.from_main(lambda: failing(True))),
+        "stopped": ends(lambda: [][0] if group.size < 2 else _raise(group.stopped("no"))),
     }  # fmt: skip
     launch = launched()
-    found["before"] = ranks.from_main(lambda: remembered_run(launch))
-    if ranks.is_main:
+    found["before"] = group.from_main(lambda: remembered_run(launch))
+    if group.is_main:
         remember_run(launch, "checkpoints/a run")
-    found["after"] = ranks.from_main(lambda: remembered_run(launch))
+    found["after"] = group.from_main(lambda: remembered_run(launch))
     return found
 
 
@@ -97,12 +97,12 @@ def test_torchrun_keeps_the_name_of_the_run(found):
         assert (one["before"], one["after"]) == (None, "checkpoints/a run")
 
 
-def dies(on, folder):
-    on.ranks.mean_of(torch.ones(2))  # both have met
-    if on.ranks.rank == 1:
+def dies(runtime, folder):
+    runtime.group.mean_of(torch.ones(2))  # both have met
+    if runtime.group.rank == 1:
         return None
     with pytest.raises(TrainingStopped) as caught:
-        on.ranks.mean_of(torch.ones(2))
+        runtime.group.mean_of(torch.ones(2))
     return str(caught.value)
 
 
@@ -116,16 +116,16 @@ def test_a_process_that_is_gone_is_told(tmp_path):
 
 
 def test_alone_nothing_is_exchanged():
-    ranks, tensor = ProcessGroup(), torch.ones(2)
-    assert ranks.is_main
-    assert ranks.mean_of(tensor) is tensor
-    ranks.all_reduce_mean_([tensor])
-    ranks.copy_from_main([tensor])
-    assert ranks.max(3, 0) == (3, 0)
-    assert ranks.gather("x") == ["x"]
-    assert ranks.from_main(lambda: 1) == ranks.run_on_all(lambda: 1) == 1
-    assert ranks.rows(6) == slice(0, 6)
-    ranks.leave()
+    group, tensor = ProcessGroup(), torch.ones(2)
+    assert group.is_main
+    assert group.mean_of(tensor) is tensor
+    group.all_reduce_mean_([tensor])
+    group.copy_from_main([tensor])
+    assert group.max(3, 0) == (3, 0)
+    assert group.gather("x") == ["x"]
+    assert group.from_main(lambda: 1) == group.run_on_all(lambda: 1) == 1
+    assert group.rows(6) == slice(0, 6)
+    group.leave()
     assert remembered_run(Launch()) is None
 
 
@@ -165,7 +165,7 @@ def eight(monkeypatch):
 def test_cores_are_shared_out_unless_told(eight, monkeypatch):
     monkeypatch.setattr(device, "_cores", lambda: 6)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # torchrun's doing
-    assert Runtime.start_together(gpu=False).ranks == ProcessGroup(3, 8)
+    assert Runtime.start_together(gpu=False).group == ProcessGroup(3, 8)
     assert torch.get_num_threads() == 3
     Runtime.start_together(gpu=False, threads=2)
     assert torch.get_num_threads() == 2

@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from animegan.models import projected
 from animegan.runtime.device import Runtime, full_precision
-from animegan.training import session
+from animegan.training import agreement
 from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
@@ -118,19 +118,19 @@ def tf32():
 ON, OFF = (True, True), (False, False)
 
 
-@pytest.mark.parametrize("on", [Runtime(CPU), LOWERED, Runtime(META)])
-def test_tf32_is_for_training_passes(on):
+@pytest.mark.parametrize("runtime", [Runtime(CPU), LOWERED, Runtime(META)])
+def test_tf32_is_for_training_passes(runtime):
     Runtime.start(gpu=False)
     assert tf32() == OFF
-    with on.lowered():
+    with runtime.lowered():
         assert tf32() == ON
-        with full_precision(on.device):
+        with full_precision(runtime.device):
             assert tf32() == OFF
         assert tf32() == ON
     assert tf32() == OFF
-    trainer = trainer_of(runtime=on, d_norm="none")
+    trainer = trainer_of(runtime=runtime, d_norm="none")
     with pytest.raises(RuntimeError, match="conv2d"):
-        trainer.passes.decide(torch.zeros(1, 1, device=on.device), None)
+        trainer.passes.decide(torch.zeros(1, 1, device=runtime.device), None)
     assert tf32() == OFF
 
 
@@ -190,11 +190,12 @@ def test_auto_is_bf16_where_the_machine_has_it(monkeypatch, native, expected):
     assert Runtime(CPU).precision("bf16") == "bf16"
     assert Runtime(torch.device("mps")).precision("auto") == "fp32"
     said = heard()
-    on, config = session._settled(Runtime(CPU), config_of())
-    assert (on.bf16, config.precision) == (native, expected)  # options.json keeps what was decided
-    session._settled(Runtime(CPU), config_of(precision="fp32"))
+    runtime, config = agreement.settle_precision(Runtime(CPU), config_of())
+    # options.json keeps what was decided
+    assert (runtime.bf16, config.precision) == (native, expected)
+    agreement.settle_precision(Runtime(CPU), config_of(precision="fp32"))
     assert not said
-    session._settled(Runtime(CPU), config_of(precision="bf16"))
+    agreement.settle_precision(Runtime(CPU), config_of(precision="bf16"))
     assert [line.split(":")[0] for line in said] == ["--precision bf16"] * (not native)
 
 
@@ -222,11 +223,11 @@ def test_the_power_iteration_of_spectral_normalisation_stays_float32(monkeypatch
 
     monkeypatch.setattr(torch, "mv", lowering)
     options = {"d_norm": "spectral", "batch_size": 4}
-    lowered, whole = (trainer_of(runtime=on, **options) for on in (LOWERED, Runtime(CPU)))
-    (images,) = whole._real(0)
+    lowered, whole = (trainer_of(runtime=runtime, **options) for runtime in (LOWERED, Runtime(CPU)))
+    images = whole.batches.images(0)
     with torch.no_grad():
         assert not torch.equal(
-            lowered.passes(lowered.netd, images), whole.passes(whole.netd, images)
+            lowered.passes.decide(images, None), whole.passes.decide(images, None)
         )
     assert same_weights(dict(lowered.netd.named_buffers()), dict(whole.netd.named_buffers()))
     head = projected.Head(8, 6, 8)

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from animegan.data.cache import FaceSet
+from animegan.data.face_set import FaceSet
 
 
 class Blocks:

@@ -24,12 +24,10 @@ def together(
         left: keys that their store already contains, as after a restart.
         others: further arguments of `work`.
     """
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True)  # type: ignore[attr-defined]
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True)
     for key in left:
         store.set(key, "left by one that is gone")
-    mp.spawn(  # type: ignore[attr-defined, no-untyped-call]
-        _process, (work, folder, size, store.port, others), nprocs=size
-    )
+    mp.spawn(_process, (work, folder, size, store.port, others), nprocs=size)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 
 
@@ -43,4 +41,4 @@ def _process(
     }  # fmt: skip
     runtime = Runtime.start_together(gpu=False, threads=1)
     torch.save(work(runtime, folder, **others), folder / f"{rank}.pt")
-    runtime.ranks.leave()
+    runtime.group.leave()

@@ -1,6 +1,7 @@
 """A trainer small enough for tests: random 16 x 16 pictures, narrow DCGAN."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -14,7 +15,9 @@ from animegan.training.build import build_trainer
 from animegan.training.throughput import noise_set
 
 CPU = torch.device("cpu")
-TEXTBOOK = {"net": "dcgan", "loss": "bce", "flip": False, "augment": "none", "ema": 0}
+TEXTBOOK: dict[str, Any] = {
+    "net": "dcgan", "loss": "bce", "flip": False, "augment": "none", "ema": 0,
+}  # fmt: skip
 TWO = Attributes(("hair", "eyes"), (("aqua", "blonde", "red"), ("blue", "red")))
 ROWS = torch.tensor([[0, 1], [1, -1], [2, 0], [-1, -1]]).repeat(6, 1)  # of the face set's pictures
 
@@ -28,7 +31,9 @@ GIVEN = Labels(TWO, ROWS, face_set().files)
 
 def config_of(**options):
     """The textbook's DCGAN, or what a loss, a preset or features bring, at a small size."""
-    given = {"image_size": 16, "nz": 5, "ngf": 2, "ndf": 2, "batch_size": 4, "vis": False}
+    given: dict[str, Any] = {
+        "image_size": 16, "nz": 5, "ngf": 2, "ndf": 2, "batch_size": 4, "vis": False,
+    }  # fmt: skip
     if "d_features" not in options and "preset" not in options:
         given = {**TEXTBOOK, **given}
     if options.get("loss") == "r3gan":

@@ -173,9 +173,7 @@ class FromTheHost(TorchDispatchMode):
         super().__init__()
         self.copied: list[str] = []
 
-    def __torch_dispatch__(  # type: ignore[no-untyped-def]
-        self, func, types, args=(), kwargs=None
-    ):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         given = [one.device for one in args if isinstance(one, Tensor)]
         if isinstance(out, Tensor) and given and out.device not in given:

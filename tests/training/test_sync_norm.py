@@ -42,27 +42,27 @@ def twice(norm, batch, mean_of, rows):
     return outputs.detach(), slope.detach(), norm.weight.grad.clone()
 
 
-def all_steps(norm, shape, ranks):
+def all_steps(norm, shape, group):
     found = []
     for batch in batches_of(shape):
         norm.zero_grad()
-        found.append(twice(norm, batch, ranks.mean_of, ranks.rows(shape[0])))
+        found.append(twice(norm, batch, group.mean_of, group.rows(shape[0])))
         for one in norm.parameters():
-            ranks.all_reduce_mean_([one.grad])
+            group.all_reduce_mean_([one.grad])
         found[-1] = (*found[-1][:2], norm.weight.grad.clone())
     return found, norm.state_dict()
 
 
-def checked_twice(norm, shape, ranks):
+def checked_twice(norm, shape, group):
     """gradcheck and gradgradcheck, in which both processes turn the same knobs."""
     torch.manual_seed(3)
     inputs = torch.randn(shape, dtype=torch.double, requires_grad=True)
 
     def function(inputs, weight, bias):
-        inputs, weight, bias = map(ranks.mean_of, (inputs, weight, bias))
+        inputs, weight, bias = map(group.mean_of, (inputs, weight, bias))
         del norm.weight, norm.bias
         norm.weight, norm.bias = weight, bias
-        return ranks.mean_of(norm(inputs[ranks.rows(shape[0])]).sin().sum())
+        return group.mean_of(norm(inputs[group.rows(shape[0])]).sin().sum())
 
     del norm._parameters["weight"], norm._parameters["bias"]
     norm.weight = norm.bias = None
@@ -72,16 +72,16 @@ def checked_twice(norm, shape, ranks):
     )
 
 
-def work(on, folder):
-    found = {}
+def work(runtime, folder):
+    found, group = {}, runtime.group
     for shape in SHAPES:
         plain = plain_of(shape)
         net = nn.Sequential(copy.deepcopy(plain))
-        synchronise(net, on.ranks.mean_of, on.ranks.size)
-        found[shape] = all_steps(net[0], shape, on.ranks)
+        synchronise(net, group.mean_of, group.size)
+        found[shape] = all_steps(net[0], shape, group)
         small = (4, 2, 2, 1) if len(shape) == 4 else (4, 2)
         found[shape, "checked"] = checked_twice(
-            SyncNorm(plain_of(small), on.ranks.mean_of, on.ranks.size), small, on.ranks
+            SyncNorm(plain_of(small), group.mean_of, group.size), small, group
         )
     return found
 

@@ -134,7 +134,7 @@ def test_nothing_of_the_fakes_outlives_their_batch():
     trainer = trainer_of()
     trainer.train_batch()
     assert trainer.inputs._kept is None
-    assert trainer.inputs._made == {}
+    assert trainer.inputs._values == {}
 
 
 def test_updates_come_every_so_many_batches():

@@ -1,5 +1,7 @@
 """Two processes train as one with the same total batch does."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -20,7 +22,7 @@ STEPS = 5
 BOUNDS = {True: 1e-13, False: 2e-5}
 AIDS = {"augment": "auto", "r1": 0.5, "penalty_every": 2, "ema": 100,
         "flip": True, "clip": 0.5, "optimizer": "rmsprop"}  # fmt: skip
-CASES = {  # without BatchNorm: R3GAN's nets
+CASES: dict[str, Any] = {  # without BatchNorm: R3GAN's nets
     **{loss: {"loss": loss, "net": "r3gan", "ngf": 8, "ndf": 8, "g_every": 1}
        for loss in ("bce", "ra-hinge", "dragan", "r3gan", "wgan-gp")},
     "aids": {"loss": "ra-hinge", "net": "r3gan", "ngf": 8, "ndf": 8, **AIDS, "lr1": 1e-5,
@@ -53,16 +55,16 @@ class Double(nn.Module):
         return self.net.judge(images.double())
 
 
-def prepared(on, case, precise):
+def prepared(runtime, case, precise):
     options = {"batch_size": 4, **CASES[case]}
     config = config_of(**options)
     seeds.seed_everything(config.seed)
     given = GIVEN if "condition" in CASES[case] else None
     spec = spec_of(config, sizes_of(given))
-    nets = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
+    nets: dict[str, nn.Module] = {"netg": models.build_netg(spec), "netd": models.build_netd(spec)}
     if precise:
         nets = {name: Double(net) for name, net in nets.items()}
-    return trainer_of(runtime=on, given=given, **nets, **options)
+    return trainer_of(runtime=runtime, given=given, **nets, **options)
 
 
 def trained(trainer, steps=STEPS):
@@ -75,7 +77,11 @@ def trained(trainer, steps=STEPS):
 
 
 def weights_of(trainer):
-    nets = {"netg": trainer.netg, "netd": trainer.netd, "shown": trainer.weights()["netg"]}
+    nets: dict[str, nn.Module] = {
+        "netg": trainer.netg,
+        "netd": trainer.netd,
+        "shown": trainer.weights()["netg"],
+    }
     return {
         f"{kind}.{name}": tensor.detach().clone()
         for kind, net in nets.items()
@@ -88,14 +94,14 @@ def furthest(one, other):
     return max((one[name].double() - other[name].double()).abs().max().item() for name in one)
 
 
-def work(on, folder):
+def work(runtime, folder):
     found = {}
     for case in CASES:
         for precise in (True, False):
-            found[case, precise] = trained(prepared(on, case, precise))
-    found["resumed"] = resumed(on, folder)
-    found["poisoned"] = poisoned(on)
-    found["short"] = short_of_memory(on)
+            found[case, precise] = trained(prepared(runtime, case, precise))
+    found["resumed"] = resumed(runtime, folder)
+    found["poisoned"] = poisoned(runtime)
+    found["short"] = short_of_memory(runtime)
     return found
 
 
@@ -125,8 +131,8 @@ def test_two_processes_equal_one(found, case, precise):
 # --- states
 
 
-def resumed(on, folder):
-    trainer = prepared(on, "dcgan bce", True)
+def resumed(runtime, folder):
+    trainer = prepared(runtime, "dcgan bce", True)
     trainer.load_state_dict(torch.load(folder / "state.pt"))
     return trained(trainer, 3)["weights"]
 
@@ -145,12 +151,12 @@ def test_a_state_cut_into_more_pieces_than_there_are_rows():
 # --- what only one process meets
 
 
-def poisoned(on):
-    trainer = prepared(on, "dcgan bce", False)
+def poisoned(runtime):
+    trainer = prepared(runtime, "dcgan bce", False)
     trainer.train_batch()
     before = weights_of(trainer)
     images = trainer.batches.images
-    trainer.batches.images = lambda step: images(step) * (float("nan") if on.ranks.rank else 1)
+    trainer.batches.images = lambda step: images(step) * (float("nan") if runtime.group.rank else 1)
     trainer.step_d(1)
     return furthest(before, weights_of(trainer)), trainer.guard.bad_step.item()
 
@@ -159,8 +165,10 @@ def test_a_loss_that_is_not_finite_on_one_process_is_kept_from_all(found):
     assert [one["poisoned"] for one in found] == [(0, 1), (0, 1)]
 
 
-def short_of_memory(on):
-    trainer = trainer_of(runtime=on, batch_size=8, **plain_nets(1 if on.ranks.rank else 99))
+def short_of_memory(runtime):
+    trainer = trainer_of(
+        runtime=runtime, batch_size=8, **plain_nets(1 if runtime.group.rank else 99)
+    )
     return trained(trainer, 2)["weights"], trainer.pieces.count
 
 

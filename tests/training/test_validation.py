@@ -1,5 +1,7 @@
 """Each alarm is provoked, and a run with rollbacks resumes to the same bits."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 
@@ -8,16 +10,17 @@ from animegan.core.signals import Stop
 from animegan.monitor.base import NullMonitor
 from animegan.runs.folder import Run
 from animegan.training.loop import Loop
-from animegan.training.outputs import Traces
+from animegan.training.outputs import Outputs
+from animegan.training.state import States
 from animegan.training.step.gan_trainer import GanTrainer
-from animegan.training.validation import Watch, interval, spread_of
+from animegan.training.validation import Validation, interval, spread_of
 from tests.support.ranks_worker import together
 from tests.support.said import heard
 from tests.support.tiny import config_of, same_weights, trainer_of, weights_of
 
 
 class Scripted:
-    """A yardstick that says what it is told, by the number of times it is asked."""
+    """An evaluator that says what it is told, by the number of times it is asked."""
 
     n = 4
 
@@ -30,7 +33,7 @@ class Scripted:
 
 
 class ByWeights:
-    """KID from the weights alone, as a real yardstick's would be: low at first, then high."""
+    """KID from the weights alone, as a real evaluator's would be: low at first, then high."""
 
     n = 4
 
@@ -42,7 +45,7 @@ class ByWeights:
 
 
 class Acting:
-    """Stands in for a trainer: what the watch sees of it is set from outside."""
+    """Stands in for a trainer: what the validation sees of it is set from outside."""
 
     def __init__(self, loss_d=1.0, grad_g=1.0, spread=50):
         self.step, self.loss_d, self.grad_g, self.spread = 0, loss_d, grad_g, spread
@@ -61,12 +64,12 @@ class Acting:
 
 def alarms(kids, act, **options):
     """What is told at each of the evaluations, `act(k, trainer)` before the k-th."""
-    trainer, watch = Acting(), Watch(config_of(**options), Scripted(list(kids)), every=1)
+    trainer, validation = Acting(), Validation(config_of(**options), Scripted(list(kids)), every=1)
     told = []
     for k in range(len(kids)):
         trainer.step += 1
         act(k, trainer)
-        told.append(watch.evaluate(trainer, trainer.probed()))
+        told.append(validation.evaluate(cast(Any, trainer), trainer.probed()))
     return told
 
 
@@ -91,7 +94,8 @@ def test_pictures_growing_alike_are_told():
 
 def test_kid_turning_upward_for_long_is_told():
     told = alarms([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0], lambda k, t: None)
-    assert "KID is rising: 2, best was 1 at step 2" in told[6].alarms[0]
+    (line,) = told[6].alarms
+    assert line.startswith("KID x 1000 is rising: 2000, best was 1000 at step 2")
     assert not any(verdict.alarms for verdict in told[:6])
 
 
@@ -121,10 +125,10 @@ def test_spread_is_the_deviation_over_pictures():
 
 def test_an_evaluation_leaves_the_trainer_as_it_was():
     watched, alone = trainer_of(), trainer_of()
-    watch = Watch(watched.config, Scripted([1.0] * 9), every=1)
+    validation = Validation(watched.config, Scripted([1.0] * 9), every=1)
     for _ in range(4):
         watched.train_batch()
-        watch.evaluate(watched, watched.probe())
+        validation.evaluate(watched, watched.probe())
         alone.train_batch()
     for one, two in ((watched.netg, alone.netg), (watched.netd, alone.netd)):
         assert same_weights(weights_of(one), weights_of(two))
@@ -149,11 +153,11 @@ def loop_of(folder, steps, **options):
     given = {"max_steps": steps, "eval_every": 1, "eval_num": 10, "keep": 9}
     trainer: GanTrainer = trainer_of(**(given | options))
     run = Run(folder)
-    watch = Watch(trainer.config, ByWeights(trainer), every=1)
+    validation = Validation(trainer.config, ByWeights(trainer), every=1)
     said = heard()
     spec = spec_of(trainer.config)
-    traces = Traces(trainer.config, trainer, run, spec, {}, watch)
-    return Loop(trainer.config, trainer, traces, NullMonitor()), said
+    outputs = Outputs(trainer.config, trainer, run, spec, {})
+    return Loop(trainer.config, trainer, outputs, States(outputs, validation), NullMonitor()), said
 
 
 def fit(loop):
@@ -192,13 +196,13 @@ def test_a_run_with_rollbacks_resumes_to_the_same_bits(tmp_path):
         loop, _ = loop_of(tmp_path / "stopped", 50, **options)
         states = loop.run.state_files()
         if states:
-            loop.traces.load_state(torch.load(states[0], weights_only=True))
+            loop.states.load(torch.load(states[0], weights_only=True))
             loop.run.forget_after(loop.trainer.step)
         loop.last_step = loop.trainer.step + 2
         fit(loop)
-        if loop.watch.rollbacks == 3 and loop.trainer.step >= straight.trainer.step:
+        if loop.validation.rollbacks == 3 and loop.trainer.step >= straight.trainer.step:
             break
-    assert loop.watch.rollbacks == straight.watch.rollbacks == 3
+    assert loop.validation.rollbacks == straight.validation.rollbacks == 3
     assert loop.trainer.step == straight.trainer.step
     assert same_weights(weights_of(loop.trainer.netg), weights_of(straight.trainer.netg))
 
@@ -209,26 +213,26 @@ def test_on_collapse_stop_and_tell(tmp_path):
     assert "stopping; netg_best.pth is from step 1" in said[-1]
     loop, said = loop_of(tmp_path / "tell", 20)
     assert fit(loop)
-    assert sum("KID is rising" in line for line in said) == 1
+    assert sum("is rising" in line for line in said) == 1
 
 
 # --- over two processes
 
 
-def over_two(on, folder):
-    trainer = trainer_of(runtime=on, max_steps=50, on_collapse="rollback", keep=9)
-    main = on.ranks.is_main
-    watch = Watch(trainer.config, ByWeights(trainer) if main else None, every=1)
+def over_two(runtime, folder):
+    trainer = trainer_of(runtime=runtime, max_steps=50, on_collapse="rollback", keep=9)
+    main = runtime.group.is_main
+    validation = Validation(trainer.config, ByWeights(trainer) if main else None, every=1)
     said, spec = heard(), spec_of(trainer.config)
-    traces = Traces(trainer.config, trainer, Run(folder / "run"), spec, {}, watch)
-    loop = Loop(trainer.config, trainer, traces, NullMonitor())
-    probes = {loss: trainer_of(runtime=on, loss=loss).probe() for loss in ("bce", "ra-hinge")}
+    outputs = Outputs(trainer.config, trainer, Run(folder / "run"), spec, {})
+    loop = Loop(trainer.config, trainer, outputs, States(outputs, validation), NullMonitor())
+    probes = {loss: trainer_of(runtime=runtime, loss=loss).probe() for loss in ("bce", "ra-hinge")}
     done = fit(loop)
     return {
         "done": done, "said": said if main else [], "step": trainer.step,
         "seed": trainer.streams.seed,
         "probes": probes,
-        "rollbacks": watch.rollbacks, "weights": weights_of(trainer.netg),
+        "rollbacks": validation.rollbacks, "weights": weights_of(trainer.netg),
     }  # fmt: skip
 
 

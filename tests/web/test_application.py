@@ -39,7 +39,7 @@ class Site:
         self.painter = Painter(self.drawer)
 
     def ask(self, path: str, message: Any = None, method: str | None = None, body: bytes = b"",
-            cookie: str | None = None, **headers: str) -> HTTPResponse:  # fmt: skip
+            cookie: str | None = None, **headers: Any) -> HTTPResponse:  # fmt: skip
         async def run() -> HTTPResponse:
             sock, port = bind_unused_port()
             guard = WebGuard.create("127.0.0.1", port)

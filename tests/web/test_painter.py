@@ -24,7 +24,7 @@ class Brush:
         self.busy = threading.Event()
 
     def __call__(self, recipes: Sequence[Recipe]) -> Tensor:
-        numbers = [recipe.base.index for recipe in recipes]  # type: ignore[union-attr]
+        numbers = [recipe.base.index for recipe in recipes]
         self.drawn.append(numbers)
         self.busy.set()
         self.free.wait(10)

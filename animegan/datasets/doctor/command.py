@@ -60,7 +60,7 @@ class Options:
 
 def doctor(
     options: Options,
-    show: Callable[[Diagnosis], None] = lambda found: None,
+    show: Callable[[Diagnosis], None] = lambda diagnosis: None,
 ) -> Diagnosis:
     """Check a folder without changing it.
 

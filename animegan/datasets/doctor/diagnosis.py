@@ -68,11 +68,11 @@ class Diagnosis:
 
     def lines(self) -> list[str]:
         """Return the report as lines of text."""
-        told = [f"{name}: {value}" for name, value in self.facts]
-        told += [f"{'HURTS' if f.hurts else 'note '} {f.words}" for f in self.findings]
+        lines = [f"{name}: {value}" for name, value in self.facts]
+        lines += [f"{'HURTS' if f.hurts else 'note '} {f.words}" for f in self.findings]
         if not self.findings:
-            told.append("no problems found")
-        return told + [f"advice: {line}" for line in self.advice]
+            lines.append("no problems found")
+        return lines + [f"advice: {line}" for line in self.advice]
 
 
 def diagnose(
@@ -186,11 +186,11 @@ def _findings(why: list[str | None], leak: Indices, total: int, good: int) -> li
     counts = Counter(reason for reason in why if reason is not None)
     if counts["in the other set"] or (leak >= 0).any():
         counts["in the other set"] = int((leak >= 0).sum())
-    found = []
+    findings = []
     if good < 100:
-        found.append(Finding(True, f"{good:,} pictures: fewer than 100 are memorised"))
+        findings.append(Finding(True, f"{good:,} pictures: fewer than 100 are memorised"))
     elif good < 1000:
-        found.append(Finding(False, f"{good:,} pictures are few; augmentation is essential"))
+        findings.append(Finding(False, f"{good:,} pictures are few; augmentation is essential"))
     copies = counts["exact duplicate"] + counts["near duplicate"]
     for name, means in _MEANS.items():
         if not counts[name]:
@@ -198,19 +198,19 @@ def _findings(why: list[str | None], leak: Indices, total: int, good: int) -> li
         copy = name.endswith("duplicate")
         share = (copies if copy else counts[name]) / total
         hurts = share > _HURTS["duplicate" if copy else name]
-        found.append(
+        findings.append(
             Finding(hurts, f"{name}: {counts[name]:,} ({counts[name] / total:.2%}) {means}")
         )
-    return found
+    return findings
 
 
 def _facts(seen: Sequence[Seen], good: list[int]) -> list[tuple[str, str]]:
     sizes = Counter((seen[i].width, seen[i].height) for i in good)
     sides = [seen[i].side for i in good]
-    told = ", ".join(f"{w}x{h} ({n:,})" for (w, h), n in sizes.most_common(3))
+    common = ", ".join(f"{w}x{h} ({n:,})" for (w, h), n in sizes.most_common(3))
     modes = ", ".join(f"{m} ({n:,})" for m, n in Counter(seen[i].mode for i in good).most_common())
     facts = [("pictures", f"{len(seen):,}"), ("modes", modes)]
-    facts.append(("sizes", f"{told}{', ...' if len(sizes) > 3 else ''}"))
+    facts.append(("sizes", f"{common}{', ...' if len(sizes) > 3 else ''}"))
     if sides:
         low, middle, high = (int(v) for v in np.percentile(sides, [5, 50, 95]))
         facts.append(("short side", f"{low} / {middle} / {high} px (5th, 50th, 95th percentile)"))

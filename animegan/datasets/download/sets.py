@@ -12,6 +12,7 @@ from animegan.core.optional import require
 from animegan.core.outputs import not_apart
 from animegan.core.program import command_line
 from animegan.data.formats import has_picture_suffix
+from animegan.datasets.archives import is_archive
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.download.unpack import (
     Writer,
@@ -21,7 +22,6 @@ from animegan.datasets.download.unpack import (
     write_lmdb,
     write_torchvision,
 )
-from animegan.datasets.sources import is_archive
 from animegan.datasets.targets import portable
 
 logger = logging.getLogger(__name__)
@@ -190,10 +190,10 @@ def _check(options: Options) -> None:
 def _nothing(options: Options, writer: Writer) -> str:
     """Return the problem of a set in which no picture was found."""
     reasons = "; ".join(f"{why} ({times:,})" for why, times in writer.left.most_common(3))
-    found = "no pictures found in it" + (f" ({reasons})" if reasons else "")
+    fact = "no pictures found in it" + (f" ({reasons})" if reasons else "")
     if options.archive is None:
-        return f"NAME {options.name}: {found}; use another set"
-    return f"--archive {options.archive}: {found}; give an intact copy of the set"
+        return f"NAME {options.name}: {fact}; use another set"
+    return f"--archive {options.archive}: {fact}; give an intact copy of the set"
 
 
 def _ask_hub(repo: str) -> tuple[About, list[str]]:
@@ -238,9 +238,9 @@ def _from_hub(repo: str, revision: str | None, files: list[str], raw: Path) -> N
 
 
 def _must_match(path: Path, expected: str) -> None:
-    found = sha256(path)
-    if found != expected:
+    digest = sha256(path)
+    if digest != expected:
         raise UsageError(
-            f"download: {path} has SHA-256 {found}, but the publisher gives {expected}; delete it "
+            f"download: {path} has SHA-256 {digest}, but the publisher gives {expected}; delete it "
             "and run the command again"
         )

@@ -12,9 +12,10 @@ from animegan.core.errors import UsageError, reason
 from animegan.core.files import aside
 from animegan.core.optional import require
 from animegan.data.formats import HEAD, kind_of
+from animegan.datasets.archives import DamagedMember, is_archive
 from animegan.datasets.download.fetch import fetch
 from animegan.datasets.filling import Filling
-from animegan.datasets.sources import DamagedMember, is_archive, walk
+from animegan.datasets.sources import walk
 from animegan.datasets.targets import Targets, portable
 
 
@@ -94,14 +95,14 @@ def lmdb_folder(source: Path, raw: Path) -> Path:
         raise UsageError(f"--archive {source}: must be LSUN's zip or the lmdb folder inside it")
     target = raw / "lmdb" / "data.mdb"
     with zipfile.ZipFile(source) as opened:
-        found = next((i for i in opened.infolist() if i.filename.endswith("data.mdb")), None)
-        if found is None:
+        member = next((i for i in opened.infolist() if i.filename.endswith("data.mdb")), None)
+        if member is None:
             raise UsageError(f"--archive {source}: contains no lmdb (data.mdb)")
-        if not target.exists() or target.stat().st_size != found.file_size:
+        if not target.exists() or target.stat().st_size != member.file_size:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if found.file_size > shutil.disk_usage(target.parent).free:
-                raise UsageError(f"download: unpacking needs {found.file_size:,} free bytes")
-            with opened.open(found) as packed, aside(target) as half, open(half, "wb") as file:
+            if member.file_size > shutil.disk_usage(target.parent).free:
+                raise UsageError(f"download: unpacking needs {member.file_size:,} free bytes")
+            with opened.open(member) as packed, aside(target) as half, open(half, "wb") as file:
                 shutil.copyfileobj(packed, file, 2**20)
     return target.parent
 

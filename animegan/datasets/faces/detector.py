@@ -59,7 +59,7 @@ class FaceDetector:
         of them mirrored. Box and eyes are the means of these (one detection deviates by 3 % of the
         width, the mean by 1 %); the score is the mean likelihood, with 0 for a missed detection.
         """
-        found: list[Face] = []
+        candidates: list[Face] = []
         scale = min(BEST_BOX * 0.85 / smallest, 2.0)
         while True:
             width, height = round(image.width * scale), round(image.height * scale)
@@ -67,9 +67,9 @@ class FaceDetector:
                 break
             level = image.resize((width, height), Image.Resampling.LANCZOS)
             pixels = _bordered(level)
-            found += [_face(raw, scale, (_BORDER, _BORDER)) for raw in self._detect(pixels)]
+            candidates += [_face(raw, scale, (_BORDER, _BORDER)) for raw in self._detect(pixels)]
             scale /= _STEP
-        faces = [self._again(image, face) for face in merge(found)]
+        faces = [self._again(image, face) for face in merge(candidates)]
         faces = [face for face in merge(faces) if face.box[2] - face.box[0] >= 0.8 * smallest]
         return sorted(faces, key=lambda face: (-face.score, face.box))
 
@@ -176,12 +176,12 @@ def overlap_of(a: Sequence[float], b: Sequence[float]) -> float:
 def self_test(detect: "Callable[[Pixels], list[dict[str, Any]]] | None" = None) -> None:
     """Run animeface on a drawn face; UsageError unless it finds that face where it is."""
     detect = detect or load()
-    found = detect(np.asarray(drawn_face()))
-    boxes = [_face(raw, 1.0, (0, 0)).box for raw in found]
+    faces = detect(np.asarray(drawn_face()))
+    boxes = [_face(raw, 1.0, (0, 0)).box for raw in faces]
     if len(boxes) != 1 or overlap_of(boxes[0], (38, 55, 122, 139)) < 0.5:
         raise UsageError(
             "animeface: installed, but does not work: it finds "
-            f"{len(found)} faces in a test picture of one; {PIP}"
+            f"{len(faces)} faces in a test picture of one; {PIP}"
         )
 
 

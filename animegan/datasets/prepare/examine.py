@@ -84,10 +84,10 @@ class Examiner:
         except BrokenPicture as error:
             return self.record(job, problem=("broken", str(error)))
         record = replace(self.record(job), size=picture.size)
-        found = self._faces(job, picture)
-        if not found:
+        places = self._faces(job, picture)
+        if not places:
             return replace(record, problem=("no face", f"{picture.width}x{picture.height}"))
-        faces = tuple(self._face(job, picture, i, face, at) for i, (face, at) in enumerate(found))
+        faces = tuple(self._face(job, picture, i, face, at) for i, (face, at) in enumerate(places))
         phash, mirrored = perceptual_hash(picture), perceptual_hash(ImageOps.mirror(picture))
         return replace(record, faces=faces, phash=phash, mirrored=mirrored)
 

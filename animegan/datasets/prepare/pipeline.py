@@ -17,6 +17,7 @@ from animegan.core.outputs import not_apart, writable
 from animegan.core.parallel import spread
 from animegan.core.program import command_line
 from animegan.data.decode import parse_background
+from animegan.datasets.archives import DamagedMember, Entry, is_archive
 from animegan.datasets.prepare.examine import Cutting, Job, Searching, begin, examine
 from animegan.datasets.prepare.manifest import Journal, SourceRecord, key_hash
 from animegan.datasets.prepare.publish import places, publish, write_manifest
@@ -24,8 +25,8 @@ from animegan.datasets.prepare.report import Counts, count, write_report
 from animegan.datasets.prepare.select import Selection, select
 from animegan.datasets.prepare.split import held_out
 from animegan.datasets.quality import Limits
-from animegan.datasets.sources import DamagedMember, Entry, is_archive, walk
 from animegan.datasets.sources import count as count_entries
+from animegan.datasets.sources import walk
 
 logger = logging.getLogger(__name__)
 

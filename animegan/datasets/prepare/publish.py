@@ -37,17 +37,17 @@ def places(
         held: for each kept face, whether it is held out.
         by_folder: put faces into a subfolder named after their source's folder.
     """
-    number, found, folders = 0, {}, Targets()
+    number, paths, folders = 0, {}, Targets()
     part = dict(zip(selection.kept.tolist(), held.tolist(), strict=True))
     for record in records:
         for face in record.faces:
             if number in part:
                 folder = f"{folders.folder(record.folder or 'unsorted')}/" if by_folder else ""
-                found[number] = f"{PARTS[part[number]]}/{folder}{Path(face.file).name}"
+                paths[number] = f"{PARTS[part[number]]}/{folder}{Path(face.file).name}"
             number += 1
     if words := folders.words():
         logger.info(f"classes: {words}")
-    return found
+    return paths
 
 
 def publish(out: Path, crops: Path, wanted: Iterable[str]) -> None:

@@ -149,7 +149,7 @@ class _Gathered:
             if number in members:
                 members[number].append(index)
         places = np.array(self.places).reshape(-1, 4)[single]
-        found = [
+        pairs = [
             (i, j, flipped)
             for a, b, flipped in zip(
                 pages.first.tolist(), pages.second.tolist(), pages.mirrored.tolist(), strict=True
@@ -159,7 +159,7 @@ class _Gathered:
             if overlap_of(tuple(places[i]), _flipped(places[j]) if flipped else tuple(places[j]))
             > _SAME_FACE
         ]
-        columns = np.array([(min(i, j), max(i, j), 0, f) for i, j, f in found], dtype=np.int64)
+        columns = np.array([(min(i, j), max(i, j), 0, f) for i, j, f in pairs], dtype=np.int64)
         first, second, distance, mirrored = columns.reshape(-1, 4).T
         return Pairs(first, second, distance, mirrored.astype(bool))
 

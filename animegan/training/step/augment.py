@@ -181,7 +181,7 @@ class View:
     def adapt(self, update: int) -> None:
         """Adjust the augmentation probability after every fourth update of netd."""
         if self._adaptive is not None and (update + 1) % 4 == 0:
-            self._adaptive.adapt(4 * self._batch_size, self._runtime.ranks.mean_of)
+            self._adaptive.adapt(4 * self._batch_size, self._runtime.group.mean_of)
 
     def counts(self) -> list[Tensor]:
         """Return this process's counts since the last adjustment, to be averaged over processes."""

@@ -25,7 +25,7 @@ def eager(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) 
     for kind, net in (("netg", netg), ("netd", netd)):
         if runtime.device.type == "meta":
             reasons[kind] = "the meta device computes nothing"
-        elif runtime.ranks.size > 1 and models.has_batch_norm(net):
+        elif runtime.group.size > 1 and models.has_batch_norm(net):
             reasons[kind] = "its BatchNorm exchanges statistics between processes"
     if penalised(config):
         reasons["netd"] = (
@@ -36,7 +36,7 @@ def eager(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) 
     return reasons
 
 
-def told(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) -> str:
+def describe(config: "Config", netg: nn.Module, netd: nn.Module, runtime: Runtime) -> str:
     """Describe in one line which networks will be compiled, and why the others will not."""
     why = eager(config, netg, netd, runtime)
     return "; ".join(

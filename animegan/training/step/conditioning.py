@@ -47,7 +47,7 @@ class Conditions:
             return None
         whole = self._config.batch_size
         labels = self._taken(streams.generator(f"labels-{stream}", step), whole)
-        return self._runtime.place(labels[self._runtime.ranks.rows(whole)])
+        return self._runtime.place(labels[self._runtime.group.rows(whole)])
 
     def fixed(self, streams: Streams, count: int) -> Tensor | None:
         """Draw labels for measuring, by the same distribution and the same for the whole run."""

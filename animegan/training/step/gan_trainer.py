@@ -55,7 +55,7 @@ class GanTrainer:
         self.config = config
         self.objective = objective
         self.runtime = runtime
-        self.ranks = runtime.ranks
+        self.group = runtime.group
         self.batches = batches
         self.streams = batches.streams  # the one seed of all that is random here
         self.nets = {"netg": self._placed(netg), "netd": self._placed(netd)}
@@ -71,7 +71,7 @@ class GanTrainer:
         self.guard = Guard(runtime.device)
         self.schedule = Schedule(config, planned_steps(config, batches.steps_per_epoch))
         self.meters = Meters(runtime.device)
-        self.pieces = Pieces(config, objective, (self.netg, self.netd), self.ranks)
+        self.pieces = Pieces(config, objective, (self.netg, self.netd), self.group)
         self.regularizer = Regularizer(config, objective, self.nets, self.streams, runtime)
         self.passes = Passes(config, self.nets, runtime)
         self.updates = Updates(
@@ -85,10 +85,10 @@ class GanTrainer:
 
     def _placed(self, net: nn.Module) -> nn.Module:
         """Return the net on the device, with the main process's weights."""
-        if self.ranks.size > 1:
-            synchronise(net, self.ranks.mean_of, self.ranks.size)
+        if self.group.size > 1:
+            synchronise(net, self.group.mean_of, self.group.size)
         net = net.to(self.runtime.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.ranks.copy_from_main([*net.parameters(), *net.buffers()])
+        self.group.copy_from_main([*net.parameters(), *net.buffers()])
         return net
 
     def _optimizer(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -138,7 +138,7 @@ class GanTrainer:
             fake = self.inputs.fakes_for_d(step, piece)
             real_logits, real_aux = self._judge(real)
             fake_logits, fake_aux = self._judge(fake)
-            loss = objective.loss_d(real_logits, fake_logits, self.ranks.batch_mean)
+            loss = objective.loss_d(real_logits, fake_logits, self.group.batch_mean)
             self.meters.add(
                 loss_d=loss,
                 d_x=objective.score(real_logits).mean(),
@@ -173,7 +173,7 @@ class GanTrainer:
             real_logits = None
             if objective.needs_real:  # other reals than netd has just learnt
                 real_logits = self._decide(self.inputs.reals(step, "g-x", piece, ahead=1))
-            loss = objective.loss_g(fake_logits, real_logits, self.ranks.batch_mean)
+            loss = objective.loss_g(fake_logits, real_logits, self.group.batch_mean)
             self.meters.add(loss_g=loss)
             return loss if aux is None else loss + config.aux * aux
 
@@ -204,7 +204,7 @@ class GanTrainer:
     def _boundary(self, fake_logits: Tensor) -> Tensor | float:
         """Return the logit at the boundary between reals and fakes, for `--augment auto`."""
         known = self.objective.boundary
-        return self.ranks.batch_mean(fake_logits) if known is None else known
+        return self.group.batch_mean(fake_logits) if known is None else known
 
     # --- once in a while
 
@@ -215,7 +215,7 @@ class GanTrainer:
             `probe_loss_d`, the discriminator's loss in eval mode, and `probe_grad_g`, the L2 norm
             of the gradient of the generator's loss with respect to its images.
         """
-        netd, objective, mean = self.netd, self.objective, self.ranks.batch_mean
+        netd, objective, mean = self.netd, self.objective, self.group.batch_mean
         inputs, step = self.inputs, self.step
         sums = torch.zeros(2, device=self.runtime.device)
         for piece in self.pieces:  # a batch that had to be split would not fit here either
@@ -229,13 +229,13 @@ class GanTrainer:
                 loss_g = objective.loss_g(fake_logits, real_logits, mean) / self.pieces.count
                 (gradient,) = torch.autograd.grad(loss_g, fake)
             sums += torch.stack([loss_d.detach(), gradient.square().sum()])
-        self.ranks.all_reduce_mean_([sums])
+        self.group.all_reduce_mean_([sums])
         loss, square = sums.tolist()
         # the loss of the whole batch is a mean over processes: its local gradient is 1 / size
-        return {"probe_loss_d": loss, "probe_grad_g": (square / self.ranks.size) ** 0.5}
+        return {"probe_loss_d": loss, "probe_grad_g": (square / self.group.size) ** 0.5}
 
     def pool(self) -> None:
-        self.ranks.all_reduce_mean_([self.meters.table, *self.view.counts()])
+        self.group.all_reduce_mean_([self.meters.table, *self.view.counts()])
 
     def reseed(self, salt: int) -> None:
         self.streams.reseed(salt)
@@ -300,7 +300,7 @@ class GanTrainer:
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
             "device": self.runtime.device.type,
-            "processes": self.ranks.size,
+            "processes": self.group.size,
             "compiled nets": len(self.passes.compiled),
             "pictures": len(faces),
             "picture files (names and sizes)": faces.digest,

@@ -75,22 +75,24 @@ class Inputs:
         self._passes = passes
         self._streams = streams
         self._runtime = runtime
-        self._made: dict[tuple[str, int], Any] = {}  # by stream and step
+        self._values: dict[tuple[str, int], Any] = {}  # by stream and step
         self._kept: Shown | None = None  # fakes with netg's graph, from netd's update for netg's
 
     def forget(self, before: int | None = None) -> None:
         """Drop what was made for steps before `before`, or everything."""
         self._kept = None
-        self._made = {
-            key: made for key, made in self._made.items() if before is not None and key[1] >= before
+        self._values = {
+            key: value
+            for key, value in self._values.items()
+            if before is not None and key[1] >= before
         }
 
     def _once(self, stream: str, step: int, make: Callable[[], T]) -> T:
         key = stream, step
-        if key not in self._made:
-            self._made[key] = make()
-        made: T = self._made[key]
-        return made
+        if key not in self._values:
+            self._values[key] = make()
+        value: T = self._values[key]
+        return value
 
     # --- this process's rows of a batch
 
@@ -109,7 +111,7 @@ class Inputs:
             whole = self._config.batch_size
             source = self._streams.generator(stream, step)
             noise = torch.randn(whole, self._config.nz, 1, 1, generator=source)
-            return self._runtime.place(noise[self._runtime.ranks.rows(whole)])
+            return self._runtime.place(noise[self._runtime.group.rows(whole)])
 
         return self._once(stream, step, draw)
 

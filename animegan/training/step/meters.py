@@ -31,7 +31,9 @@ class Meters:
 
         Meters without values are left out.
         """
-        flat = torch.cat([self.table.flatten(), *(one.to(torch.float32).view(1) for one in beside)])
+        flat = torch.cat(
+            [self.table.flatten(), *(scalar.to(torch.float32).view(1) for scalar in beside)]
+        )
         numbers = flat.tolist()
         sums, counts = numbers[: len(NAMES)], numbers[len(NAMES) : 2 * len(NAMES)]
         means = {n: s / c for n, s, c in zip(NAMES, sums, counts, strict=True) if c}

@@ -92,19 +92,19 @@ class Pieces:
         config: "Config",
         objective: Objective,
         nets: tuple[nn.Module, ...],
-        ranks: ProcessGroup,
+        group: ProcessGroup,
     ) -> None:
         self.count = config.accumulate
-        self.share = config.batch_size // ranks.size  # pictures
+        self.rows = config.batch_size // group.size  # pictures
         batch_norm = any(models.has_batch_norm(net) for net in nets)
         self.same = not (batch_norm or objective.mixes_batch)
-        self._ranks = ranks
+        self._group = group
 
     def __iter__(self) -> Iterator["Piece"]:
         """Return the pieces of this process's share, in order."""
-        size = self.share // self.count
-        first = self._ranks.rank * self.share
-        for start in range(0, self.share, size):
+        size = self.rows // self.count
+        first = self._group.rank * self.rows
+        for start in range(0, self.rows, size):
             local = slice(start, start + size)
             rows = slice(first + start, first + start + size)
             yield Piece(local, rows, self.count == 1)
@@ -119,26 +119,26 @@ class Pieces:
         Raises:
             TrainingStopped: the batch cannot be split (on processes other than the main: `Ended`).
         """
-        more = self._allowed(self.count * 2, self.share + 1)
+        more = self._allowed(self.count * 2, self.rows + 1)
         if self.same and more:
             self.count = more
             return
-        fits = max(2, self.share // self.count // 2) * self._ranks.size
+        fits = max(2, self.rows // self.count // 2) * self._group.size
         why = ("BatchNorm or the loss mixes its images, so splitting would change the "
                "result") if more else "it is already as small as it gets"  # fmt: skip
         text = (
             f"out of memory at step {step:,} ({error}); the batch was not split, since {why}: try "
             f"--batch-size {fits}"
         )
-        raise self._ranks.stopped(text) if self.same else TrainingStopped(text)
+        raise self._group.stopped(text) if self.same else TrainingStopped(text)
 
     def resume(self, count: int) -> None:
         """Use at least the `count` pieces of a resumed run, which may have run out of memory."""
-        self.count = self._allowed(max(self.count, count), self.share) or self.share
+        self.count = self._allowed(max(self.count, count), self.rows) or self.rows
 
     def _allowed(self, least: int, end: int) -> int | None:
         """Return the first divisor of the share in range(least, end), or None."""
-        return next((n for n in range(least, end) if self.share % n == 0), None)
+        return next((n for n in range(least, end) if self.rows % n == 0), None)
 
 
 def _kept_buffers(net: nn.Module) -> list[Tensor]:
@@ -169,7 +169,7 @@ class Updates:
         self._pieces = pieces
         self._passes = passes
         self._runtime = runtime
-        self._ranks = runtime.ranks
+        self._group = runtime.group
 
     def take(
         self,
@@ -197,15 +197,15 @@ class Updates:
                 del loss  # and its graph, before the next piece's is made
         except (RuntimeError, MemoryError) as error:
             _put_back(watched)
-            if self._ranks.size == 1 or not (memory.is_out_of_memory(error) and self._pieces.same):
+            if self._group.size == 1 or not (memory.is_out_of_memory(error) and self._pieces.same):
                 raise
             short = reason(error)  # keep the text only: the traceback holds the batch
-        if self._ranks.size > 1 and self._pieces.same and self._ranks.max(bool(short)) == (1,):
+        if self._group.size > 1 and self._pieces.same and self._group.max(bool(short)) == (1,):
             _put_back(watched)
             raise torch.OutOfMemoryError(short or "on another process")
         weights = [weight for weight in net.parameters() if weight.requires_grad]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._ranks.all_reduce_mean_([*gradients, total])
+        self._group.all_reduce_mean_([*gradients, total])
         self._guard.update(optimizer, weights, total, step, watched)
 
     def carry_out(

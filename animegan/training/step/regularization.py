@@ -63,7 +63,7 @@ class Regularizer:
                 )
             else:
                 noise = place(torch.rand(whole, *real.images.shape[1:], generator=source)[rows])
-                mean = self._runtime.ranks.batch_mean
+                mean = self._runtime.group.batch_mean
                 value = penalties.dragan(self._critic(real), real.images, noise, mix, mean)
             total = total + config.gp * value
         if config.r1:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from animegan.core.numbers import kid_shown
+from animegan.evaluation.numbers import kid_shown
 
 
 @pytest.mark.parametrize(
