@@ -6,6 +6,7 @@ groups' order is that of the help pages.
 
 from dataclasses import dataclass
 
+from animegan.config.export_options import ExportOptions, VideoOptions
 from animegan.config.options import options_of
 from animegan.config.result_options import (
     CacheOptions,
@@ -45,6 +46,8 @@ class Config(
     WatchOptions,
     MeasureOptions,
     GenerateOptions,
+    VideoOptions,
+    ExportOptions,
     EvaluateOptions,
     ListOptions,
     CacheOptions,
