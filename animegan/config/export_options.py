@@ -14,8 +14,8 @@ class ExportOptions:
 
     # fmt: off
     to: str | None = option(
-        None, "what to make: safetensors (a weight file), onnx (a graph for other programs), web "
-        "(a page that draws in the browser) or hub (a folder for the Hugging Face Hub)",
+        None, "what to make: safetensors (weights for other programs), onnx (a graph), web (a page "
+        "that draws in the browser) or hub (a repository for the Hugging Face Hub)",
         on="export", choices=FORMATS, scope="call")
     half: bool = option(
         False, "weights in float16, half the size; web has them so anyway", on="export",

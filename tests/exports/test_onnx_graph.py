@@ -7,6 +7,7 @@ from animegan import models
 from animegan.exports.compact import compacted
 from animegan.exports.onnx_graph import OPSET, compared, example_inputs, exported, graph_of
 from animegan.models import Spec
+from animegan.models.layers import NearestConv
 from animegan.runs.checkpoint import LoadedNet
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
@@ -17,7 +18,7 @@ LABELS = {"names": ["hair"], "values": [["a", "b"]], "rows": [[0], [1]], "counts
 PLAIN = Spec(image_size=16, nz=5, ngf=8, ndf=2, net="fastgan")
 SPECS = [
     Spec(image_size=16, nz=5, ngf=4, ndf=2, net="dcgan", classes=(2,)),
-    Spec(image_size=16, nz=5, ngf=4, ndf=2, net="r3gan", channels=1),
+    Spec(image_size=16, nz=5, ngf=8, ndf=2, net="r3gan", channels=1),
 ]
 
 
@@ -30,8 +31,8 @@ def loaded(spec):
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 2)
                 module.bias.uniform_(-1, 1)
-            elif isinstance(module, nn.Conv2d):
-                module.weight.mul_(5)
+            elif isinstance(module, nn.Conv2d | NearestConv):
+                module.weight.mul_(20)
     return LoadedNet(net, spec, {"labels": LABELS} if spec.classes else {})
 
 
@@ -44,7 +45,7 @@ def run(content, **inputs):
 def test_any_number_of_pictures_as_torch_draws_them(spec):
     netg = loaded(spec)
     content, difference = graph_of(netg, "netg.pth", "float32", as_bytes=False)
-    assert difference.largest < 0.01
+    assert difference.largest < 0.1
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model)
     assert [each.version for each in model.opset_import if not each.domain] == [OPSET]
