@@ -27,7 +27,7 @@ class ExportOptions:
         "uint8", "pictures that the onnx graph returns: uint8 [N, H, W, C] from 0 to 255, or float "
         "[N, C, H, W] from -1 to 1", on="export", choices=("uint8", "float"), scope="call")
     as_folder: bool = option(
-        False, "web: write a folder for a web server, which is a third smaller than one file",
+        False, "web: write the parts apart, into a directory that a web server shows",
         on="export", scope="call")
     ort: str | None = option(
         None, "web: local copy of onnxruntime-web's npm archive (default: npm fetches it once)",
