@@ -11,7 +11,7 @@ SOURCES = sorted((ROOT / "animegan").rglob("*.py"))
 # from the top of the house to its ground; wings on one floor do not know each other
 FLOORS = (
     ("cli",),
-    ("web",),
+    ("web", "exports"),
     ("training",),
     ("evaluation",),
     ("generation",),

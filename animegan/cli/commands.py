@@ -128,6 +128,24 @@ def evaluate(resolved: Resolved) -> None:
     eval_command.run(dataclasses.replace(config, netg_path=netg_path))
 
 
+def video(resolved: Resolved) -> None:
+    from animegan.generation.request import film_of
+
+    netg_path = film_of(resolved.config)
+    from animegan.generation.video import film
+
+    film(resolved.config, netg_path)
+
+
+def export(resolved: Resolved) -> None:
+    from animegan.generation.request import find_weights
+
+    netg_path = find_weights(resolved.config)[0]
+    from animegan.exports.command import export as run
+
+    run(resolved.config, netg_path)
+
+
 def prepare(resolved: Resolved) -> None:
     config = resolved.config
     from animegan.datasets.prepare import pipeline
@@ -221,6 +239,14 @@ COMMANDS = {
     "evaluate": Command(
         evaluate,
         "Measure how close a generator's samples, or a folder of pictures, come to real pictures.",
+    ),
+    "video": Command(
+        video, "Draw a film that walks from face to face and ends where it began: MP4, WebP or GIF."
+    ),
+    "export": Command(
+        export,
+        "Write a generator as safetensors, as ONNX, as a page that draws in the browser, or as a "
+        "folder for the Hugging Face Hub.",
     ),
     "prepare": Command(
         prepare,

@@ -6,6 +6,7 @@ groups' order is that of the help pages.
 
 from dataclasses import dataclass
 
+from animegan.config.export_options import ExportOptions, VideoOptions
 from animegan.config.options import options_of
 from animegan.config.result_options import (
     CacheOptions,
@@ -47,6 +48,8 @@ class Config(
     MeasureOptions,
     GenerateOptions,
     StudioOptions,
+    VideoOptions,
+    ExportOptions,
     EvaluateOptions,
     ListOptions,
     CacheOptions,

@@ -13,6 +13,7 @@ from animegan.runs import find, folder
 from animegan.runtime.launch import launched
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what `generate` can write
+FILMS = (".mp4", ".webp", ".gif")  # what `video` can write
 
 
 def conflicts(command: str, config: Config, typed: Collection[str]) -> list[str]:
@@ -25,17 +26,23 @@ def conflicts(command: str, config: Config, typed: Collection[str]) -> list[str]
         problems += _train(config, typed)
     if command == "generate":
         problems += _generate(config, typed)
+    if command == "export":
+        problems += _export(config, typed)
+    if command == "video":
+        problems += _video(config)
     if command == "evaluate" and config.netg_path is not None and config.samples is not None:
         problems.append(f"--netg-path and --samples {config.samples}: both give samples; keep one")
     return problems
+
+
+_NEEDED = {"prepare": ("out",), "export": ("to", "out"), "video": ("out",)}
 
 
 def _missing(command: str, config: Config) -> list[str]:
     """Return a line for each option that the command cannot do without."""
     problems = []
     needed = [option for option in OPTIONS.values() if option.bare and command in option.on]
-    if command == "prepare":
-        needed.append(OPTIONS["out"])
+    needed += [OPTIONS[name] for name in _NEEDED.get(command, ())]
     for option in needed:
         if getattr(config, option.name) is None:
             where = f"see `{command_line(command, '--help')}`"
@@ -73,6 +80,40 @@ def _generate(config: Config, typed: Collection[str]) -> list[str]:
         problems.append(
             f"--gen-img {config.gen_img}: takes a file name ending in .png, .jpg or .webp"
         )
+    return problems
+
+
+_SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "web": ".html"}
+_ONLY = {"int8": ("onnx", "web"), "pixels": ("onnx",), "as_folder": ("web",), "ort": ("web",),
+         "licence": ("hub",), "data_card": ("hub",)}  # fmt: skip
+
+
+def _export(config: Config, typed: Collection[str]) -> list[str]:
+    if config.to is None or config.out is None:
+        return []  # which `_missing` reports
+    problems = [
+        f"{OPTIONS[name].flag}: does nothing in --to={config.to}; it is for {' and '.join(formats)}"
+        for name, formats in _ONLY.items()
+        if name in typed and config.to not in formats
+    ]
+    if config.half and config.int8:
+        problems.append("--half and --int8: both say how small the weights become; keep one")
+    suffix = None if config.as_folder else _SUFFIXES.get(config.to)
+    if suffix and not config.out.lower().endswith(suffix):
+        problems.append(f"--out {config.out}: takes a file name ending in {suffix}")
+    if config.to == "hub" and config.licence is None:
+        problems.append(
+            "--licence: missing; whoever publishes weights says what others may do with them"
+        )
+    return problems
+
+
+def _video(config: Config) -> list[str]:
+    problems = []
+    if config.out is not None and not config.out.lower().endswith(FILMS):
+        problems.append(f"--out {config.out}: takes a file name ending in {', '.join(FILMS)}")
+    if round(config.seconds * config.fps) < 2:
+        problems.append(f"--seconds {config.seconds:g}: less than two pictures; raise it or --fps")
     return problems
 
 

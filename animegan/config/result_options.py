@@ -22,7 +22,7 @@ class GenerateOptions:
     gen_mean: float = option(0, "mean of the noise", on="generate evaluate", low=-1e3, high=1e3,
         may_change=True)
     gen_std: float = option(
-        1, "standard deviation of the noise", on="generate evaluate", above=0, high=1e3,
+        1, "standard deviation of the noise", on="generate evaluate video", above=0, high=1e3,
         may_change=True)
     diverse: bool = option(
         False, "among the 8 x gen_num best-scored candidates, keep those that differ most, so that "
@@ -121,8 +121,8 @@ class DatasetOptions:
         None, "anime-faces, mnist, cifar10, lsun-bedroom, archive or hf:OWNER/NAME",
         on="download", bare="NAME")
     out: str | None = option(
-        None, "folder to write to (required in prepare; default in download: data/NAME)",
-        on="prepare download", path=True)
+        None, "folder to write to (default in download: data/NAME); in export and video, the file",
+        on="prepare download export video", path=True)
     fix: str | None = option(
         None, "folder to write a copy to, without the pictures found faulty", on="doctor",
         path=True)

@@ -28,8 +28,8 @@ class RunOptions:
         None, "TOML file of options; the command line overrides it", on="train generate",
         path=True, scope="call")
     runs_path: str = option(
-        "checkpoints/", "folder that holds the runs", on="train generate demo runs evaluate studio",
-        path=True, scope="call")
+        "checkpoints/", "folder that holds the runs",
+        on="train generate demo runs evaluate studio export video", path=True, scope="call")
     resume: bool | str = option(
         False, "continue from the newest state of --name (default: of the newest run), or from "
         "the run folder or state file given", path=True, scope="call")
@@ -39,7 +39,7 @@ class RunOptions:
     dry_run: bool = option(False, "print the plan and exit", on="train download", scope="call")
     seed: int = option(
         0, "seed for all random numbers; random: a number chosen now, which the run records",
-        on="train generate demo evaluate prepare studio", low=0,
+        on="train generate demo evaluate prepare studio video", low=0,
         high=2**31 - 1, quality=False)
     # fmt: on
 

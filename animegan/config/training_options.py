@@ -24,7 +24,7 @@ class LabelOptions:
         1, "weight of acgan's classification loss (cross-entropy)", low=0, high=1e6)
     label: str | None = option(
         None, "what to draw: hair=blonde,eyes=blue, or just the value if there is only one "
-        "attribute (default: labels as frequent as in training)", on="generate")
+        "attribute (default: labels as frequent as in training)", on="generate video")
     # fmt: on
 
 
@@ -60,7 +60,7 @@ class NetworkOptions:
         nets="netd")
     netg_path: str | None = option(
         None, "generator weights to draw with; in train, to start from",
-        on="train generate evaluate studio", path=True, scope="start", quality=True)
+        on="train generate evaluate studio export video", path=True, scope="start", quality=True)
     netd_path: str | None = option(
         None, "discriminator weights to score with; in train, to start from",
         on="train generate", path=True, scope="start", quality=True)
@@ -139,13 +139,13 @@ class MachineOptions:
     # fmt: off
     gpu: bool | None = option(
         None, "true: CUDA, or an error; false: CPU (default: CUDA, else MPS, else CPU)",
-        on="train generate demo evaluate studio", scope="session")
+        on="train generate demo evaluate studio video", scope="session")
     device: str | None = option(
         None, "device to use, instead of --gpu: cpu, cuda, cuda:1 or mps",
-        on="train generate demo evaluate studio", scope="session")
+        on="train generate demo evaluate studio video", scope="session")
     threads: int | None = option(
         None, "number of CPU threads (default: torch's choice)",
-        on="train generate demo evaluate studio", low=1, high=1024, may_change=True)
+        on="train generate demo evaluate studio export video", low=1, high=1024, may_change=True)
     precision: str = option(
         "auto", "precision of the networks while training; auto: bf16 on devices with native "
         "support, else fp32 (on CUDA with TF32). Drawing and measuring always use plain fp32",

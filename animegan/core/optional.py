@@ -23,6 +23,10 @@ PACKAGES = {  # by module; tests/core/test_optional.py compares them with pyproj
     "huggingface_hub": Package("huggingface_hub>=0.25", "download"),
     "lmdb": Package("lmdb>=1.4", "download"),
     "cv2": Package("opencv-python-headless<5", "cascade"),  # 5 has no cascades
+    "onnx": Package("onnx>=1.18", "onnx"),
+    "onnxscript": Package("onnxscript>=0.5", "onnx"),
+    "onnxruntime": Package("onnxruntime>=1.20", "onnx"),
+    "av": Package("av>=14", "video"),
     "visdom": Package("visdom", "monitor"),
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from animegan.config.values import parse_indices
 from animegan.core.errors import UsageError, refuse
+from animegan.core.optional import require
 from animegan.core.outputs import writable, writable_file
 from animegan.core.program import command_line
 from animegan.generation.recipes import Recipe, read_recipes
@@ -47,6 +48,20 @@ def request_of(config: "Config") -> Request:
         raise UsageError(*problems, *error.problems) from None
     refuse(problems)
     return Request(netg_path, netd_path, indices, recipes)
+
+
+def film_of(config: "Config") -> Path:
+    """Check a `video` command; return netg's path. Raises UsageError listing all problems."""
+    assert config.out is not None
+    problems = writable_file("--out", Path(config.out))
+    if config.out.lower().endswith(".mp4"):
+        require("av", f"--out {config.out}")
+    try:
+        netg_path = find_weights(config)[0]
+    except UsageError as error:
+        raise UsageError(*problems, *error.problems) from None
+    refuse(problems)
+    return netg_path
 
 
 HOLDS_OTHERS = "--save-each {folder}: contains other pictures already; use a new or empty folder"

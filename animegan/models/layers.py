@@ -64,9 +64,13 @@ class NearestConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, 2H, 2W]."""
+        return F.conv_transpose2d(x, self.kernel(), stride=2, padding=1)
+
+    def kernel(self) -> Tensor:
+        """Return the kernel of the transposed convolution, [in, out, 4, 4]."""
         k = self.weight.flip(2, 3).transpose(0, 1)
         shifts = [F.pad(k, (i, 1 - i, j, 1 - j)) for i in (0, 1) for j in (0, 1)]
-        return F.conv_transpose2d(x, torch.stack(shifts).sum(0), stride=2, padding=1)
+        return torch.stack(shifts).sum(0)
 
 
 def up_conv(in_channels: int, out_channels: int, up: str) -> nn.Module:

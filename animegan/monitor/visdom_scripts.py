@@ -5,43 +5,18 @@ versions come from the npm registry, verified by SHA-512, and go into a copy of 
 folder in the cache; visdom's own folder is never written to.
 """
 
-import base64
-import hashlib
 import logging
 import re
 import shutil
-import subprocess
-import tarfile
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from animegan.core import npm
+from animegan.core.npm import NpmError, Package
+
 logger = logging.getLogger(__name__)
-
-NPM_SECONDS = 300
-
-
-@dataclass(frozen=True)
-class Package:
-    """A pinned npm package; `files` maps its files to paths in visdom's static folder."""
-
-    name: str
-    version: str
-    sha512: str  # base64, as in the registry's `integrity` field
-    files: dict[str, str]
-
-    @property
-    def archive(self) -> str:
-        """Name of the file that `npm pack` writes."""
-        return f"{self.name}-{self.version}.tgz"
-
-
-class ScriptsError(Exception):
-    """The scripts could not be installed; the message says why."""
-
 
 _FONT = "dist/fonts/glyphicons-halflings-regular"
 _COMMON = (
@@ -180,7 +155,7 @@ def static_folder(
     """Return a static folder with all scripts: visdom's `own` if complete, else one in the cache.
 
     The latter, `cache/visdom-<version>/static`, is created atomically on first use. Raises
-    ScriptsError if npm is missing or fails, or a checksum does not match.
+    NpmError if npm is missing or fails, or a checksum does not match.
     """
     if not lacking(own):
         return own
@@ -191,13 +166,13 @@ def static_folder(
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / "lock"):
             if not _complete(static, packages):
-                npm = _npm()
+                npm.find()
                 logger.info(
                     f"visdom: installing the page's scripts through npm, once, into {static}"
                 )
-                _install(own, static, packages, npm)
+                _install(own, static, packages)
     except OSError as failure:
-        raise ScriptsError(f"{home} cannot be written to ({failure})") from failure
+        raise NpmError(f"{home} cannot be written to ({failure})") from failure
     return static
 
 
@@ -206,64 +181,18 @@ def _complete(static: Path, packages: tuple[Package, ...]) -> bool:
     return all((static / target).is_file() for target in ("index.html", *targets))
 
 
-def _npm() -> str:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ScriptsError("npm is not installed; it comes with Node.js")
-    return npm
-
-
-def _install(own: Path, static: Path, packages: tuple[Package, ...], npm: str) -> None:
+def _install(own: Path, static: Path, packages: tuple[Package, ...]) -> None:
     for left in static.parent.glob("unfinished-*"):  # left by a killed process
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=static.parent) as name:
         folder = Path(name)
-        _fetch(packages, folder, npm)
-        copy = folder / "static"
-        shutil.copytree(own, copy)
+        npm.pack(packages, folder)
+        made = folder / "static"
+        shutil.copytree(own, made)
         for package in packages:
-            for target, content in _unpack(package, folder / package.archive):
-                (copy / target).parent.mkdir(parents=True, exist_ok=True)
-                (copy / target).write_bytes(content)
+            for target, content in npm.unpack(package, folder / package.archive):
+                (made / target).parent.mkdir(parents=True, exist_ok=True)
+                (made / target).write_bytes(content)
         if static.exists():
             shutil.rmtree(static)
-        copy.rename(static)
-
-
-def _fetch(packages: tuple[Package, ...], folder: Path, npm: str) -> None:
-    """Download each package's archive into the folder with npm, running none of its scripts."""
-    specs = [f"{package.name}@{package.version}" for package in packages]
-    command = [npm, "pack", "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
-    try:
-        done = subprocess.run(
-            command + specs,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=NPM_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ScriptsError(f"npm did not finish within {NPM_SECONDS} s") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ScriptsError(f"npm could not download the page's scripts ({lines[0]})")
-
-
-def _unpack(package: Package, archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Verify a package's checksum, then yield (target path, content) of its files."""
-    if not archive.is_file():
-        raise ScriptsError(f"npm did not write {archive.name}")
-    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if digest != package.sha512:
-        raise ScriptsError(f"{archive.name}: checksum mismatch")
-    with tarfile.open(archive) as tar:
-        for name, target in package.files.items():
-            try:
-                member = tar.extractfile(f"package/{name}")
-            except KeyError:
-                member = None
-            if member is None:
-                raise ScriptsError(f"{archive.name}: no file {name}")
-            yield target, member.read()
+        made.rename(static)

@@ -10,12 +10,13 @@ from importlib import metadata
 from pathlib import Path
 
 from animegan.core.errors import UsageError, reason
+from animegan.core.npm import NpmError
 from animegan.core.optional import require
 from animegan.core.signals import Terminated
 from animegan.core.web_guard import ANY_ADDRESS, LOOPBACK, QUERY, WebGuard
 from animegan.data.cache_folder import cache_root
 from animegan.monitor.token_file import published
-from animegan.monitor.visdom_scripts import ScriptsError, lacking, static_folder
+from animegan.monitor.visdom_scripts import lacking, static_folder
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def _static(own: Path, cache: Path) -> Path:
     """Return the folder with the page and its scripts, or visdom's own (and a message)."""
     try:
         return static_folder(own, metadata.version("visdom"), cache)
-    except ScriptsError as failure:
+    except NpmError as failure:
         missing = len(lacking(own))
         logger.info(
             f"visdom: {failure}; runs can still log here, but the page lacks {missing} scripts and "

@@ -1,7 +1,7 @@
 """Self-describing weight files, and states with everything needed to resume a run.
 
-Files are read with `weights_only=True` and `map_location`, so that no code in them is ever run and
-files saved on CUDA load without it.
+Files of torch are read with `weights_only=True` and `map_location`, so that no code in them is ever
+run and files saved on CUDA load without it. Weight files may also be safetensors files.
 """
 
 import logging
@@ -24,7 +24,7 @@ from animegan.core.program import command_line
 from animegan.data.labels import Attributes
 from animegan.models import Spec, dcgan
 from animegan.models.spec import RemovedError
-from animegan.runs import archive
+from animegan.runs import archive, safetensors_file
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,9 @@ def save(content: Mapping[str, Any], path: Path) -> None:
 
 
 def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any:
-    """Return the content of a file, with its tensors on `device`.
+    """Return the content of a file of torch, with its tensors on `device`.
+
+    Those of a safetensors file are on the CPU.
 
     Raises UsageError, naming `flag`, if the file is missing, damaged, foreign, contains code or
     would need far more memory than its size.
@@ -68,10 +70,13 @@ def load(path: str | Path, flag: str, device: torch.device | str = "cpu") -> Any
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{where}: is not a regular file; give a weight file")
-        archive.verify(path)
-        with warnings.catch_warnings():  # torch warns about odd files before it refuses them
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location=device, weights_only=True)
+        if safetensors_file.is_safetensors(path):
+            content = safetensors_file.read(path)
+        else:
+            archive.verify(path)
+            with warnings.catch_warnings():  # torch warns about odd files before it refuses them
+                warnings.simplefilter("ignore")
+                content = torch.load(path, map_location=device, weights_only=True)
         archive.verify_content(content, path.stat().st_size)
     except UsageError:
         raise
@@ -101,6 +106,25 @@ def save_net(
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     described = {"format": FORMAT, "kind": kind, "spec": spec.as_dict(), **about}
     save(described | {"weights": on_cpu}, path)
+
+
+def save_safetensors(path: Path, loaded: LoadedNet, half: bool = False) -> None:
+    """Write a generator as a safetensors file, which `load_net` reads.
+
+    half: weights in float16, for half the size. Vectors, such as the statistics of BatchNorm, keep
+    float32: they are small, and their range is not. Raises UsageError for weights that float16
+    cannot hold. The folder must exist.
+    """
+    weights = dict(loaded.net.state_dict())
+    if half:
+        weights = {
+            name: tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+            for name, tensor in weights.items()
+        }
+        if name := archive.not_finite(weights):
+            raise UsageError(f"--half: the weights {name} are too large for float16; leave it out")
+    described = {"format": FORMAT, "kind": "netg", **loaded.about, "spec": loaded.spec.as_dict()}
+    safetensors_file.write(path, weights, described)
 
 
 def load_net(path: str | Path, kind: Kind, device: torch.device | str = "cpu") -> LoadedNet:

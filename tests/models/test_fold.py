@@ -5,6 +5,7 @@ from torch import nn
 from animegan import models
 from animegan.models import Spec
 from animegan.models.fold import folded
+from animegan.models.layers import NearestConv
 
 NETS = [
     Spec(image_size=16, nz=5, ngf=4, ndf=4),
@@ -49,6 +50,14 @@ def test_no_batch_norm_is_left_of_a_dcgan():
     for net in seen(NETS[0]):
         assert models.has_batch_norm(net)
         assert not models.has_batch_norm(folded(net))
+
+
+def test_the_kernels_of_nearest_upsampling_are_computed_once():
+    netg, _ = seen(NETS[3])
+    kinds = {type(module) for module in folded(netg).modules()}
+    assert NearestConv in {type(module) for module in netg.modules()}
+    assert NearestConv not in kinds
+    assert not models.has_batch_norm(folded(netg))
 
 
 def test_a_norm_without_a_convolution_before_it_stays():

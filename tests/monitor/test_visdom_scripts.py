@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from animegan.core.npm import NpmError, Package
 from animegan.monitor.visdom_scripts import (
-    Package,
-    ScriptsError,
     lacking,
     packages_for,
     static_folder,
@@ -124,7 +123,7 @@ def test_scripts_that_visdom_has_already_are_used(scene: Scene) -> None:
 def test_a_package_with_another_content_is_refused(scene: Scene) -> None:
     scene.npm()
     pack(scene.registry / "b-1.0.0.tgz", {"dist/b.min.js": "evil()"})
-    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz: checksum mismatch"):
+    with pytest.raises(NpmError, match=r"b-1\.0\.0\.tgz: checksum mismatch"):
         scene.install()
     assert [path.name for path in (scene.cache / "visdom-9.9").iterdir()] == ["lock"]
 
@@ -133,28 +132,28 @@ def test_a_file_that_a_package_lacks_is_told_of(scene: Scene) -> None:
     scene.npm()
     first, second = scene.packages
     scene.packages = (first, replace(second, files={"gone.js": "js/b.js"}))
-    with pytest.raises(ScriptsError, match=r"b-1\.0\.0\.tgz: no file gone\.js"):
+    with pytest.raises(NpmError, match=r"b-1\.0\.0\.tgz: no file gone\.js"):
         scene.install()
 
 
 def test_without_npm(scene: Scene) -> None:
-    with pytest.raises(ScriptsError, match="npm is not installed"):
+    with pytest.raises(NpmError, match="npm is not installed"):
         scene.install()
 
 
 def test_an_npm_that_fails_is_quoted(scene: Scene) -> None:
     scene.npm("sys.exit('npm error network request failed\\nnpm error more')")
-    with pytest.raises(ScriptsError, match=r"\(npm error network request failed\)"):
+    with pytest.raises(NpmError, match=r"\(npm error network request failed\)"):
         scene.install()
     scene.npm("pass")
-    with pytest.raises(ScriptsError, match=r"npm did not write a-1\.0\.0\.tgz"):
+    with pytest.raises(NpmError, match=r"npm did not write a-1\.0\.0\.tgz"):
         scene.install()
 
 
 def test_a_cache_that_cannot_be_written_is_told_of(scene: Scene) -> None:
     scene.npm()
     scene.cache.write_text("a file in its place")
-    with pytest.raises(ScriptsError, match="cannot be written"):
+    with pytest.raises(NpmError, match="cannot be written"):
         scene.install()
 
 

@@ -201,7 +201,7 @@ FOREIGN = [
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("path", ["/", "/app.js", "/about", "/face?recipe=%7B%7D"])
 def test_a_hostile_page_gets_nothing_even_with_the_cookie(
-    site: Site, path: str, headers: dict[str, str]
+    site: Site, path: str, headers: dict[str, Any]
 ) -> None:
     answer = site.ask(path, **headers)
     assert answer.code == 403
@@ -212,7 +212,7 @@ def test_a_hostile_page_gets_nothing_even_with_the_cookie(
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("path", ["/sheet", "/animation", "/command"])
 def test_a_hostile_page_cannot_make_it_work(
-    site: Site, path: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    site: Site, path: str, headers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site.painter, "submit", lambda recipe: pytest.fail("drawn"))
     message = {"recipes": [FACE], "kind": "gif", "fps": 5}
