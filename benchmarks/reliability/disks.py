@@ -58,7 +58,7 @@ def _filled(
         return "tracebacks", f"{where}: {end.text[-300:]}"
     if end.code is None:
         return "hangs", where
-    if end.code not in (0, 1, 2) or not end.text.strip():
+    if end.code not in (0, 1, 2) or (end.code and not end.text.strip()):
         return "wrong", f"{where}: exit code {end.code}: {end.text[-200:]}"
     if bad := half_written(folder, right):
         return "wrong", f"{where}: half-written: {bad}"

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from animegan.core.errors import UsageError
 from benchmarks.reliability.commands import Command, commands, half_written, start
 from benchmarks.reliability.tally import Tally, each_said
 
@@ -56,12 +57,27 @@ def _tally(command: Command, folder: Path, tries: int, rng: random.Random) -> Ta
 def finished(
     command: Command, folder: Path, right: Mapping[str, str], where: str
 ) -> tuple[str, str]:
-    """Go on to the end; return the outcome and what happened."""
+    """Go on to the end; return the outcome and what happened.
+
+    A training that left weights but no state yet refuses its name, so that they are not lost.
+    """
+    if is_done(command, folder, right):
+        return "right", ""
     end = start(command.words(folder))
     if "Traceback" in end.text:
         return "tracebacks", f"{where}: {end.text[-300:]}"
     if end.code is None:
         return "hangs", where
+    if end.code == 2 and "already holds a run" in end.text:  # weights without a state: kept
+        return "refused", ""
     if end.code != 0:
         return "wrong", f"{where}: could not go on: {end.text[-200:]}"
-    return ("right", "") if command.result(folder) == right else ("wrong", f"{where}: another end")
+    return ("right", "") if is_done(command, folder, right) else ("wrong", f"{where}: another end")
+
+
+def is_done(command: Command, folder: Path, right: Mapping[str, str]) -> bool:
+    """Whether the folder holds what the undisturbed command leaves."""
+    try:
+        return command.result(folder) == right
+    except (OSError, UsageError):  # not yet there
+        return False

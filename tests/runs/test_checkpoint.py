@@ -343,7 +343,7 @@ def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path, monkeypat
     def denied(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    (tmp_path / "net.pth").write_bytes(b"\x80")
+    (tmp_path / "net.pth").write_bytes(b"\x80\x02N." * 5)
     monkeypatch.setattr(torch, "load", denied)
     assert "cannot be read (Permission denied)" in problem_of(tmp_path / "net.pth")
 
