@@ -1,5 +1,7 @@
 """The members of zip and tar archives, read without unpacking them to disk, within limits."""
 
+import bz2
+import gzip
 import lzma
 import os
 import re
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import IO, Self, cast
 
 from animegan.core.errors import reason
 from animegan.data.formats import HEAD, has_picture_suffix, kind_of
@@ -146,7 +148,10 @@ def _zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
 def _tar_members(path: Path, prefix: str) -> Iterator[Entry]:
     status = os.stat(path)
     budget = _Budget(status.st_size)
-    with tarfile.open(path, "r|*", tarinfo=_Header) as opened:
+    with (
+        _unpacked(path) as stream,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as opened,
+    ):
         for info in opened:
             opened.members = []  # type: ignore[attr-defined]  # do not keep every header
             if info.isdir():
@@ -175,6 +180,20 @@ def _tar_members(path: Path, prefix: str) -> Iterator[Entry]:
                 read = partial(bytes, content)
             stamp = f"{info.size}:{info.mtime}:{status.st_mtime_ns}"
             yield Entry(key, stamp, read=_guarded(read), problem=problem)
+        while rest := len(stream.read(2**20)):  # behind the last member are checksums, which it
+            if stop := budget.over(rest):  # takes reading to the end to compare
+                yield Entry(prefix.removesuffix("!/") or path.name, problem=("refused", stop))
+                return
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """Open what a tar is packed with, by its first bytes; unlike tarfile, it compares checksums."""
+    with path.open("rb") as file:
+        first = file.read(6)
+    for start, opener in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)):
+        if first.startswith(start):
+            return cast(IO[bytes], opener(path, "rb"))
+    return path.open("rb")
 
 
 def _read_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

@@ -5,10 +5,11 @@ to. A file is taken only if it is whole and needs no more memory than its own si
 """
 
 import math
+import pickletools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torch import Tensor
 
@@ -17,6 +18,8 @@ SMALL = 2**20  # bytes that any file may need
 MOST_PICKLE = 2**26  # bytes of what describes the tensors; a large state has 2**18
 MOST_DEPTH = 50  # of lists in dicts in lists; a state has 7
 MOST_PARTS = 10**6
+MOST_TUPLE = 10**4  # parts of a tuple, and of the tuples in it, written out; torch's have 20
+_OLD_PICKLES = 5  # magic number, protocol, system, content, keys
 
 
 class Damaged(Exception):  # noqa: N818
@@ -31,7 +34,10 @@ def verify(path: Path) -> None:
     """
     with path.open("rb") as file:
         first = file.read(4)
-    if first[:1] == b"\x80":  # a pickle; torch refuses other contents
+    if first[:1] == b"\x80":  # torch before 1.6: pickles, then the tensors; it refuses others
+        with path.open("rb") as file:
+            for _ in range(_OLD_PICKLES):
+                _verify_tuples(file)
         return
     if first != b"PK\x03\x04":
         raise Damaged("truncated, or not a torch weight file")
@@ -39,6 +45,10 @@ def verify(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             _bound(archive.infolist(), path.stat().st_size)
             broken = archive.testzip()
+            for entry in () if broken else archive.infolist():
+                if entry.filename.endswith(".pkl"):
+                    with archive.open(entry) as pickled:
+                        _verify_tuples(pickled)
     except Damaged:
         raise
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -62,6 +72,46 @@ def _bound(entries: list[zipfile.ZipInfo], size: int) -> None:
     pickled = sum(entry.file_size for entry in entries if entry.filename.endswith(".pkl"))
     if pickled > MOST_PICKLE or len(entries) > MOST_PARTS:
         raise Damaged("describes its tensors at such length that it is no torch weight file")
+
+
+def _verify_tuples(file: IO[bytes]) -> None:
+    """Raise Damaged unless the tuples of the next pickle in a file are short when written out.
+
+    A tuple of two that are the same one, and so on, has 2^n parts in n steps. Whoever hashes or
+    compares it, as torch does with the keys of a dict, visits all of them.
+    """
+    stack: list[int] = []  # the parts of each object, written out
+    marks: list[int] = []  # how high the stack was
+    memo: dict[Any, int] = {}
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            before = opcode.stack_before
+            if pickletools.markobject in before:  # all down to the mark, and what lies below it
+                start = marks.pop()
+                parts = stack[start:]
+                del stack[start - before.index(pickletools.markobject) :]
+            elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                memo[argument] = stack[-1]
+                continue
+            elif opcode.name == "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+                continue
+            else:
+                taken = len(before)
+                parts = stack[len(stack) - taken :]
+                del stack[len(stack) - taken :]
+            if opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+                stack.append(memo[argument])
+            elif opcode.name == "MARK":
+                marks.append(len(stack))
+            else:
+                is_tuple = opcode.name.startswith("TUPLE")
+                size = 1 + sum(parts) if is_tuple else 1
+                if size > MOST_TUPLE:
+                    raise Damaged("holds a tuple of more parts than any torch weight file")
+                stack += [size] * len(opcode.stack_after)
+    except (ValueError, IndexError, KeyError, OverflowError):  # no pickle, which torch will say
+        return
 
 
 def verify_content(content: Any, size: int) -> None:

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -278,16 +279,27 @@ def prune(files: list[Path], keep: int) -> None:
 def load_first(paths: Sequence[Path], flag: str) -> Any:
     """Return the first state that is whole, reporting each that is not.
 
-    Raises UsageError if none is.
+    Those before it are newer and could not be read, perhaps only for now: they are kept under
+    another name, which a resumed run does not write again. Raises UsageError if none is whole.
     """
     for k, path in enumerate(paths):
         try:
-            return load_state(path, flag)
+            state = load_state(path, flag)
         except UsageError as error:
             if k == len(paths) - 1:
                 raise
             logger.info(f"{error}; trying the previous one")
+            continue
+        for unread in paths[:k]:
+            kept = unread.with_name(f"{unread.name}{UNREAD}")
+            with suppress(OSError):
+                unread.replace(kept)
+                logger.info(f"{kept}: kept, in case it can be repaired")
+        return state
     raise AssertionError("no paths")
+
+
+UNREAD = ".unread"  # behind the name of a state that was not whole when it was to be resumed
 
 
 def load_state(path: Path, flag: str) -> Any:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from animegan.core.errors import UsageError, reason
-from animegan.core.files import sweep, write_text
+from animegan.core.files import open_regular, sweep, write_text
 from animegan.core.program import command_line
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ STATE = re.compile(r"state_(\d+)\.pt")
 
 def read_records(metrics: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a metrics.jsonl in order; see `parse_record`."""
-    with metrics.open("rb") as file:
+    with open_regular(metrics) as file:
         for line in file:
             if record := parse_record(line):
                 yield record
@@ -135,7 +135,8 @@ class Run:
     def _holder(self) -> str:
         """Describe the process that has locked the folder, as far as it is known."""
         try:
-            holder = json.loads(self._holder_file.read_text(encoding="utf-8"))
+            with open_regular(self._holder_file) as file:
+                holder = json.load(file)
             return f"process {holder['pid']} on {holder['host']}, since {holder['since']},"
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
@@ -160,7 +161,8 @@ class Run:
     def read_options(self, flag: str = "--resume") -> dict[str, Any]:
         """Read what `write_options` wrote. Raises UsageError if it is missing or damaged."""
         try:
-            record = json.loads(self.options_file.read_text(encoding="utf-8"))
+            with open_regular(self.options_file) as file:
+                record = json.load(file)
             if not isinstance(record["options"], dict):
                 raise TypeError("options are not a table")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

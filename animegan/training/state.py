@@ -80,20 +80,22 @@ class States:
 
         Raises UsageError if its networks or their labels do not match.
         """
-        changed = self.trainer.compare_labels(state["labels"]) if "labels" in state else ""
-        if changed:
-            logger.info(changed)
         try:
+            changed = self.trainer.compare_labels(state["labels"]) if "labels" in state else ""
             self.trainer.load_state_dict(state["trainer"])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            if self.validation is not None and state.get("watch") is not None:
+                self.validation.load_state_dict(state["watch"])
+            self.seconds = max(0.0, float(state.get("seconds", 0.0)))
+        except UsageError:
+            raise
+        except Exception as error:  # whatever the content of a file from anywhere leads to
             why = reason(error, 160, whole=True)
             raise UsageError(
                 f"--resume: the state does not fit the networks ({why}); keep the run's options "
                 "that shape them"
             ) from None
-        if self.validation is not None and state.get("watch") is not None:
-            self.validation.load_state_dict(state["watch"])
-        self.seconds = state.get("seconds", 0.0)
+        if changed:
+            logger.info(changed)
         self._step = self.trainer.step
         others = [
             f"{name} {now} instead of {state[name]}"

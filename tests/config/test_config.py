@@ -308,3 +308,11 @@ def test_options_that_belong_to_a_call_affect_nothing():
             assert not option.quality
         if option.shape:
             assert not option.may_change
+
+
+@pytest.mark.parametrize("text", ["a." * 50_000 + "b=1", f"image_size = {'9' * 5000}", "#" * 2**17])
+def test_a_toml_file_that_takes_long_to_read_is_refused(tmp_path, text):
+    (tmp_path / "o.toml").write_text(text)
+    with pytest.raises(UsageError) as error:
+        resolve("train", {"config": str(tmp_path / "o.toml")})
+    assert "--config" in error.value.flags

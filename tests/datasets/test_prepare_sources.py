@@ -242,3 +242,14 @@ def test_without_archives_they_are_other_files(tmp_path: Path) -> None:
     (entry,) = walk(tmp_path, archives=False)
     assert entry.problem is not None
     assert entry.problem[0] == "other file"
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_packed_tar_is_called_damaged_if_its_checksum_is_wrong(tmp_path: Path, mode: str) -> None:
+    suffix = {"w:gz": ".tgz", "w:bz2": ".tar.bz2", "w:xz": ".tar.xz"}[mode]
+    path = make_tar(tmp_path / f"a{suffix}", {"1.png": png(1)}, mode)
+    assert not problems(list(walk(path)))
+    content = bytearray(path.read_bytes())
+    content[-6 if mode == "w:gz" else -20] ^= 1
+    path.write_bytes(content)
+    assert problems(list(walk(path)))[path.name].startswith("broken: archive:")

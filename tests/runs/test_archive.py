@@ -230,7 +230,43 @@ def test_a_state_that_is_not_what_its_name_says_is_passed_over(tmp_path, said):
     flipped.write_bytes(content)
     state = checkpoint.load_first([flipped, other, nan, good], "--resume")
     assert state["trainer"]["step"] == 1
-    assert [str(path) in line for path, line in zip([flipped, other, nan], said, strict=True)] == (
-        [True] * 3
-    )
+    assert [
+        str(path) in line for path, line in zip([flipped, other, nan], said[:3], strict=True)
+    ] == ([True] * 3)
     assert len(list(tmp_path.iterdir())) == 4  # nothing is deleted
+
+
+def shared_tuple(depth: int) -> bytes:
+    """A pickled tuple of the same tuple twice, and so on: 2 ** depth parts."""
+    return b"K\x01" + b"q\x00h\x00\x86" * depth
+
+
+@pytest.mark.parametrize("content", [b"}%sK\x01s.", b"}X\x01\x00\x00\x00a%ss.", b"%s."])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_tuple_that_is_long_when_written_out_is_refused_before_it_is_made(
+    tmp_path, content, packed
+):
+    path = tmp_path / "a.pth"
+    pickled = b"\x80\x02" + content % shared_tuple(60)
+    if packed:
+        with zipfile.ZipFile(path, "w") as out:
+            out.writestr("a/data.pkl", pickled)
+    else:
+        path.write_bytes(pickled)
+    with pytest.raises(archive.Damaged, match="tuple"):
+        archive.verify(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_writes_has_no_long_tuples(tmp_path, zipped):
+    net = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    content = {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "some": (1, (2,), None),
+    }
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    archive.verify(tmp_path / "a.pth")

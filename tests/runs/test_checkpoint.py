@@ -14,6 +14,7 @@ from animegan import models
 from animegan.core.errors import UsageError
 from animegan.models import Spec
 from animegan.runs import checkpoint
+from animegan.runs.folder import Run
 from tests.support.said import heard
 
 SMALL = Spec(image_size=16, nz=5, ngf=2, ndf=2)
@@ -342,7 +343,7 @@ def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path, monkeypat
     def denied(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    (tmp_path / "net.pth").write_bytes(b"\x80")
+    (tmp_path / "net.pth").write_bytes(b"\x80\x02N." * 5)
     monkeypatch.setattr(torch, "load", denied)
     assert "cannot be read (Permission denied)" in problem_of(tmp_path / "net.pth")
 
@@ -417,9 +418,31 @@ def test_the_first_state_that_can_be_read_is_taken(tmp_path):
     said = heard()
     state = checkpoint.load_first([cut, good], "--resume")
     assert state["trainer"]["step"] == 1
-    (line,) = said
-    assert str(cut) in line
-    assert "trying the previous one" in line
+    assert str(cut) in said[0]
+    assert "trying the previous one" in said[0]
+
+
+def test_a_newer_state_that_could_not_be_read_is_kept_under_another_name(tmp_path):
+    run = Run(tmp_path)
+    run.states.mkdir()
+    for step in (1, 2, 3):
+        write_state(run.states / f"state_{step}.pt", step)
+    cut = run.states / "state_3.pt"
+    content = cut.read_bytes()[:-100]
+    cut.write_bytes(content)
+    assert checkpoint.load_first(run.state_files(), "--resume")["trainer"]["step"] == 2
+    run.forget_after(2)
+    assert (run.states / f"state_3.pt{checkpoint.UNREAD}").read_bytes() == content
+    assert [path.name for path in run.state_files()] == ["state_2.pt", "state_1.pt"]
+
+
+def test_nothing_is_renamed_if_no_state_is_whole(tmp_path):
+    paths = [tmp_path / "state_2.pt", tmp_path / "state_1.pt"]
+    for path in paths:
+        path.write_bytes(b"no state")
+    with pytest.raises(UsageError):
+        checkpoint.load_first(paths, "--resume")
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 def test_the_newest_state_is_taken_without_a_word(tmp_path):

@@ -410,3 +410,14 @@ def test_resume_without_anything_to_resume_is_told(tmp_path):
 def test_needs_no_torch():
     script = "import sys, animegan.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_pipes_in_the_place_of_a_runs_files_do_not_hang(tmp_path):
+    run = Run(tmp_path)
+    for path in (run.options_file, run.metrics):
+        os.mkfifo(path)
+    with pytest.raises(UsageError):
+        run.read_options()
+    with pytest.raises(OSError, match="regular"):
+        list(run.history())

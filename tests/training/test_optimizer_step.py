@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from animegan.training.step.optimizer_step import Guard
+from animegan.training.step.optimizer_step import Guard, restore_moments
 
 CPU = torch.device("cpu")
 
@@ -123,3 +123,40 @@ def test_nothing_is_read_back_to_the_host():
     loss.backward()
     guard.update(optimizer, list(net.parameters()), loss.detach(), 0)
     assert guard.bad_step.device.type == "meta"
+
+
+def stepped(kind):
+    net, optimizer, guard = setup(kind, fused=False)
+    step(net, optimizer, guard, 0)
+    return optimizer
+
+
+@pytest.mark.parametrize("kind", ["adam", "rmsprop"])
+def test_moments_are_restored_and_rates_are_not(kind):
+    saved = stepped(kind).state_dict()
+    _, optimizer, _ = setup(kind, fused=False)
+    optimizer.param_groups[0]["lr"] = 0.5
+    restore_moments(optimizer, saved)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    for own, old in zip(moments(optimizer), saved["state"].values(), strict=True):
+        assert all(torch.equal(own[name], old[name]) for name in old)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda state: state[0].pop("exp_avg"),
+        lambda state: state[0].update(exp_avg=None),
+        lambda state: state[1].update(exp_avg_sq=torch.zeros(5)),
+        lambda state: state[1].update(exp_avg=torch.zeros(2, dtype=torch.int8)),
+        lambda state: state[0].update(step=torch.zeros(3)),
+        lambda state: state[0]["exp_avg"].fill_(math.nan),
+        lambda state: state[0].update(more=1),
+    ],
+)
+def test_moments_that_are_not_those_of_the_weights_are_refused(edit):
+    saved = stepped("adam").state_dict()
+    edit(saved["state"])
+    _, optimizer, _ = setup("adam", fused=False)
+    with pytest.raises(ValueError, match="moments"):
+        restore_moments(optimizer, saved)

@@ -82,7 +82,7 @@ def test_a_run_resumes_to_the_same_bits_and_keeps_its_plan_when_prolonged():
         straight.train_batch()
         fresh.train_batch()
     assert fresh.schedule.planned == 8
-    assert fresh.optd.param_groups[0]["lr"] == pytest.approx(5e-5)
+    assert fresh.optimizers["optd"].param_groups[0]["lr"] == pytest.approx(5e-5)
     assert same_weights(weights_of(straight.netd), weights_of(fresh.netd))
     assert same_weights(weights_of(straight.weights()["netg"]), weights_of(fresh.weights()["netg"]))
 

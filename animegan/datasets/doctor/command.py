@@ -146,7 +146,7 @@ def _layout(folder: Path) -> list[str]:
     return []
 
 
-def _request(options: Options) -> dict[str, object]:
+def request(options: Options) -> dict[str, object]:
     """Return what decides which pictures --fix copies, for the note in its folder."""
     return {
         "folder": str(Path(options.folder).resolve()),
@@ -163,7 +163,7 @@ def _not_ours(fix: Path, options: Options) -> list[str]:
         note = json.loads((fix / _NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return [f"--fix {fix}: is not empty; use a new folder"]
-    if note != _request(options):
+    if note != request(options):
         return [f"--fix {fix}: was begun with other options; repeat those, or use a new folder"]
     return []
 
@@ -173,7 +173,7 @@ def _fix(folder: Path, fix: Path, options: Options, seen: list[Seen], diagnosis:
 
     A note says whose folder it is until all are there, so that the same call can go on with it.
     """
-    write_text(fix / _NOTE, json.dumps(_request(options)))
+    write_text(fix / _NOTE, json.dumps(request(options)))
     filling, targets = Filling(fix), Targets(as_they_are=True)
     for part in (fix, *(path for path in fix.rglob("*") if path.is_dir())):
         sweep(part)

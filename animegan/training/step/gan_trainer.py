@@ -23,7 +23,13 @@ from animegan.training.step.conditioning import Conditions
 from animegan.training.step.ema import Ema
 from animegan.training.step.inputs import Inputs, Shown
 from animegan.training.step.meters import Meters
-from animegan.training.step.optimizer_step import Guard, Piece, Pieces, Updates
+from animegan.training.step.optimizer_step import (
+    Guard,
+    Piece,
+    Pieces,
+    Updates,
+    restore_moments,
+)
 from animegan.training.step.regularization import Regularizer
 from animegan.training.step.schedule import Schedule
 from animegan.training.step.sync_norm import synchronise
@@ -331,10 +337,7 @@ class GanTrainer:
             saved, own = state[name], optimizer.param_groups[0]
             if saved["param_groups"][0].keys() != own.keys():
                 continue  # another optimizer (--allow-changes): start with fresh moments
-            # "fused" depends on the device; learning rates are set again at each step
-            fused = {"fused": own["fused"]} if "fused" in own else {}
-            groups = [{**group, **fused} for group in saved["param_groups"]]
-            optimizer.load_state_dict({**saved, "param_groups": groups})
+            restore_moments(optimizer, saved)
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"] or state["netg"])  # netg if the run had no EMA
         self.view.load_state_dict(state["view"])

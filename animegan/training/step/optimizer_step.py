@@ -5,9 +5,9 @@ accumulation), and `Updates` puts both together: buffers written by a failed pas
 if memory runs out or the compiler fails, the step is retried in smaller pieces or uncompiled.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,33 @@ if TYPE_CHECKING:
     from animegan.config.config import Config
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
+
+
+MOMENTS: dict[type[torch.optim.Optimizer], frozenset[str]] = {
+    torch.optim.Adam: frozenset({"step", "exp_avg", "exp_avg_sq"}),
+    torch.optim.RMSprop: frozenset({"step", "square_avg"}),
+}
+
+
+def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Load the moments of an optimizer's `state_dict`; rates and betas are set at each step.
+
+    Raises ValueError if they are not those of the weights, which `load_state_dict` does not check.
+    """
+    names = MOMENTS[type(optimizer)]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for index, moments in saved["state"].items():
+        fits = set(moments) == names and all(
+            isinstance(moments[name], Tensor)
+            and moments[name].shape == (() if name == "step" else weights[index].shape)
+            and moments[name].dtype == torch.float32
+            and bool(moments[name].isfinite().all())
+            for name in names
+        )
+        if not fits:
+            raise ValueError(f"the moments of weight {index} are not those of its optimizer")
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
 
 
 class Guard:

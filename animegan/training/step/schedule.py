@@ -61,5 +61,11 @@ class Schedule:
         return {"planned": self.planned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the planned number of steps, so an extended run keeps its original schedule."""
-        self.planned = state["planned"]
+        """Restore the planned number of steps, so an extended run keeps its original schedule.
+
+        Raises ValueError unless it is one.
+        """
+        planned = state["planned"]
+        if not isinstance(planned, int) or planned < 1:
+            raise ValueError("its planned number of steps is none")
+        self.planned = planned

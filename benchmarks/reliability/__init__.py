@@ -1,0 +1,1 @@
+"""What survives: killed commands, full disks, damaged and malicious files."""
