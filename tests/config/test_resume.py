@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import signal
 import time
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_missing_path_is_told_once(away):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_folder_that_goes_away_ends_it_in_a_line(away):
+def test_a_folder_that_goes_away_is_made_again_to_save_the_run(away):
     folder = away / "checkpoints" / "gone"
     words = ["--data-path=my faces", "--max-epoch=100000", "--plot-every=1", "--name=gone"]
     with started(away, "train", *SMALL, *words) as process:
@@ -51,10 +52,13 @@ def test_a_folder_that_goes_away_ends_it_in_a_line(away):
                 break
             time.sleep(0.1)
         folder.rename(away / "elsewhere")
+        process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("checkpoints/gone/")
+    assert any(line.startswith("checkpoints/gone: ") for line in said.splitlines())
+    assert list((folder / "states").glob("state_*.pt"))
+    assert (folder / "options.json").exists()
 
 
 def test_pictures_that_were_replaced_are_told(away):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from animegan.cli import app as main
@@ -27,9 +29,10 @@ def test_the_reason_may_be_cut_off_and_may_be_the_whole_text():
 
 
 def test_a_command_that_runs_out_of_memory_without_a_word_is_told(monkeypatch, capsys):
-    def runs(**words):
+    def runs(resolved):
         raise MemoryError
 
-    monkeypatch.setitem(main.COMMANDS, "runs", runs)
+    command = dataclasses.replace(main.COMMANDS["runs"], run=runs)
+    monkeypatch.setitem(main.COMMANDS, "runs", command)
     assert main.main(["runs"]) == 1
     assert capsys.readouterr().err == "out of memory: MemoryError; try fewer or smaller pictures\n"
