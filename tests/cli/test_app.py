@@ -166,7 +166,7 @@ def test_held_out_pictures_are_told_under_their_own_flag(place):
     ("words", "problem"),
     [
         (["--eval-path=few"], "--eval-path few: 9 pictures are too few"),
-        (["--eval-path=data/faces", "--extractor=inception", "--inception-file=data/faces/1.png"],
+        (["--eval-path=data", "--extractor=inception", "--inception-file=data/faces/1.png"],
          "--inception-file data/faces/1.png: contains no state dict"),
     ],
 )  # fmt: skip
@@ -185,7 +185,7 @@ def test_an_evaluation_counts_the_pictures_that_there_are(place):
     words = ["--eval-path=data", "--eval-every=1", "--max-steps=25"]
     run(place, "train", *SMALL, *words, "--name=watched")
     record = (place / "checkpoints" / "watched" / "metrics.jsonl").read_text().splitlines()
-    assert [one["step"] for one in map(json.loads, record) if "kid" in one] == [25]
+    assert [one["step"] for one in map(json.loads, record) if "kid_x1000" in one] == [25]
 
 
 # --- stops

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image, ImageOps
 
 from animegan.core.errors import UsageError
 from animegan.data.folder import find_pictures
 from animegan.datasets.faces.detector import Face
-from animegan.datasets.prepare import examine, pipeline
+from animegan.datasets.prepare import examine
 from animegan.datasets.prepare.examine import Searching
 from animegan.datasets.prepare.pipeline import Options, prepare
 from tests.support.piles import Finder, art, face, page, save_all
@@ -332,7 +333,7 @@ def test_a_source_that_was_renamed_is_gone_on_with(
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     save_all(tmp_path / "src", {"a.png": art(1)})
     (tmp_path / "out" / ".prepare").mkdir(parents=True)
-    with pipeline.FileLock(tmp_path / "out" / ".prepare" / "lock"):
+    with FileLock(tmp_path / "out" / ".prepare" / "lock"):
         assert "another prepare" in refusal(options(tmp_path, detect=False))[0]
 
 

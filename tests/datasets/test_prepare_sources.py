@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from animegan.datasets import sources
+from animegan.datasets import archives
 from animegan.datasets.archives import DamagedMember, Entry, is_unsafe
 from animegan.datasets.sources import count, walk
 from tests.support.piles import art
@@ -156,7 +156,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path) -> None:
 def test_a_member_over_the_limit_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MAX_MEMBER_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
     archive = make_zip(tmp_path / "x.zip", {"big.png": b"\0" * 1001, "ok.png": b"\0" * 1000})
     told = problems(list(walk(archive)))
     assert list(told) == ["big.png"]
@@ -166,8 +166,8 @@ def test_a_member_over_the_limit_is_not_read(
 def test_a_member_that_lies_about_its_size_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MAX_MEMBER_BYTES", 1000)
-    monkeypatch.setattr(sources, "_member_problem", lambda name, size: None)
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
+    monkeypatch.setattr(archives, "_member_problem", lambda name, size: None)
     (entry,) = walk(make_tar(tmp_path / "x.tgz", {"big.png": b"\0" * 5000}))
     assert entry.read is not None
     with pytest.raises(DamagedMember):  # the stream is closed by now, or the limit met
@@ -181,8 +181,8 @@ def test_a_member_that_lies_about_its_size_is_stopped(
 def test_a_bomb_is_stopped_by_what_it_unpacks_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_FREE_BYTES", 100_000)
-    monkeypatch.setattr(sources, "MAX_GROWTH", 2)
+    monkeypatch.setattr(archives, "_FREE_BYTES", 100_000)
+    monkeypatch.setattr(archives, "MAX_GROWTH", 2)
     members = {f"{i:02}.png": b"\0" * 50_000 for i in range(50)}
     archive = make_zip(tmp_path / "x.zip", members, compression=zipfile.ZIP_DEFLATED)
     entries = list(walk(archive))
@@ -191,7 +191,7 @@ def test_a_bomb_is_stopped_by_what_it_unpacks_to(
 
 
 def test_too_many_members_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
     entries = list(walk(make_zip(tmp_path / "x.zip", {f"{i}.png": png() for i in range(9)})))
     assert len(entries) == 4
     assert "more than 3 members" in problems(entries)["3.png"]
