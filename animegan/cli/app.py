@@ -14,6 +14,7 @@ from animegan.cli import console, parse
 from animegan.cli.commands import COMMANDS, DEMO
 from animegan.config.config import OPTIONS
 from animegan.config.options import Layer
+from animegan.config.presets import DEFAULT_PRESET, PRESETS, usual
 from animegan.config.resolve import Resolved, Typed, resolve, typed
 from animegan.config.resume import refuse_changes, saved_options, to_resume
 from animegan.core.errors import Ended, TrainingStopped, UsageError, reason, refuse
@@ -135,7 +136,9 @@ def main(words: Sequence[str]) -> int:
             page = parse.overview({name: command.summary for name, command in COMMANDS.items()})
             if line.command in COMMANDS:
                 about = COMMANDS[line.command]
-                page = parse.help_page(line.command, about.summary, OPTIONS, about.defaults)
+                defaults = usual({"preset": DEFAULT_PRESET, **PRESETS[DEFAULT_PRESET]})
+                own = defaults if line.command == "train" else about.defaults
+                page = parse.help_page(line.command, about.summary, OPTIONS, own)
             print(page)
             return 0
         resolved = resolve_line(line)

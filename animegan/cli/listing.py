@@ -7,13 +7,13 @@ import math
 import os
 import textwrap
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from animegan.config.config import OPTIONS
-from animegan.config.presets import usual
+from animegan.config.presets import DEFAULT_PRESET, usual
 from animegan.config.resume import options_of_run, read_options
 from animegan.core.errors import UsageError
 from animegan.core.program import command_line
@@ -125,20 +125,26 @@ def _number(record: dict[str, Any], key: str) -> float | None:
 
 
 def _changed(run: Run) -> list[str]:
-    """Return the run's options that are not the default. Raises UsageError if they are damaged.
+    """Return the run's options that its recipe does not bring. Raises UsageError if damaged.
 
     A precision that the machine chose is left out.
     """
     record = run.read_options()
     sources = record.get("sources")
     by = str(sources.get("precision", "run")) if isinstance(sources, dict) else "run"
-    saved = read_options(record["options"], run.name)
+    saved = _with_preset(read_options(record["options"], run.name))
+    without = usual(saved) | {"preset": DEFAULT_PRESET}
     return [
         f"{name}={value}"
         for name, value in saved.items()
-        if value != OPTIONS[name].default and OPTIONS[name].scope != "call"
+        if value != without[name] and OPTIONS[name].scope != "call"
         and not (name == "precision" and by.startswith("run"))
     ]  # fmt: skip
+
+
+def _with_preset(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's options with the preset of today that adds nothing, if it names none."""
+    return {**saved, "preset": saved.get("preset") or "scratch"}
 
 
 def _order(entry: Entry, sort: str) -> tuple[Any, ...]:
@@ -220,13 +226,12 @@ def command_of(root: str, name: str) -> str:
     if not Run(path).options_file.exists():
         known = ", ".join(run.name for run in all_runs(root)[-5:]) or "none"
         raise UsageError(f"--repeat {name}: no such run in {root}; the newest are: {known}")
-    saved = options_of_run(Run(path), "--repeat")
-    without = usual(saved)
+    saved = _with_preset(options_of_run(Run(path), "--repeat"))
+    without = usual(saved) | {"preset": DEFAULT_PRESET}
     words = [
         f"{OPTIONS[key].flag}={'' if value is None else value}"
         for key, value in saved.items()
-        if OPTIONS[key].scope != "call"
-        and value != (OPTIONS[key].default if key == "preset" else without[key])
+        if OPTIONS[key].scope != "call" and value != without[key]
     ]
     home = os.path.dirname(os.path.abspath(path))
     if home != os.path.abspath(OPTIONS["runs_path"].default):

@@ -7,6 +7,7 @@ from animegan.config.config import OPTIONS
 from animegan.config.options import Layer, Settled, settle
 from animegan.losses.objectives import OBJECTIVES
 
+DEFAULT_PRESET = "best"
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "book": {
         "image_size": 96, "batch_size": 256, "max_epoch": 200, "lr1": 2e-4, "lr2": 2e-4,
@@ -36,7 +37,7 @@ def preset_of(layers: Sequence[Layer]) -> str:
     chosen = settle(OPTIONS, layers)
     if chosen.values["preset"] is not None:
         return str(chosen.values["preset"])
-    return "scratch" if {"net", "loss", "d_features"} & chosen.sources.keys() else "best"
+    return "scratch" if {"net", "loss", "d_features"} & chosen.sources.keys() else DEFAULT_PRESET
 
 
 def published(settled: Settled) -> list[Layer]:

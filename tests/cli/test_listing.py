@@ -52,9 +52,9 @@ def test_each_run_has_a_line_the_newest_last(tmp_path):
 
 
 def test_only_options_that_differ_are_shown(tmp_path):
-    make_run(tmp_path, "run", name="run", batch_size=32, lr1=1e-4, vis=False, resume=False)
+    make_run(tmp_path, "run", name="run", batch_size=16, lr1=1e-4, vis=False, resume=False)
     _, line = listing.listing(str(tmp_path)).splitlines()
-    assert line.endswith("batch_size=32 lr1=0.0001 vis=False")
+    assert line.endswith("  batch_size=16 lr1=0.0001 vis=False")
 
 
 def test_options_that_all_runs_share_are_shown_once(tmp_path):
@@ -65,7 +65,7 @@ def test_options_that_all_runs_share_are_shown_once(tmp_path):
     assert first.endswith("  lr1=0.0001")
     assert second.endswith("  batch_size=16")
     assert bad.endswith("options.json is damaged")
-    assert shared == "all of them: image_size=32 net=dcgan"
+    assert shared == "all of them: preset=scratch image_size=32 net=dcgan"
 
 
 def test_a_precision_that_the_machine_chose_is_not_shown(tmp_path):

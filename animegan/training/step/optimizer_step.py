@@ -44,7 +44,7 @@ def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) 
         fits = set(moments) == names and all(
             isinstance(moments[name], Tensor)
             and moments[name].shape == (() if name == "step" else weights[index].shape)
-            and moments[name].dtype == torch.float32
+            and moments[name].dtype == (torch.float32 if name == "step" else weights[index].dtype)
             and bool(moments[name].isfinite().all())
             for name in names
         )
