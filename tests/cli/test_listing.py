@@ -154,14 +154,18 @@ def test_what_the_objective_would_bring_is_overruled(tmp_path, words):
 
 
 def test_a_run_of_defaults_needs_no_option(tmp_path):
+    """Of the default recipe; a run of an older version without a preset was from scratch."""
     Run(tmp_path / "run").write_options(vars(Config()), {})
+    command = f"{command_line('train', runs_path=tmp_path)} --preset=scratch"
+    assert listing.command_of(str(tmp_path), "run") == command
+    make_run(tmp_path, "run")
     command = command_line("train", runs_path=tmp_path)
     assert listing.command_of(str(tmp_path), "run") == command
 
 
 def test_the_folder_of_runs_is_named_unless_it_is_the_usual_one(tmp_path, monkeypatch):
+    make_run(tmp_path / "checkpoints", "run")
     monkeypatch.chdir(tmp_path)
-    Run(tmp_path / "checkpoints" / "run").write_options(vars(Config()), {})
     for root, name in (("checkpoints/", "run"), ("away", "checkpoints/run")):
         assert listing.command_of(root, name) == command_line("train")
     monkeypatch.chdir(tmp_path / "checkpoints" / "run")

@@ -104,12 +104,11 @@ def test_a_training_set_that_changed_since_is_noticed(
 @pytest.mark.parametrize(
     "options", [None, [], 7, "x", {"data_path": ["more"]}, {"data_path": "a\0b"}]
 )
-def test_options_of_a_weight_file_that_are_none_end_nothing(
-    place: Path, capsys: pytest.CaptureFixture[str], options: object
-) -> None:
+def test_options_of_a_weight_file_that_are_none_are_refused(place: Path, options: object) -> None:
     save(place, {"options": options})
-    run(netg_path="run/netg_last.pth", json=True)
-    assert result(capsys)["protocol"]["copying"]["train"] is None
+    with pytest.raises(UsageError) as caught:
+        run(netg_path="run/netg_last.pth", json=True)
+    assert caught.value.flags == ("--netg-path",)
 
 
 @pytest.mark.parametrize(
