@@ -166,14 +166,15 @@ def test_held_out_pictures_are_told_under_their_own_flag(place):
     ("words", "problem"),
     [
         (["--eval-path=few"], "--eval-path few: 9 pictures are too few"),
-        (["--eval-path=data", "--extractor=inception", "--inception-file=data/faces/1.png"],
+        (["--eval-path=enough", "--extractor=inception", "--inception-file=data/faces/1.png"],
          "--inception-file data/faces/1.png: contains no state dict"),
     ],
 )  # fmt: skip
 def test_a_dry_run_refuses_what_cannot_be_measured(place, words, problem):
-    (place / "few").mkdir(exist_ok=True)
-    for path in sorted((place / "data" / "faces").iterdir())[1:]:
-        shutil.copy(path, place / "few")
+    for name, first in (("few", 1), ("enough", 0)):
+        (place / name).mkdir(exist_ok=True)
+        for path in sorted((place / "data" / "faces").iterdir())[first:]:
+            shutil.copy(path, place / name)
     done = run(place, "train", *SMALL, *words, "--dry-run", code=2)
     assert done.stderr.startswith(problem)
     assert done.stdout == ""
