@@ -1,6 +1,5 @@
 """visdom's tornado application behind a guard: each request is judged before a handler sees it."""
 
-import html
 import logging
 import re
 import secrets
@@ -14,6 +13,7 @@ from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 from visdom.server import app as visdom_app
 
+from animegan.core.door_pages import AskForToken, Refusal, Welcome, small_page
 from animegan.core.web_guard import QUERY, Access, ForeignRequestError, WebGuard
 from animegan.monitor.visdom_messages import (
     BadMessageError,
@@ -82,7 +82,7 @@ class Application(visdom_app.Application):
         if access is Access.PROGRAM and method == "POST" and path in _FOR_PROGRAMS:
             return super().find_handler(request, **kwargs)
         if method == "GET" and path == "/":
-            return self.get_handler_delegate(request, AskForToken)
+            return self.get_handler_delegate(request, AskForToken, {"command": "monitor"})
         why = "the token is missing or of an earlier start: open the address that `monitor` printed"
         return self._refusal(request, HTTPStatus.FORBIDDEN, why)
 
@@ -177,48 +177,6 @@ class _CarefulSocket(_Careful, WebSocketHandler):
         return True  # the guard has compared it
 
 
-class Refusal(RequestHandler):
-    """Answers every method with one status and a line of text."""
-
-    def initialize(self, status: int, text: str) -> None:
-        self._answer = status, text
-
-    def prepare(self) -> None:
-        status, text = self._answer
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish(f"{text}\n")
-
-
-class AskForToken(RequestHandler):
-    """The page for those who come without the token."""
-
-    def get(self) -> None:
-        self.finish(
-            _page(
-                "<p>Open the address that <code>monitor</code> printed, or enter its token:</p>"
-                f'<form action="/"><input type="password" name="{QUERY}" autofocus> '
-                "<button>Open</button></form>"
-            )
-        )
-
-
-class Welcome(RequestHandler):
-    """Moves the token from the address into a cookie, then goes on to the page.
-
-    A page, not an HTTP redirect: after a redirect from a link on another site, browsers keep back
-    a cookie that is SameSite=Strict.
-    """
-
-    application: Application
-
-    def get(self) -> None:
-        guard = self.application.guard
-        self.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(_page(refresh=f"0;url={self.request.path}"))
-
-
 class Front(RequestHandler):
     """Goes on to the newest plots, and waits for them if there are none."""
 
@@ -229,7 +187,7 @@ class Front(RequestHandler):
         if newest := self.application.newest_env():
             self.redirect(f"/env/{quote(newest, safe='')}")
         else:
-            self.finish(_page("<p>Waiting for a training to show its plots here.</p>", "2"))
+            self.finish(small_page("<p>Waiting for a training to show its plots here.</p>", "2"))
 
 
 class NoIcon(RequestHandler):
@@ -251,8 +209,3 @@ class StaticFiles(StaticFileHandler):
     ) -> str:
         inside = ".." not in path and (Path(settings["static_path"]) / path).is_file()
         return super().make_static_url(settings, path, include_version and inside)
-
-
-def _page(body: str = "", refresh: str = "") -> str:
-    again = f'<meta http-equiv="refresh" content="{html.escape(refresh)}">' if refresh else ""
-    return f'<!doctype html><meta charset="utf-8">{again}<title>animegan</title>{body}\n'

@@ -1,7 +1,6 @@
 """The studio's addresses: a fixed table behind the guard, and no other file of this machine."""
 
 import asyncio
-import html
 import json
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +16,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler
 
-from animegan.core import images
+from animegan.core import door_pages, images
 from animegan.core.errors import UsageError, reason
 from animegan.core.program import command_line
 from animegan.core.web_guard import QUERY, Access, ForeignRequestError, WebGuard
@@ -104,7 +103,7 @@ class StudioApplication(Application):
                 return self.get_handler_delegate(request, Welcome)
             return super().find_handler(request, **kwargs)
         if front:
-            return self.get_handler_delegate(request, AskForToken)
+            return self.get_handler_delegate(request, AskForToken, {"command": "studio"})
         return self._refusal(
             request,
             HTTPStatus.FORBIDDEN,
@@ -282,48 +281,16 @@ class Command(_Handler):
         self.finish({"line": line, "file": not alone, "there": self.studio.netg_path.is_file()})
 
 
-class Refusal(_Handler):
-    """Answers every method with one status and a line of text."""
-
-    def initialize(self, status: int, text: str) -> None:
-        self._answer = status, text
-
-    def prepare(self) -> None:
-        status, text = self._answer
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish(f"{text}\n")
+class Refusal(_Handler, door_pages.Refusal):
+    """A refusal with the page's headers."""
 
 
-class AskForToken(_Handler):
-    """The page for those who come without the token."""
-
-    def get(self) -> None:
-        self.finish(
-            _page(
-                "<p>Open the address that <code>studio</code> printed, or enter its token:</p>"
-                f'<form action="/"><input type="password" name="{QUERY}" autofocus> '
-                "<button>Open</button></form>"
-            )
-        )
+class AskForToken(_Handler, door_pages.AskForToken):
+    """The question for the token with the page's headers."""
 
 
-class Welcome(_Handler):
-    """Moves the token from the address into a cookie, then goes on to the page.
-
-    A page, not an HTTP redirect: after a redirect from a link on another site, browsers keep back
-    a cookie that is SameSite=Strict.
-    """
-
-    def get(self) -> None:
-        guard = self.application.guard
-        self.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict")
-        self.finish(_page(refresh="0;url=/"))
-
-
-def _page(body: str = "", refresh: str = "") -> str:
-    again = f'<meta http-equiv="refresh" content="{html.escape(refresh)}">' if refresh else ""
-    return f'<!doctype html><meta charset="utf-8">{again}<title>animegan</title>{body}\n'
+class Welcome(_Handler, door_pages.Welcome):
+    """The way in with the page's headers."""
 
 
 async def _drawn(handler: _Handler, recipes: list[Recipe]) -> list[Tensor]:
