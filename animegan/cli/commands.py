@@ -28,12 +28,7 @@ def train(resolved: Resolved) -> None:
     from animegan.data.folder import find_pictures
 
     listing = find_pictures(config.data_path)
-    if config.eval_path is not None and same_place(config.eval_path, config.data_path):
-        logger.info(
-            f"--eval-path {config.eval_path}: the same folder as --data-path, so memorising it "
-            "would look like quality; use held-out pictures"
-        )
-    if config.eval_path is not None and not same_place(config.eval_path, config.data_path):
+    if config.eval_path is not None:
         _keep_apart(config.data_path, config.eval_path, listing)
     if config.budget is not None:
         from animegan.training.budget import within_budget
@@ -45,9 +40,15 @@ def train(resolved: Resolved) -> None:
 
 
 def _keep_apart(data_path: str, eval_path: str, listing: "Listing") -> None:
-    """Raise UsageError if one of the two folders holds pictures of the other."""
+    """Raise UsageError if one folder holds pictures of the other; say so if they are the same."""
     from animegan.data.folder import find_pictures
 
+    if same_place(eval_path, data_path):
+        logger.info(
+            f"--eval-path {eval_path}: the same folder as --data-path, so memorising it would look "
+            "like quality; use held-out pictures"
+        )
+        return
     way = "put the two side by side, such as data/mine/train and data/mine/heldout"
     if listing.holds(eval_path):
         raise UsageError(
